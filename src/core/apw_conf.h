@@ -1,0 +1,44 @@
+/* The configuration reader: file (or nothing), command-line directives and
+ * environment become a checked cycle.  Room: master, before it forks. */
+#ifndef APW_CONF_H
+#define APW_CONF_H
+
+#include <stdio.h>
+
+#include "core/apw_cycle.h"
+
+struct apw_conf_options {
+	const char	*file;		/* NULL: no file, the environment alone */
+	const char	*prefix;	/* relative paths start here; NULL: the file's directory */
+	const char	*globals;	/* -g "directive; directive;" or NULL */
+	unsigned	 cycle;		/* number of the cycle to be */
+};
+
+/* Read and check everything.  Every complaint is printed to `complaints` as
+ *	FILE:LINE:COLUMN: error: found ...; expected ...; did you mean ...?
+ * all of them in one go.  NULL when there was any.  The returned cycle is
+ * freed with apw_cycle_free(). */
+struct apw_cycle *apw_conf_read(const struct apw_conf_options *, FILE *complaints);
+void	apw_cycle_free(struct apw_cycle *);
+
+/* For a module's check(): one more complaint, at the place where the named
+ * directive of its block was given (or the block, or the file). */
+void	apw_conf_complain(struct apw_cycle *, const char *directive,
+	    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* -T: the effective configuration, each value with its origin in a comment;
+ * what is printed can be read again.  Secrets print as "***". */
+void	apw_conf_dump(const struct apw_cycle *, FILE *);
+
+/* The directive reference in mdoc, made from the tables. */
+void	apw_conf_manual(FILE *);
+
+/* What needs a restart when `next` replaces `now`: prints one line each to
+ * out, returns how many. */
+unsigned apw_conf_restart_only(const struct apw_cycle *now,
+	    const struct apw_cycle *next, FILE *out);
+
+/* Overwrite every secret of the cycle in this process's memory (monitor). */
+void	apw_secrets_wipe(struct apw_cycle *);
+
+#endif

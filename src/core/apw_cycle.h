@@ -1,0 +1,120 @@
+/* A cycle: one loaded configuration, immutable once checked.  Owned by the
+ * master; slots and the monitor see the copy they were forked with. */
+#ifndef APW_CYCLE_H
+#define APW_CYCLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/apw_arena.h"
+#include "core/apw_err.h"
+#include "core/apw_log.h"
+
+struct apw_module;
+
+struct apw_strlist {
+	char	**v;		/* in the cycle's arena; v[n] is NULL */
+	size_t	 n;
+};
+
+/* A secret: its bytes are never printed; -T shows "***" and the origin. */
+struct apw_secret {
+	char	*value;		/* NULL: not given; wiped by apw_secrets_wipe() */
+	size_t	 n;
+};
+
+/* main */
+struct apw_main_conf {
+	unsigned	 slots;
+	bool		 daemon;
+	char		*pid_path;
+	char		*user;			/* NULL: stay who we are */
+	char		*group;
+	uid_t		 uid;			/* resolved by the check */
+	gid_t		 gid;
+	char		*state_path;		/* journal, leases, link tokens */
+	char		*log_path;		/* or "stderr" */
+	enum apw_log_level log_level;
+	enum apw_log_format log_format;
+	int64_t		 drain_timeout_ms;
+	int64_t		 respawn_max_ms;	/* longest rest between starts */
+	unsigned	 respawn_burst;		/* deaths in the window that rest a slot */
+	int64_t		 respawn_window_ms;
+	int64_t		 progress_timeout_ms;	/* no loop tick for so long: kill */
+};
+
+/* engine { } */
+enum apw_reuse { APW_REUSE_AUTO, APW_REUSE_NONE, APW_REUSE_FLOW,
+	APW_REUSE_PROJECT, APW_REUSE_PLATFORM, APW_REUSE_ANY };
+enum apw_dialect { APW_DIALECT_AUTO, APW_DIALECT_A, APW_DIALECT_B0,
+	APW_DIALECT_B1, APW_DIALECT_B2 };
+
+struct apw_engine_conf {
+	char		*node;			/* absolute; found on PATH by the check */
+	char		*bundle;		/* main.js to install into the stock */
+	char		*node_path;		/* NODE_PATH of the engine; NULL: none */
+	uint64_t	 memory_bytes;		/* 0: what the app's settings say */
+	unsigned	 standby;
+	enum apw_reuse	 reuse;
+	unsigned	 max_jobs;		/* 0: no limit */
+	int64_t		 max_age_ms;		/* 0: no limit */
+	int64_t		 start_timeout_ms;
+	uint64_t	 output_bytes;		/* kept of stdout and of stderr, each */
+	uint64_t	 calls_bytes;		/* of engine calls in flight to the app */
+	enum apw_dialect dialect;
+	struct apw_strlist propagate;		/* names of our environment */
+};
+
+/* network MODE { }; enforcement is the sandbox's and egress' matter */
+enum apw_network { APW_NETWORK_AUTO, APW_NETWORK_UNRESTRICTED,
+	APW_NETWORK_STRICT };
+
+struct apw_network_conf {
+	enum apw_network mode;
+	struct apw_strlist allow;
+};
+
+/* stock { } */
+enum apw_installer { APW_INSTALLER_BUN, APW_INSTALLER_NPM };
+enum apw_bundler { APW_BUNDLER_ESBUILD, APW_BUNDLER_BUN };
+
+struct apw_stock_conf {
+	char		*path;
+	uint64_t	 max_bytes;		/* 0: no budget */
+	enum apw_installer installer;
+	char		*installer_path;	/* NULL: on PATH */
+	enum apw_bundler bundler;
+	char		*bundler_path;
+	int64_t		 install_timeout_ms;
+	int64_t		 build_timeout_ms;
+	int64_t		 negative_ttl_ms;	/* how long a failure is remembered */
+};
+
+/* monitor { } */
+struct apw_monitor_conf {
+	bool		 enabled;
+	struct apw_strlist listen;		/* "ADDR:PORT", "[V6]:PORT", "unix:PATH" */
+};
+
+struct apw_cycle {
+	struct apw_arena	*arena;		/* owned; frees all below */
+	char			*file;		/* NULL: built from the environment */
+	unsigned		 number;	/* 1, 2, ... of this master's life */
+	struct apw_main_conf	 main;
+	struct apw_engine_conf	 engine;
+	struct apw_network_conf	 network;
+	struct apw_stock_conf	 stock;
+	struct apw_monitor_conf	 monitor;
+	const struct apw_module	*source;	/* the one source that is configured */
+	const struct apw_module	*sandbox;	/* NULL: auto, by the app's settings */
+	const char		*mode;		/* mode name for sandbox, NULL: auto */
+	void			**module_conf;	/* by apw_module.index; defaults filled in */
+	struct apw_conf_origin	*origins;	/* where each value came from, for -T */
+};
+
+/* The configuration struct of a module in this cycle. */
+#define APW_MODULE_CONF(cycle, module) ((cycle)->module_conf[(module)->index])
+
+#endif

@@ -1,0 +1,22 @@
+/* Errors: filled where the cause is known, wrapped on the way up, logged
+ * exactly once, by whoever decides what to do about it. */
+#ifndef APW_ERR_H
+#define APW_ERR_H
+
+struct apw_err {
+	int	code;		/* errno value, or 0: errno has nothing to say */
+	char	text[1024];	/* for the operator; never holds a secret */
+};
+
+#define APW_ERR_NONE { 0, "" }
+
+/* Set the text ("...: strerror" is appended when code is not 0).
+ * A NULL err is allowed.  Always returns -1, for `return apw_err_set(...)`. */
+int apw_err_set(struct apw_err *, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Put "context: " in front of the text that is there.  Returns -1. */
+int apw_err_wrap(struct apw_err *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,92 @@
+/* The log: one event, one line, typed fields; text or JSON.
+ *
+ *	apw_warn("engine exited before connecting",
+ *	    APW_I("signal", 9), APW_I("ran_ms", 412));
+ *
+ * prints, in text,
+ *
+ *	2030-01-31T12:00:01.204Z warn slot/3 job=Jx12 engine exited before
+ *	connecting signal=9 ran_ms=412			(on one line)
+ *
+ * The event text is a constant sentence; what varies goes into fields.
+ * A secret is never a field. */
+#ifndef APW_LOG_H
+#define APW_LOG_H
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/apw_err.h"
+#include "core/apw_str.h"
+
+enum apw_log_level {
+	APW_LOG_ALERT,		/* a bug, or the daemon cannot do its work */
+	APW_LOG_ERROR,
+	APW_LOG_WARN,
+	APW_LOG_NOTICE,
+	APW_LOG_INFO,
+	APW_LOG_DEBUG,
+};
+
+enum apw_log_format { APW_LOG_TEXT, APW_LOG_JSON };
+
+struct apw_field {
+	const char	*key;		/* NULL ends the list */
+	const char	*s;		/* value when not NULL */
+	size_t		 n;		/* its length; SIZE_MAX: a C string */
+	int64_t		 i;		/* value otherwise */
+};
+
+#define APW_S(k, v)	{ .key = (k), .s = (v) != NULL ? (v) : "-", .n = SIZE_MAX }
+#define APW_SN(k, v)	{ .key = (k), .s = (v).n ? (v).p : "", .n = (v).n }
+#define APW_I(k, v)	{ .key = (k), .i = (int64_t)(v) }
+#define APW_E(err)	{ .key = "error", .s = (err)->text, .n = SIZE_MAX }
+
+#define apw_log(level, text, ...) do {					\
+	if ((level) <= apw_log_level())					\
+		apw_log_fields((level), (text), (const struct apw_field[]){ \
+		    __VA_ARGS__ __VA_OPT__(,) { .key = NULL } });	\
+} while (0)
+
+#define apw_alert(...)	apw_log(APW_LOG_ALERT, __VA_ARGS__)
+#define apw_error(...)	apw_log(APW_LOG_ERROR, __VA_ARGS__)
+#define apw_warn(...)	apw_log(APW_LOG_WARN, __VA_ARGS__)
+#define apw_notice(...)	apw_log(APW_LOG_NOTICE, __VA_ARGS__)
+#define apw_info(...)	apw_log(APW_LOG_INFO, __VA_ARGS__)
+#define apw_debug(...)	apw_log(APW_LOG_DEBUG, __VA_ARGS__)
+
+void	apw_log_fields(enum apw_log_level, const char *text,
+	    const struct apw_field *);
+
+enum apw_log_level apw_log_level(void);
+const char *apw_log_level_name(enum apw_log_level);
+
+/* Where lines go: a file (opened for appending, 0640), "stderr", or
+ * "syslog" is not offered.  Returns -1 and keeps the old place on failure.
+ * Before the first call lines go to stderr at level notice. */
+int	apw_log_open(const char *path, enum apw_log_level, enum apw_log_format,
+	    struct apw_err *);
+/* Open the same path anew (log rotation). */
+int	apw_log_reopen(struct apw_err *);
+/* The descriptor lines are written to. */
+int	apw_log_fd(void);
+
+/* Whose lines these are: "master", "monitor", "slot/3". */
+void	apw_log_room(const char *room);
+/* The job in hand, on each line until NULL; copied. */
+void	apw_log_job(const char *job_id);
+
+/* Print "<room>: rule broken: …" with the place, and abort(). */
+#define APW_ASSERT(x)	((x) ? (void)0 :				\
+	apw_assert_failed(#x, __FILE__, __LINE__, __func__))
+_Noreturn void apw_assert_failed(const char *expr, const char *file, int line,
+	    const char *func);
+
+/* A struct that travels through a void pointer starts with a magic number. */
+#define APW_CAST(ptr, from, want) do {					\
+	(ptr) = (from);							\
+	APW_ASSERT((ptr) != NULL && (ptr)->magic == (want));		\
+} while (0)
+
+#endif

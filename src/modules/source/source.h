@@ -1,0 +1,98 @@
+/* A source of jobs: whatever answers the app's worker contract.  `source
+ * app` passes calls to Activepieces, `source spool` answers them from a
+ * directory; the slot cannot tell them apart.  One instance a slot. */
+#ifndef APW_SOURCE_H
+#define APW_SOURCE_H
+
+#include <event2/event.h>
+
+#include "core/apw_cycle.h"
+#include "core/apw_err.h"
+#include "core/apw_score.h"
+#include "core/apw_str.h"
+
+struct apw_source;
+
+/* How a call ended. */
+enum apw_reply_kind {
+	APW_REPLY_OK,
+	APW_REPLY_REFUSED,	/* the other side said no (`__rpcError`) */
+	APW_REPLY_UNKNOWN,	/* time-out or lost connection: may or may not have happened */
+	APW_REPLY_TOO_LARGE,	/* above the peer's limit: never sent */
+};
+
+struct apw_reply {
+	enum apw_reply_kind	 kind;
+	const char		*error;		/* text when not OK, borrowed */
+	struct apw_str		 result;	/* raw JSON, "null" when void, borrowed */
+	const struct apw_str	*binary;	/* attachments, borrowed */
+	size_t			 nbinary;
+};
+
+/* Called exactly once for each call that was accepted, never from inside
+ * call() itself; not after cancel(). */
+typedef void apw_source_reply_fn(void *arg, const struct apw_reply *);
+
+struct apw_source_events {
+	/* Connected and settings known (raw JSON of the app's settings
+	 * object; the spool composes one).  Calls are possible from now on.
+	 * Comes again after each reconnect. */
+	void	(*on_ready)(void *arg, struct apw_str settings);
+	/* Not ready any more; the source reconnects by itself.  Calls that
+	 * were under way have been answered UNKNOWN. */
+	void	(*on_lost)(void *arg, const char *reason);
+	/* Ready, but no job will come until this changes (version gate,
+	 * token refused): for readiness.  NULL: no longer. */
+	void	(*on_blocked)(void *arg, const char *why);
+	/* The job that want() asked for: raw JSON job object
+	 * {jobId, jobData, engineToken, token, queueName, attempsStarted}. */
+	void	(*on_job)(void *arg, struct apw_str job);
+	/* Answer to unwant(): no job came, none will. */
+	void	(*on_idle)(void *arg);
+};
+
+/* What a source is given at birth; borrowed for its whole life. */
+struct apw_source_env {
+	struct event_base	*base;
+	const struct apw_cycle	*cycle;
+	const void		*conf;		/* of its module */
+	unsigned		 slot;		/* number 1..N */
+	struct apw_score_slot	*score;
+	/* Machine information's `sandboxes` entry: fill in what the slot
+	 * knows of its engine; false: no engine. */
+	bool	(*engine_info)(void *arg, const char **sandbox_id, pid_t *pid,
+		    bool *busy);
+	/* Effective values for workerProps; NULL before settings. */
+	const char *(*mode)(void *arg);
+	void	*arg;
+};
+
+struct apw_source_ops {
+	struct apw_source *(*open)(const struct apw_source_env *,
+		    const struct apw_source_events *, void *arg,
+		    struct apw_err *);
+
+	/* Ask for one job: on_job once, whenever there is one.  The source
+	 * owns the polling rules (parked polls, pauses, back-off). */
+	void	(*want)(struct apw_source *);
+	/* Ask for no job any more.  A poll that is parked on the other side
+	 * can still hand one out: then on_job, else on_idle; exactly one. */
+	void	(*unwant)(struct apw_source *);
+
+	/* Call a method of the worker contract.  The payload is the
+	 * concatenation of parts, copied before the function returns.
+	 * While not ready the call waits (bounded) and is sent after the
+	 * settings exchange.  Returns a handle > 0, or 0 with err. */
+	uint32_t (*call)(struct apw_source *, const char *method,
+		    const struct apw_str *parts, size_t nparts,
+		    unsigned timeout_ms, apw_source_reply_fn *, void *arg,
+		    struct apw_err *);
+	void	(*cancel)(struct apw_source *, uint32_t call);
+
+	/* Say good-bye (DISCONNECT event, 41, close frame), then done(arg).
+	 * Bounded by 2 s. */
+	void	(*leave)(struct apw_source *, void (*done)(void *), void *arg);
+	void	(*close)(struct apw_source *);
+};
+
+#endif

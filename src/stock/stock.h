@@ -1,0 +1,95 @@
+/* The stock: engine, pieces, code steps and flow versions on disk, shared by
+ * slots and daemons of one host.  Installs and builds run as children of the
+ * slot; everything is asynchronous on the slot's loop.
+ *
+ * Layout below the stock's path (the engine and an existing volume of the
+ * Node worker know it):
+ *	v12/common/main.js
+ *	v12/common/pieces/NAME-VERSION/node_modules/NAME
+ *	v12/codes/FLOWVERSION/STEP/index.js
+ *	v12/flows/FLOWVERSION/
+ *	v12/pieces-metadata/NAME-VERSION-PLATFORM/ */
+#ifndef APW_STOCK_H
+#define APW_STOCK_H
+
+#include <event2/event.h>
+
+#include "core/apw_cycle.h"
+#include "core/apw_err.h"
+#include "core/apw_str.h"
+
+struct apw_stock;
+struct apw_stock_ticket;
+
+/* Whose fault a failed order is. */
+enum apw_stock_fault {
+	APW_STOCK_OK,
+	APW_STOCK_USER,		/* unknown package, bad name: fails the run, no retry helps */
+	APW_STOCK_OURS,		/* registry down, disk full, tool missing: retry later */
+};
+
+/* One code step; `source` is the raw JSON of settings.sourceCode. */
+struct apw_stock_code {
+	const char	*step;		/* name, [A-Za-z_][A-Za-z0-9_]* */
+	struct apw_str	 source;	/* raw text, hashed as received */
+	struct apw_str	 package_json;	/* decoded */
+	struct apw_str	 code;		/* decoded */
+};
+
+struct apw_stock_piece {
+	const char	*package_type;	/* REGISTRY, ARCHIVE */
+	const char	*piece_type;	/* OFFICIAL, CUSTOM */
+	const char	*name;
+	const char	*version;	/* exact */
+	const char	*archive_id;	/* NULL unless ARCHIVE */
+	const char	*platform_id;	/* NULL when official */
+};
+
+/* What one job needs; borrowed until the order is done or cancelled. */
+struct apw_stock_order {
+	const char			*flow_version_id;	/* NULL: no code */
+	bool				 packages;	/* code may use npm packages */
+	const struct apw_stock_code	*codes;
+	size_t				 ncodes;
+	const struct apw_stock_piece	*pieces;
+	size_t				 npieces;
+};
+
+/* err is set when fault is not OK. */
+typedef void apw_stock_done_fn(void *arg, enum apw_stock_fault,
+    const struct apw_err *);
+
+/* Makes the folders; checks that tools are there. */
+struct apw_stock *apw_stock_open(struct event_base *, const struct apw_cycle *,
+	    struct apw_err *);
+void	apw_stock_close(struct apw_stock *);
+
+/* Code, engine and pieces for one job, in this order.  done is called once,
+ * never from inside this call.  A compile error is not a failure: the step's
+ * index.js then throws it. NULL: out of memory. */
+struct apw_stock_ticket *apw_stock_order(struct apw_stock *,
+	    const struct apw_stock_order *, apw_stock_done_fn *, void *arg);
+/* Forget the order: done is not called, its children are killed. */
+void	apw_stock_cancel(struct apw_stock_ticket *);
+
+/* Paths for the engine's command line and environment. */
+const char *apw_stock_engine(const struct apw_stock *);	/* …/common/main.js */
+const char *apw_stock_codes(const struct apw_stock *);	/* …/codes */
+/* Changes when the engine on disk changes: a warm one booted before is stale. */
+uint64_t apw_stock_generation(const struct apw_stock *);
+
+/* Flow versions (only LOCKED ones are kept) and pieces' package facts, as raw
+ * JSON.  get: 1 and the text in out, 0 not there, -1 error (treat as a miss). */
+struct apw_buf;
+int	apw_stock_flow_get(struct apw_stock *, const char *flow_version_id,
+	    struct apw_buf *out, struct apw_err *);
+int	apw_stock_flow_put(struct apw_stock *, const char *flow_version_id,
+	    struct apw_str json, struct apw_err *);
+int	apw_stock_piece_get(struct apw_stock *, const char *name,
+	    const char *version, const char *platform_id, struct apw_buf *out,
+	    struct apw_err *);
+int	apw_stock_piece_put(struct apw_stock *, const char *name,
+	    const char *version, const char *platform_id, struct apw_str json,
+	    struct apw_err *);
+
+#endif
