@@ -1,0 +1,130 @@
+/*
+ * The app link: a Socket.IO client on a WebSocket to the app.
+ * Room: link.  Owned by whoever speaks to the app (source_app).
+ *
+ * One object, one connection at a time: open it, use it until on_closed,
+ * open it again when the caller's own policy says so.  It never reconnects
+ * by itself, never retries, and never resolves a name with a blocking call.
+ * Payloads pass as raw JSON text.
+ *
+ * Callbacks (events and replies) come from the event loop only, never from
+ * inside a function the owner calls.  Every text given to a callback is
+ * borrowed and valid until the callback returns.  The owner may call
+ * anything from a callback, apw_app_link_free() included.
+ */
+#ifndef APW_LINK_APP_LINK_H
+#define APW_LINK_APP_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/apw_err.h"
+#include "core/apw_str.h"
+
+struct event_base;
+struct evdns_base;
+struct apw_app_link;
+
+/* All strings are copied.  Zero means "the default in brackets". */
+struct apw_app_link_conf {
+	const char	*url;		/* http, https, ws or wss; a path in it
+					   goes before "path" */
+	const char	*path;		/* [/api/socket.io] */
+	const char	*auth_json;	/* text of the CONNECT object, or NULL.
+					   A secret: wiped on free */
+	const char	*ca_file;	/* PEM to trust instead of the system's,
+					   or NULL */
+	bool		 insecure;	/* true: do not verify the peer (tests,
+					   explicit configuration only) */
+	const char	*proxy;		/* http://[user:password@]host:port for
+					   CONNECT, or NULL: none */
+	struct evdns_base *dns;		/* borrowed; NULL: the link makes its
+					   own when it first needs one */
+	unsigned	 open_timeout_ms;	/* [20000] TCP, TLS, 101, open
+						   packet and CONNECT reply */
+	size_t		 max_message_bytes;	/* [104857600] received */
+	size_t		 max_output_bytes;	/* [2 x the peer's maxPayload]
+						   unsent bytes */
+	unsigned	 max_pending;		/* [4096] emits awaiting a
+						   reply */
+};
+
+struct apw_app_link_events {
+	/* the namespace is joined */
+	void	(*on_open)(void *arg);
+	/*
+	 * The connection, or the attempt to make one, is over; every emit
+	 * awaiting a reply has been told before.  reason: "io server
+	 * disconnect", "ping timeout", "transport close", "transport error",
+	 * "parse error", or such a word with ": " and detail behind it.
+	 * rejected: the server said no (CONNECT_ERROR, or its disconnect):
+	 * its message is the detail.  Not called after leave or free.
+	 */
+	void	(*on_closed)(void *arg, const char *reason, bool rejected);
+	/* an event of the server: args is the JSON array behind the name,
+	   "[]" when empty.  NULL: events are dropped */
+	void	(*on_event)(void *arg, struct apw_str name,
+		    struct apw_str args);
+};
+
+/* NULL and err set for a URL or CA file that cannot be used. */
+struct apw_app_link *
+	apw_app_link_new(struct event_base *, const struct apw_app_link_conf *,
+	    const struct apw_app_link_events *, void *arg, struct apw_err *);
+
+/* Start connecting.  No-op while connecting or connected. */
+void	 apw_app_link_open(struct apw_app_link *);
+
+/* True between on_open and on_closed. */
+bool	 apw_app_link_connected(const struct apw_app_link *);
+
+/*
+ * The reply to an emit, called exactly once (never after cancel or free):
+ * either error is a text ("operation has timed out", "socket has been
+ * disconnected", the text of a __rpcError, …) and args is empty, or error is
+ * NULL and args the first argument of the acknowledgement, raw ("null" when
+ * there was none), with its attachments.
+ */
+typedef void apw_app_link_reply_fn(void *arg, const char *error,
+	    struct apw_str args, const struct apw_str *binary, size_t nbinary);
+
+/*
+ * Emit event with one argument (the concatenated parts, JSON text; nparts 0:
+ * no argument) and ask for an acknowledgement within timeout_ms (0: the
+ * upstream worker's 60000).  Returns an id, never 0; 0 and err set when not
+ * connected, larger than the peer's maxPayload, or too much is queued: then
+ * the reply function is not called.
+ */
+uint32_t apw_app_link_emit_ack(struct apw_app_link *, const char *event,
+	    const struct apw_str *parts, size_t nparts, unsigned timeout_ms,
+	    apw_app_link_reply_fn *, void *arg, struct apw_err *);
+
+/*
+ * The same for ["rpc",{"method":…,"payload":parts}]; an answer with the key
+ * __rpcError becomes the error text.
+ */
+uint32_t apw_app_link_rpc(struct apw_app_link *, const char *method,
+	    const struct apw_str *parts, size_t nparts, unsigned timeout_ms,
+	    apw_app_link_reply_fn *, void *arg, struct apw_err *);
+
+/* Forget a pending emit: its reply function will not be called. */
+void	 apw_app_link_cancel(struct apw_app_link *, uint32_t id);
+
+/* Emit without acknowledgement. */
+int	 apw_app_link_emit(struct apw_app_link *, const char *event,
+	    const struct apw_str *parts, size_t nparts, struct apw_err *);
+
+/* What the peer accepts as one message; 0 while not connected. */
+size_t	 apw_app_link_max_payload(const struct apw_app_link *);
+
+/*
+ * Say good-bye: Socket.IO disconnect, a close frame, end, within a second.
+ * Pending emits are dropped and no callback follows.  The link may be opened
+ * again or freed at any time.
+ */
+void	 apw_app_link_leave(struct apw_app_link *);
+
+void	 apw_app_link_free(struct apw_app_link *);
+
+#endif
