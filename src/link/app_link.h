@@ -79,22 +79,39 @@ void	 apw_app_link_open(struct apw_app_link *);
 /* True between on_open and on_closed. */
 bool	 apw_app_link_connected(const struct apw_app_link *);
 
-/*
- * The reply to an emit, called exactly once (never after cancel or free):
- * either error is a text ("operation has timed out", "socket has been
- * disconnected", the text of a __rpcError, …) and args is empty, or error is
- * NULL and args the first argument of the acknowledgement, raw ("null" when
- * there was none), with its attachments.
- */
-typedef void apw_app_link_reply_fn(void *arg, const char *error,
-	    struct apw_str args, const struct apw_str *binary, size_t nbinary);
+/* How an emit that wanted a reply ended. */
+enum apw_app_link_outcome {
+	APW_APP_LINK_OK,
+	APW_APP_LINK_REFUSED,	/* the app answered __rpcError (rpc only) */
+	APW_APP_LINK_TIMEOUT,	/* no answer in time: may have happened */
+	APW_APP_LINK_LOST	/* disconnected before the answer: likewise */
+};
+
+/* Everything in it is borrowed for the time of the callback. */
+struct apw_app_link_reply {
+	enum apw_app_link_outcome outcome;
+	const char	*error;		/* text when not OK: "operation has
+					   timed out", "socket has been
+					   disconnected", the __rpcError */
+	struct apw_str	 result;	/* first argument of the ack, raw;
+					   "null" when there was none */
+	const struct apw_str *binary;	/* attachments; the result refers to
+					   them as {"_placeholder":true,…} */
+	size_t		 nbinary;
+};
+
+/* Called exactly once for each accepted emit; never after cancel, leave or
+ * free. */
+typedef void apw_app_link_reply_fn(void *arg,
+	    const struct apw_app_link_reply *);
 
 /*
  * Emit event with one argument (the concatenated parts, JSON text; nparts 0:
  * no argument) and ask for an acknowledgement within timeout_ms (0: the
- * upstream worker's 60000).  Returns an id, never 0; 0 and err set when not
- * connected, larger than the peer's maxPayload, or too much is queued: then
- * the reply function is not called.
+ * upstream worker's 60000).  Returns an id, never 0; 0 and err set when the
+ * emit was not sent, and the reply function will not be called: err->code is
+ * ENOTCONN (not connected), EMSGSIZE (above the peer's maxPayload) or
+ * ENOBUFS (too much is queued).
  */
 uint32_t apw_app_link_emit_ack(struct apw_app_link *, const char *event,
 	    const struct apw_str *parts, size_t nparts, unsigned timeout_ms,
