@@ -36,6 +36,7 @@ use Test::Apworker::Flow;
 use Test::Apworker::Has;
 use Test::Apworker::Monitor;
 use Test::Apworker::Proc;
+use Test::Apworker::Tool;
 use Test::Apworker::Util;
 
 use base qw/Exporter Test::Apworker::Checks Test::Apworker::Monitor/;
@@ -202,7 +203,8 @@ sub write_conf_now {
 		$self->expand($self->{conf}));
 }
 
-# %%TESTDIR%% %%API%% %%PORT_n%% %%NODE%% %%BUNDLE%% %%ESBUILD%% %%FAKE%%
+# %%TESTDIR%% %%SRCDIR%% (t/) %%API%% %%PORT_n%% %%BUNDLE%% (engine double)
+# %%NODE%% %%BUN%% %%ESBUILD%% (real ones) %%FAKE_BUN%% ... (recording ones)
 sub expand {
 	my ($self, $text) = @_;
 	my $dir = $self->{testdir};
@@ -213,7 +215,7 @@ sub expand {
 	$text =~ s/%%NODE%%/Test::Apworker::Has::find('node') || 'node'/ge;
 	$text =~ s/%%ESBUILD%%/Test::Apworker::Has::find('esbuild') || 'esbuild'/ge;
 	$text =~ s/%%BUN%%/Test::Apworker::Has::find('bun') || 'bun'/ge;
-	$text =~ s/%%FAKE_(\w+)%%/"$here\/bin\/fake-" . lc $1/ge;
+	$text =~ s/%%FAKE_(\w+)%%/$self->tool(lc $1)->path()/ge;
 	$text =~ s/%%BUNDLE%%/$self->engine()->bundle()/ge;
 	$text =~ s/%%SRCDIR%%/$here/g;
 	return $text;
@@ -262,7 +264,7 @@ sub daemon_path {
 
 	my $env = $name eq 'apworkerd' ? 'APWORKERD' : 'APWORKERCTL';
 	return Cwd::abs_path($ENV{$env}) if $ENV{$env};
-	my $top = $ENV{APW_BUILDDIR} || "$here/..";
+	my $top = $ENV{APW_BUILD} || "$here/..";
 	return Cwd::abs_path("$top/$name") || "$top/$name";
 }
 
@@ -532,6 +534,14 @@ sub api_url {
 	my ($self) = @_;
 	return $self->{api}->url() if $self->{api};
 	return 'http://127.0.0.1:' . $self->port('API');
+}
+
+# A recording program in the place of bun, npm, esbuild or node.
+sub tool {
+	my ($self, $name, @orders) = @_;
+	$self->{tools}{$name} ||= Test::Apworker::Tool->new($self, $name);
+	$self->{tools}{$name}->behave(@orders) if @orders;
+	return $self->{tools}{$name};
 }
 
 # The engine double: the bundle of this test, and what its starts recorded.

@@ -29,7 +29,7 @@ sub spawn {
 	if ($o{err}) {
 		open STDERR, '>', $o{err};
 	}
-	POSIX::close($_) for 3 .. 63;
+	POSIX::close($_) for grep { $_ > 2 } map { /^(\d+)/ } fds('self');
 	chdir $o{cwd} if $o{cwd};
 	%ENV = %{ $o{env} } if $o{env};
 	$SIG{PIPE} = 'DEFAULT';
