@@ -18,7 +18,8 @@ apw_autofree_free(void *p)
 	free(*(void **)p);
 }
 
-#define apw_autofd	__attribute__((cleanup(apw_autofd_close))) int
+/* Use: apw_autofd int fd = -1;  apw_autofree char *s = NULL; */
+#define apw_autofd	__attribute__((cleanup(apw_autofd_close)))
 #define apw_autofree	__attribute__((cleanup(apw_autofree_free)))
 
 /* Give the descriptor away: the local forgets it. */

@@ -89,6 +89,10 @@ struct apw_source_ops {
 		    struct apw_err *);
 	void	(*cancel)(struct apw_source *, uint32_t call);
 
+	/* Base URL that engines call the app's API with, ending in "/";
+	 * borrowed, valid until close(). */
+	const char *(*internal_api_url)(struct apw_source *);
+
 	/* Say good-bye (DISCONNECT event, 41, close frame), then done(arg).
 	 * Bounded by 2 s. */
 	void	(*leave)(struct apw_source *, void (*done)(void *), void *arg);
