@@ -21,6 +21,7 @@
  *	watchdog_ms		exit 5 without a connection, default 60000
  *	before: [steps]		done before connecting
  *	connected: [steps]	done when the link is up
+ *	operations: [[steps]]	for operations that bring none, in order
  *
  * In the operation: flowVersion.trigger.settings.input.double (or input.double)
  * is a list of steps, done one after the other; see `steps` below.  Without
@@ -39,7 +40,7 @@ const place = globalThis.APW_DOUBLE || { dir: __dirname, testdir: __dirname };
 const file = (name) => path.join(place.dir, name);
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-let socket, start = {}, op, op_ack, answered;
+let socket, start = {}, op, op_ack, answered, operations = 0;
 
 function record(what, entry)
 {
@@ -307,8 +308,9 @@ function script_of(o)
 
 	if (input.double)
 		return input.double;
-	if (start.operation)
-		return start.operation;
+	if (start.operations)
+		return start.operations[Math.min(operations++,
+		    start.operations.length - 1)];
 	if (o.flowRunId === undefined)
 		return [{ do: 'answer', value: { status: 'OK',
 		    response: { output: [] } } }];

@@ -24,13 +24,13 @@ use warnings;
 use Cwd ();
 use File::Path ();
 use File::Temp ();
-use IO::Socket::INET;
 use POSIX qw/:sys_wait_h/;
 use Test::More import => [qw/diag ok/];
 use Time::HiRes ();
 
 use Test::Apworker::App;
 use Test::Apworker::Checks;
+use Test::Apworker::Conf;
 use Test::Apworker::Engine;
 use Test::Apworker::Flow;
 use Test::Apworker::Has;
@@ -39,7 +39,8 @@ use Test::Apworker::Proc;
 use Test::Apworker::Tool;
 use Test::Apworker::Util;
 
-use base qw/Exporter Test::Apworker::Checks Test::Apworker::Monitor/;
+use base qw/Exporter Test::Apworker::Checks Test::Apworker::Conf
+	Test::Apworker::Monitor/;
 our @EXPORT = qw/flow_job flow_version code_step piece_step wait_for deadline
 	json unjson/;
 
@@ -151,109 +152,6 @@ sub finish {
 		}
 		File::Path::remove_tree($self->{testdir});
 	}
-}
-
-# ------------------------------------------------------- files and config
-
-sub testdir { return $_[0]->{testdir} }
-sub srcdir { return $here }
-
-sub write_file {
-	my ($self, $name, $content, $mode) = @_;
-
-	my $path = $name =~ m{^/} ? $name : "$self->{testdir}/$name";
-	my ($dir) = $path =~ m{^(.*)/};
-	File::Path::make_path($dir) unless -d $dir;
-	open my $fh, '>:raw', $path or die "$path: $!";
-	utf8::encode($content) if utf8::is_utf8($content);
-	print $fh $content;
-	close $fh or die "$path: $!";
-	chmod $mode, $path if defined $mode;
-	return $self;
-}
-
-sub write_file_expand {
-	my ($self, $name, $content, $mode) = @_;
-	return $self->write_file($name, $self->expand($content), $mode);
-}
-
-sub read_file {
-	my ($self, $name) = @_;
-	return slurp($name =~ m{^/} ? $name : "$self->{testdir}/$name");
-}
-
-# The text is kept as it is and expanded by run(): doubles may be made later.
-sub write_conf {
-	my ($self, $text) = @_;
-
-	$self->{conf} = $text;
-	$self->write_conf_now() if $self->{pid};
-	return $self;
-}
-
-sub conf_file { return "$_[0]->{testdir}/apworker.conf" }
-
-sub write_conf_now {
-	my ($self) = @_;
-
-	$self->write_file('token', 'test-token', 0600)
-		if $self->{conf} =~ m{%%TESTDIR%%/token\b}
-		&& !-e "$self->{testdir}/token";
-	return $self->write_file('apworker.conf',
-		$self->expand($self->{conf}));
-}
-
-# %%TESTDIR%% %%SRCDIR%% (t/) %%API%% %%PORT_n%% %%BUNDLE%% (engine double)
-# %%NODE%% %%BUN%% %%ESBUILD%% (real ones) %%FAKE_BUN%% ... (recording ones)
-sub expand {
-	my ($self, $text) = @_;
-	my $dir = $self->{testdir};
-
-	$text =~ s/%%TESTDIR%%/$dir/g;
-	$text =~ s/%%API%%/$self->api_url()/ge;
-	$text =~ s/%%PORT_(\w+)%%/$self->port($1)/ge;
-	$text =~ s/%%NODE%%/Test::Apworker::Has::find('node') || 'node'/ge;
-	$text =~ s/%%ESBUILD%%/Test::Apworker::Has::find('esbuild') || 'esbuild'/ge;
-	$text =~ s/%%BUN%%/Test::Apworker::Has::find('bun') || 'bun'/ge;
-	$text =~ s/%%FAKE_(\w+)%%/$self->tool(lc $1)->path()/ge;
-	$text =~ s/%%BUNDLE%%/$self->engine()->bundle()/ge;
-	$text =~ s/%%SRCDIR%%/$here/g;
-	return $text;
-}
-
-# A port nobody listens on now.  The same name gives the same port.
-sub port {
-	my ($self, $name) = @_;
-
-	return $self->{ports}{$name} ||= do {
-		my $s = IO::Socket::INET->new(Listen => 1,
-			LocalAddr => '127.0.0.1', ReuseAddr => 1)
-			or die "no free port: $!";
-		$s->sockport();
-	};
-}
-
-# Directives that each test wants, unless its configuration has them.
-sub globals {
-	my ($self) = @_;
-	my $conf = $self->{conf} // '';
-	my $dir = $self->{testdir};
-
-	my @all = (
-		daemon => $self->{daemon} ? 'on' : 'off',
-		pid => "$dir/apworkerd.pid",
-		log => "$dir/error.log " . ($ENV{APW_TEST_LOG} || 'debug'),
-		state => "$dir/state",
-	);
-	my $text = '';
-	while (my ($name, $value) = splice @all, 0, 2) {
-		$text .= "$name $value; " if $conf !~ /^\s*$name\s/m;
-	}
-	if ($conf !~ /^\s*monitor\b/m) {
-		$text .= 'monitor { listen 127.0.0.1:'
-			. $self->port('MONITOR') . '; } ';
-	}
-	return $text;
 }
 
 # ------------------------------------------------------------- the daemon
@@ -386,6 +284,9 @@ sub expect_exit {
 	$self->{expect_exit} = $code;
 	return $self;
 }
+
+sub testdir { return $_[0]->{testdir} }
+sub srcdir { return $here }
 
 sub pid { return $_[0]->{pid} }
 
