@@ -1,0 +1,79 @@
+'use strict';
+/*
+ * The connection to the worker: Socket.IO on loopback, one request of the
+ * worker at a time, calls and notifications to it.  Never reconnects: a
+ * worker that went away has given this engine's job to somebody else.
+ */
+const { format } = require('node:util');
+const { io } = require('socket.io-client');
+const env = require('./env');
+
+const CONNECT_LIMIT_MS = 60_000;
+const CALL_LIMIT_MS = 60_000;
+
+let socket = null;
+
+function connect(execute) {
+	const options = {
+		path: '/worker/ws',
+		reconnection: false,
+		auth: { sandboxId: env.sandboxId, connectionToken: env.token },
+	};
+	if (env.transports.length > 0)
+		options.transports = env.transports;
+
+	const watchdog = setTimeout(() => process.exit(5), CONNECT_LIMIT_MS);
+
+	socket = io(`ws://127.0.0.1:${env.port}`, options);
+	socket.on('connect', () => clearTimeout(watchdog));
+	socket.on('connect_error', (err) => {
+		process.stderr.write(`engine: cannot connect: ${err.message}\n`);
+	});
+	socket.on('disconnect', (reason) => {
+		if (reason !== 'io client disconnect')
+			process.exit(6);
+	});
+	socket.on('rpc', async (request, answer) => {
+		try {
+			if (request?.method !== 'executeOperation')
+				throw new Error(`unknown method ${request?.method}`);
+			answer(await execute(request.payload));
+		} catch (err) {
+			answer({ __rpcError: err.message });
+		}
+	});
+}
+
+/* Ask the worker; what it cannot do itself it passes to the app. */
+async function call(method, payload) {
+	const answer = await socket.timeout(CALL_LIMIT_MS)
+	    .emitWithAck('rpc', { method, payload });
+	if (answer !== null && typeof answer === 'object'
+	    && '__rpcError' in answer)
+		throw new Error(`${method}: ${answer.__rpcError}`);
+	return answer;
+}
+
+function notify(method, message) {
+	socket?.emit('rpc-notify', { method, payload: { message } });
+}
+
+/* Headers of requests may hold credentials: keep the marker, drop the rest. */
+function printable(args) {
+	if (typeof args[0] === 'string'
+	    && args[0].includes('HttpClient#sendRequest'))
+		return args[0] + 'REDACTED';
+	return format(...args);
+}
+
+/* What pieces and the engine print belongs to the log of the job. */
+function captureConsole() {
+	const to = (stream) => (...args) =>
+		notify(stream, printable(args) + '\n');
+
+	for (const name of ['log', 'info', 'debug', 'warn'])
+		console[name] = to('stdout');
+	console.error = to('stderr');
+}
+
+module.exports = { connect, call, notify, captureConsole };
