@@ -1,13 +1,24 @@
 'use strict';
 /*
  * Calls to the app over HTTP with the token of the operation.  A worker that
- * takes its jobs from a directory has no app: then internalApiUrl is empty
- * and every call that needs an answer says so.
+ * takes its jobs from a directory has no app: then internalApiUrl is empty or
+ * nobody listens there, and every call that needs an answer says so.
  */
 const zlib = require('node:zlib');
 
 const TIMEOUT_MS = 30_000;
 const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
+
+class Unreachable extends Error {}
+
+async function reach(what, url, options) {
+	try {
+		return await fetch(url, options);
+	} catch (err) {
+		throw new Unreachable(`${what}: the app cannot be reached: `
+		    + (err.cause?.message ?? err.message));
+	}
+}
 
 function app(operation) {
 	const base = /^https?:\/\//.test(operation.internalApiUrl ?? '')
@@ -17,7 +28,7 @@ function app(operation) {
 	async function request(what, path, options = {}) {
 		if (base === null)
 			throw new Error(`${what}: this worker has no app to ask`);
-		const res = await fetch(base + path, {
+		const res = await reach(what, base + path, {
 			signal: AbortSignal.timeout(TIMEOUT_MS),
 			...options,
 		});
@@ -77,4 +88,4 @@ function app(operation) {
 	return { exists: base !== null, json, getFile, putFile, payload };
 }
 
-module.exports = { app };
+module.exports = { app, Unreachable };

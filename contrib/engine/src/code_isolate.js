@@ -10,7 +10,7 @@ const MEMORY_MB = 128;
 const EXPRESSION_LIMIT_MS = 5_000;
 
 const PRELUDE = `
-	const module = { exports: {} }, exports = module.exports;
+	const __module = { exports: {} };
 	{
 		const print = (stream) => (...args) => __print(stream,
 		    args.map((a) => typeof a === 'string' ? a
@@ -22,11 +22,10 @@ const PRELUDE = `
 	}
 `;
 const CALL = `
-	const code = module.exports.code;
-	if (typeof code !== 'function')
+	if (typeof __module.exports.code !== 'function')
 		throw new Error('the step does not export a function "code"');
-	return Promise.resolve(code(JSON.parse($0))).then((result) =>
-	    JSON.stringify(result));
+	return Promise.resolve(__module.exports.code(JSON.parse($0)))
+	    .then((result) => JSON.stringify(result));
 `;
 
 async function inIsolate(use) {
@@ -51,7 +50,8 @@ function parsed(text) {
 async function runStep(file, input) {
 	const source = fs.readFileSync(file, 'utf8');
 	return parsed(await inIsolate((context) => context.evalClosure(
-	    PRELUDE + source + '\n;' + CALL, [JSON.stringify(input ?? {})],
+	    `${PRELUDE}(function (module, exports) {${source}
+	    })(__module, __module.exports);${CALL}`, [JSON.stringify(input ?? {})],
 	    { result: { promise: true, copy: true } })));
 }
 

@@ -27,6 +27,9 @@ process.on('unhandledRejection', (err) => die(4, err));
 process.on('SIGTERM', () => {});
 process.on('SIGINT', () => {});
 
+/* Old habits of our packages are nothing for the log of a flow. */
+process.noDeprecation = true;
+
 if (env.sandboxId !== undefined) {
 	process.title = `sandbox-${env.sandboxId}`;
 	link.captureConsole();

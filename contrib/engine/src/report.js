@@ -4,6 +4,7 @@
  * failed step), the answer to a waiting HTTP caller, and step by step
  * progress when somebody watches.
  */
+const { Unreachable } = require('./app');
 const link = require('./link');
 
 const FLUSH_INTERVAL_MS = 15_000;
@@ -13,17 +14,24 @@ function report(run) {
 	const watched = operation.streamStepProgress === 'WEBSOCKET';
 	let timer = null;
 	let flushing = Promise.resolve();
+	let reachable = run.app.exists && Boolean(operation.logsFileId);
 
-	/* The file with all steps goes to the app; the worker has no part in it. */
+	/*
+	 * The file with all steps goes to the app; the worker has no part in
+	 * it.  A run does not fail for want of its log.
+	 */
 	async function saveState() {
-		if (!run.app.exists || !operation.logsFileId)
+		if (!reachable)
 			return;
 		const state = { executionState: { steps: run.steps, tags: run.tags } };
 		try {
 			await run.app.putFile(operation.logsFileId, 'FLOW_RUN_LOG',
 			    Buffer.from(JSON.stringify(state)));
 		} catch (err) {
-			process.stderr.write(`engine: run log not saved: ${err}\n`);
+			reachable = !(err instanceof Unreachable);
+			if (reachable)
+				process.stderr.write('engine: run log not saved: '
+				    + `${err.message}\n`);
 		}
 	}
 

@@ -94,7 +94,9 @@ const BRANCHING = trigger(code('step_1', { n: "{{trigger['output'].body.n}}" }, 
 function branchingCode(worker) {
 	worker.code('step_1', 'exports.code = async (i) => {'
 	    + 'console.log("hello"); console.error("a warning"); return i; };');
-	worker.code('step_3', 'module.exports = { code: (i) => ({ twice: i.n * 2 }) };');
+	/* the shape that bundlers give a module */
+	worker.code('step_3', '"use strict"; var code = (i) => ({ twice: i.n * 2 });'
+	    + 'module.exports = { code };');
 	worker.code('step_6', 'exports.code = async () => "other branch";');
 }
 
@@ -247,6 +249,17 @@ withWorker('a run may not outgrow its log', {
 	assert.deepStrictEqual(await w.flow(trigger(code('step_1', {})),
 	    { streamStepProgress: 'NONE' }), { status: 'LOG_SIZE_EXCEEDED' });
 	assert.match(w.stderr, /Flow run data size exceeded the maximum/);
+});
+
+withWorker('an app that nobody can reach costs the run nothing', {},
+    async (w) => {
+	const url = 'http://127.0.0.1:9/api/';
+	assert.deepStrictEqual(await w.flow(trigger(action('step_1', 'add',
+	    { a: 1, auth: "{{connections['c']}}" })), { internalApiUrl: url,
+	    publicApiUrl: url, streamStepProgress: 'NONE' }), { status: 'OK' });
+	assert.match(w.of('uploadRunLog').at(-1).failedStep.message,
+	    /connection c: the app cannot be reached/);
+	assert.strictEqual(w.rawStderr, '');
 });
 
 withWorker('resume without an app is answered', {}, async (w) => {
