@@ -1,0 +1,43 @@
+#!/bin/sh
+# Installs what the tests need, builds with sanitizers, runs all tests: units,
+# fuzz corpora, the daemon's own.  The last line tells the totals; the status
+# is 0 only if everything passed.
+set -eu
+
+cd "$(dirname "$0")/.."
+
+sh contrib/install-deps.sh tests
+PATH=$PWD/contrib/tools/node_modules/.bin:$PATH
+export PATH
+sh contrib/build.sh --enable-developer
+
+printf '== make check\n'
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+{
+	status=0
+	make -s -k check 2>&1 || status=$?
+	echo "$status" >"$out/status"
+} | tee "$out/log"
+status=$(cat "$out/status")
+
+# sum PATTERN: adds up the numbers that sed takes out of the lines
+sum() {
+	sed -n "s/$1/\\1/p" "$out/log" | awk '{ n += $1 } END { print n + 0 }'
+}
+
+units=$(sum '^\[  PASSED  \] \([0-9]*\) test(s).*')
+units_failed=$(sum '^\[  FAILED  \] \([0-9]*\) test(s).*')
+daemon=$(sum '^Files=.* Tests=\([0-9]*\),.*')
+daemon_failed=$(sum '^.*Failed \([0-9]*\)\/[0-9]* subtests.*')
+files_skipped=$(grep -c ' skipped: ' "$out/log" || :)
+
+passed=$((units + daemon - daemon_failed))
+failed=$((units_failed + daemon_failed))
+# something broke outside of a test that counts itself
+[ "$status" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
+
+printf '\n== units %d, daemon tests %d' "$units" "$daemon"
+printf ', test files skipped %d\n' "$files_skipped"
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ]
