@@ -1,0 +1,114 @@
+/* Directives of `source app { }` and their checks.  Room: master, when the
+ * configuration is read. */
+#include "modules/source/app_conf.h"
+
+#include <stdlib.h>
+
+#include "core/apw_buf.h"
+#include "core/apw_conf.h"
+#include "proto/apw_raw.h"
+
+const struct apw_directive app_directives[] = {
+	{ .name = "url", .args = { 1, 1 }, .set = apw_set_url,
+	  .offset = offsetof(struct app_conf, url), .env = "AP_FRONTEND_URL",
+	  .reload = APW_NEW_SLOTS, .arg_help = "URL",
+	  .help = "Base URL of the Activepieces app; https means TLS." },
+	{ .name = "token", .args = { 1, 1 }, .set = apw_set_secret,
+	  .offset = offsetof(struct app_conf, token), .env = "AP_WORKER_TOKEN",
+	  .reload = APW_NEW_SLOTS, .secret = true, .arg_help = "TOKEN",
+	  .help = "The worker token itself; token_file is the better place." },
+	{ .name = "token_file", .args = { 1, 1 }, .set = apw_set_secret_file,
+	  .offset = offsetof(struct app_conf, token),
+	  .reload = APW_NEW_SLOTS, .secret = true, .arg_help = "FILE",
+	  .help = "A file with the worker token, readable by the master only." },
+	{ .name = "group", .args = { 1, 1 }, .set = apw_set_string,
+	  .offset = offsetof(struct app_conf, group),
+	  .env = "AP_WORKER_GROUP_ID", .reload = APW_NEW_SLOTS,
+	  .arg_help = "ID",
+	  .help = "Take the jobs of this worker group only." },
+	{ .name = "ca_file", .args = { 1, 1 }, .set = apw_set_path,
+	  .offset = offsetof(struct app_conf, ca_file),
+	  .reload = APW_NEW_SLOTS, .arg_help = "FILE",
+	  .help = "Certificates (PEM) to trust instead of the system's." },
+	{ .name = "verify", .args = { 1, 1 }, .set = apw_set_flag,
+	  .offset = offsetof(struct app_conf, verify), .dflt = "on",
+	  .reload = APW_NEW_SLOTS, .arg_help = "on | off",
+	  .help = "Verify the app's certificate and host name. Off is for "
+	    "experiments: whoever answers gets the token." },
+	{ .name = "version", .args = { 1, 1 }, .set = apw_set_string,
+	  .offset = offsetof(struct app_conf, version), .dflt = "auto",
+	  .reload = APW_NEW_SLOTS, .arg_help = "auto | RELEASE",
+	  .help = "The release we say we are; the app hands out jobs only to "
+	    "its own release. auto says what the app says of itself." },
+	{ .name = "settings_timeout", .args = { 1, 1 }, .set = apw_set_ms,
+	  .offset = offsetof(struct app_conf, settings_timeout_ms),
+	  .limits = APW_BOUNDS(100, 600000), .dflt = "10s",
+	  .reload = APW_NEW_SLOTS, .arg_help = "TIME",
+	  .help = "How long the app may take to send its settings before the "
+	    "connection is made anew." },
+	{ .name = "call_timeout", .args = { 1, 1 }, .set = apw_set_ms,
+	  .offset = offsetof(struct app_conf, call_timeout_ms),
+	  .limits = APW_BOUNDS(1000, 600000), .dflt = "60s",
+	  .reload = APW_NEW_SLOTS, .arg_help = "TIME",
+	  .help = "How long the app may take to answer a call." },
+	{ .name = "poll_timeout", .args = { 1, 1 }, .set = apw_set_ms,
+	  .offset = offsetof(struct app_conf, poll_timeout_ms),
+	  .limits = APW_BOUNDS(1000, 600000), .dflt = "65s",
+	  .reload = APW_NEW_SLOTS, .arg_help = "TIME",
+	  .help = "How long the app may hold a poll; it means to hold it for "
+	    "50 seconds at most." },
+	{ .name = NULL }
+};
+
+/* The claims of a JSON web token into out; false: it is none. */
+static bool
+token_claims(const struct apw_secret *token, struct apw_buf *out)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789-_";
+	const char	*p = memchr(token->value, '.', token->n), *end, *d;
+	unsigned	 bits = 0, nbits = 0;
+	char		 byte;
+
+	if (p == NULL || (end = strchr(++p, '.')) == NULL)
+		return false;
+	for (; p < end; p++) {
+		if (*p == '\0' || (d = strchr(digits, *p)) == NULL)
+			return false;
+		bits = bits << 6 | (unsigned)(d - digits);
+		nbits += 6;
+		if (nbits >= 8) {
+			nbits -= 8;
+			byte = (char)(bits >> nbits & 0xff);
+			apw_buf_put(out, &byte, 1);
+		}
+	}
+	return apw_raw_check(apw_buf_view(out), APW_RAW_UTF8) == 0 &&
+	    apw_raw_type(apw_buf_view(out)) == APW_RAW_OBJECT;
+}
+
+int
+app_conf_check(struct apw_cycle *cycle, void *conf, struct apw_err *err)
+{
+	struct app_conf	*app = conf;
+	struct apw_buf	 claims = APW_BUF_INIT(1 << 16);
+	struct apw_str	 type;
+
+	(void)err;
+	if (app->url == NULL)
+		apw_conf_complain(cycle, "url", "found no url of the app; "
+		    "expected \"url https://...;\" or AP_FRONTEND_URL");
+	if (app->token.value == NULL || app->token.n == 0)
+		apw_conf_complain(cycle, "token_file", "found no worker token; "
+		    "expected \"token_file FILE;\" or AP_WORKER_TOKEN");
+	/* With a token of another kind the app accepts the connection and
+	 * then answers nothing at all. */
+	else if (token_claims(&app->token, &claims) &&
+	    apw_raw_member(apw_buf_view(&claims), "type", &type) == 1 &&
+	    !apw_raw_equals(apw_raw_trim(type), "WORKER"))
+		apw_conf_complain(cycle, "token_file", "found a token of type "
+		    "%.*s; expected one of type \"WORKER\"",
+		    (int)(type.n < 40 ? type.n : 40), type.p);
+	apw_buf_free(&claims);
+	return 0;
+}

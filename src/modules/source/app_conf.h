@@ -1,0 +1,24 @@
+/* What `source app { }` is told.  Room: source. */
+#ifndef APW_APP_CONF_H
+#define APW_APP_CONF_H
+
+#include "core/apw_directive.h"
+
+struct app_conf {
+	char		 *url;		/* base URL of the app */
+	struct apw_secret token;	/* worker token (JWT) */
+	char		 *group;	/* worker group id, or NULL */
+	char		 *ca_file;	/* or NULL: the system's */
+	bool		  verify;	/* the peer's certificate */
+	char		 *version;	/* "auto", or what we say we are */
+	int64_t		  settings_timeout_ms;
+	int64_t		  call_timeout_ms;
+	int64_t		  poll_timeout_ms;
+};
+
+extern const struct apw_directive app_directives[];
+
+/* Cross checks of a parsed block; complaints go to the reader. */
+int	app_conf_check(struct apw_cycle *, void *conf, struct apw_err *);
+
+#endif

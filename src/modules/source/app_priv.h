@@ -1,0 +1,90 @@
+/* Shared by the files of `source app` only. */
+#ifndef APW_APP_PRIV_H
+#define APW_APP_PRIV_H
+
+#include <event2/event.h>
+
+#include "link/app_link.h"
+#include "modules/source/app_conf.h"
+#include "modules/source/machine.h"
+#include "modules/source/source.h"
+
+#define APP_MAGIC	0x41505053
+
+enum app_state {
+	APP_DOWN,	/* timer: connect */
+	APP_OPENING,	/* the link is at it, with its own deadline */
+	APP_SETTLING,	/* joined; timer: ask for the settings (once) */
+	APP_READY,
+	APP_LEAVING,	/* timer: gone */
+};
+
+struct app_call {
+	uint32_t		 id;
+	struct apw_source	*source;	/* borrowed */
+	struct app_call		*next;
+	char			 method[40];
+	struct apw_buf		 payload;	/* until sent */
+	int64_t			 deadline_ms;	/* monotonic */
+	struct event		*ev;		/* owned; deadline while waiting */
+	uint32_t		 link_id;	/* 0: waits to be sent */
+	enum apw_reply_kind	 failed;	/* what ev reports */
+	apw_source_reply_fn	*fn;
+	void			*arg;		/* borrowed */
+};
+
+struct apw_source {
+	uint32_t		 magic;
+	const struct apw_source_env *env;	/* borrowed */
+	const struct app_conf	*conf;		/* borrowed */
+	struct apw_source_events events;
+	void			*arg;		/* borrowed: the slot */
+	struct apw_app_link	*link;		/* owned */
+	enum app_state		 state;
+	struct event		*timer;		/* owned; meaning: see state */
+	unsigned		 failures;	/* attempts since last ready */
+	unsigned		 settle_ms;
+	bool			 ready_before;
+	char			*api_url;	/* owned */
+	char			 worker_id[32];
+	char			 version[32];	/* what we say we are */
+	char			 app_version[32];
+	char			 memory_limit[24]; /* KiB, as the app says it */
+	char			 blocked[256];	/* why no job will come, or "" */
+	struct machine		 machine;
+
+	struct event		*poll_timer;	/* owned: poll again then */
+	bool			 wanted, unwanting;
+	uint32_t		 parked;	/* link id of the poll, or 0 */
+	int64_t			 polled_ms;
+	unsigned		 poll_errors;
+
+	struct app_call		*calls;		/* owned, oldest first */
+	size_t			 ncalls;
+	size_t			 waiting_bytes;
+	uint32_t		 last_call;
+
+	void			(*left)(void *);
+	void			*left_arg;
+};
+
+int64_t	app_backoff_ms(int64_t min_ms, int64_t max_ms, unsigned n);
+void	app_timer(struct event *, int64_t ms);
+void	app_machine(struct apw_source *, struct apw_buf *out);
+
+/* app_calls.c */
+uint32_t app_call(struct apw_source *, const char *method,
+	    const struct apw_str *parts, size_t nparts, unsigned timeout_ms,
+	    apw_source_reply_fn *, void *arg, struct apw_err *);
+void	app_cancel(struct apw_source *, uint32_t id);
+void	app_calls_flush(struct apw_source *);	/* ready: send what waits */
+void	app_calls_drop(struct apw_source *);	/* closing: forget them all */
+
+/* app_poll.c */
+void	app_want(struct apw_source *);
+void	app_unwant(struct apw_source *);
+void	app_poll_go(struct apw_source *);	/* poll now, if we may */
+void	app_poll_lost(struct apw_source *);
+void	app_on_poll_timer(evutil_socket_t, short, void *);
+
+#endif
