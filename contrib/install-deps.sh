@@ -77,7 +77,7 @@ install_packages $packages
 npm_packages() {
 	cmp -s "$1/package-lock.json" "$1/node_modules/.installed" && return 0
 	say "npm packages for $1"
-	(cd "$1" && npm ci --ignore-scripts --no-audit --no-fund \
+	(cd "$1" && NODE_NO_WARNINGS=1 npm ci --ignore-scripts --no-audit --no-fund \
 		--loglevel=error >/dev/null)
 	cp "$1/package-lock.json" "$1/node_modules/.installed"
 }

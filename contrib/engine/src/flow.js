@@ -269,7 +269,7 @@ async function begin(run) {
 	const { trigger } = operation.flowVersion;
 	const payload = await firstPayload(run, operation);
 	const output = { type: trigger.type, status: 'SUCCEEDED',
-	    input: trigger.settings?.input ?? {}, output: payload };
+	    input: {}, output: payload };
 
 	run.steps[trigger.name] = output;
 	run.account(output);
