@@ -29,14 +29,12 @@ then
 	run autoreconf -fi
 fi
 arguments="$*"
-if [ ! -e Makefile ] || [ "$(cat .configured 2>/dev/null)" != "$arguments" ] ||
-	[ configure -nt config.status ]
-then
-	if [ -e Makefile ]; then
-		run make -s clean || :
-	fi
+if [ -e Makefile ] && [ "$(cat .configured 2>/dev/null)" != "$arguments" ]; then
+	run make -s clean
+	rm -f Makefile
+fi
+if [ ! -e Makefile ] || [ configure -nt config.status ]; then
 	printf '== configure %s\n' "$arguments"
-	rm -f .configured
 	run ./configure -q "$@"
 	printf '%s\n' "$arguments" >.configured
 fi
