@@ -506,6 +506,12 @@ spool_source_leave(struct apw_source *src, void (*done)(void *), void *arg)
 		event_del(src->watch);
 }
 
+const char *
+spool_conf_path(const void *conf)
+{
+	return ((const struct spool_conf *)conf)->path;
+}
+
 static const struct apw_source_ops spool_source_ops = {
 	.open = spool_source_open,
 	.want = spool_source_want,

@@ -77,6 +77,9 @@ int	spool_settle(struct spool *, struct spool_job *,
 	    const struct spool_outcome *, struct apw_err *);
 void	spool_job_free(struct spool_job *);
 
+/* Where the spool of a configured `source spool` is. */
+const char *spool_conf_path(const void *conf);
+
 /* flows/ID.json into out: 1, 0 not there, -1. */
 int	spool_flow(struct spool *, struct apw_str flow_version_id,
 	    struct apw_buf *out, struct apw_err *);
