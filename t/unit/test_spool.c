@@ -153,6 +153,16 @@ test_same_name_twice(void **state)
 	}
 	assert_true(there(g, "done/a/job.json"));
 	assert_true(there(g, "done/a~2/job.json"));
+
+	/* nor is the second one lost when its slot dies */
+	put(g, "new/a.json", good, strlen(good));
+	assert_int_equal(spool_claim(&g->sp, &job, &err), 1);
+	assert_string_equal(job->id, "a~3");
+	spool_job_free(job);
+	assert_int_equal(spool_claim(&g->sp, &job, &err), 1);
+	assert_string_equal(job->id, "a~3");
+	assert_int_equal(job->attempt, 2);
+	spool_job_free(job);
 }
 
 /* A slot dies with its job: another one has it at once, three times. */

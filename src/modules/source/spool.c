@@ -332,6 +332,19 @@ spool_load(struct spool *sp, struct spool_job **jobp, struct apw_err *err)
 	return rc;
 }
 
+/* The id under which this job is run: its name, or, when there is a result of
+ * that name already, "NAME~2", "NAME~3", ...: results are never mixed up. */
+static struct apw_str
+spool_free_id(struct spool *sp, struct apw_str id, char own[SPOOL_ID_SIZE])
+{
+	int	i;
+
+	snprintf(own, SPOOL_ID_SIZE, "%.*s", (int)id.n, id.p);
+	for (i = 2; spool_is_settled(sp, own) && i < 1000; i++)
+		snprintf(own, SPOOL_ID_SIZE, "%.*s~%d", (int)id.n, id.p, i);
+	return apw_str_c(own);
+}
+
 /* Claim new/NAME: 1 ours, 0 not (gone, somebody's, rejected). */
 static int
 spool_claim_new(struct spool *sp, const char *name, struct spool_job **job,
@@ -341,7 +354,7 @@ spool_claim_new(struct spool *sp, const char *name, struct spool_job **job,
 	struct apw_err	 why = APW_ERR_NONE;
 	struct apw_str	 id;
 	struct stat	 st, now;
-	char		 to[NAME_MAX];
+	char		 to[NAME_MAX], own[SPOOL_ID_SIZE];
 
 	if (!spool_name_stem(name, &id))
 		return 0;
@@ -368,7 +381,8 @@ spool_claim_new(struct spool *sp, const char *name, struct spool_job **job,
 	    fstatat(sp->dir_fd[SPOOL_NEW], name, &now,
 	    AT_SYMLINK_NOFOLLOW) == -1 || now.st_ino != st.st_ino)
 		return 0;
-	snprintf(to, sizeof(to), "%.*s.1.json", (int)id.n, id.p);
+	id = spool_free_id(sp, id, own);
+	spool_run_name(to, own, 1);
 	if (renameat2(sp->dir_fd[SPOOL_NEW], name, sp->dir_fd[SPOOL_RUN], to,
 	    RENAME_NOREPLACE) == -1) {
 		if (errno != EEXIST)
@@ -398,6 +412,16 @@ spool_give_up(struct spool *sp, struct spool_job *job, struct apw_err *err)
 	return spool_settle(sp, job, &o, err);
 }
 
+/* An id as spool_free_id() makes it. */
+static bool
+spool_run_id_ok(struct apw_str id)
+{
+	const char	*tilde = memchr(id.p, '~', id.n);
+
+	return id.n < SPOOL_ID_SIZE && spool_id_ok((struct apw_str){ id.p,
+	    tilde == NULL ? id.n : (size_t)(tilde - id.p) });
+}
+
 /* Take over run/NAME when its slot is dead: 1 ours, 0 not. */
 static int
 spool_claim_run(struct spool *sp, const char *name, struct spool_job **job,
@@ -415,7 +439,7 @@ spool_claim_run(struct spool *sp, const char *name, struct spool_job **job,
 		return 0;
 	id = (struct apw_str){ stem.p, dot - stem.p };
 	attempt = strtoul(dot + 1, &end, 10);
-	if (!spool_id_ok(id) || end != stem.p + stem.n || attempt > 1000)
+	if (!spool_run_id_ok(id) || end != stem.p + stem.n || attempt > 1000)
 		return 0;
 	fd = openat(sp->dir_fd[SPOOL_RUN], name,
 	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);

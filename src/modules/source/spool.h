@@ -20,7 +20,8 @@
 #include "core/apw_err.h"
 #include "core/apw_str.h"
 
-#define SPOOL_ID_MAX	100
+#define SPOOL_ID_MAX	100	/* of a file name's stem */
+#define SPOOL_ID_SIZE	108	/* with "~999" and NUL */
 
 enum spool_dir { SPOOL_NEW, SPOOL_RUN, SPOOL_DONE, SPOOL_FAILED, SPOOL_FLOWS,
 	SPOOL_TMP, SPOOL_NDIRS };
@@ -37,7 +38,7 @@ struct spool {
 };
 
 struct spool_job {
-	char		 id[SPOOL_ID_MAX + 1];
+	char		 id[SPOOL_ID_SIZE];
 	unsigned	 attempt;
 	int		 lock_fd;	/* holds the lock; closed by free */
 	int64_t		 claimed_wall_ms;
