@@ -1,0 +1,89 @@
+/*
+ * Engine.IO v4, server role: listener, sessions over HTTP long-polling and
+ * WebSocket, upgrade, heartbeat.  Room: link.
+ *
+ * Owned by a Socket.IO server, or by a test program.  Callbacks come from
+ * the event loop only; the owner may send, close sessions and free the
+ * server from within one.  Every queue and wait is bounded by the
+ * configuration.
+ */
+#ifndef APW_LINK_EIO_SERVER_H
+#define APW_LINK_EIO_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/apw_err.h"
+#include "core/apw_str.h"
+
+struct event_base;
+struct apw_eio_server;
+struct apw_eio_session;
+
+/* Strings are copied; no defaults here: all is given. */
+struct apw_eio_server_conf {
+	const char	*path;			/* without trailing slash */
+	size_t		 max_payload_bytes;	/* one message or POST body */
+	size_t		 max_output_bytes;	/* queued for one session */
+	unsigned	 max_sessions;
+	unsigned	 max_connections;	/* TCP, sessions' ones included */
+	unsigned	 ping_interval_ms;
+	unsigned	 ping_timeout_ms;
+	unsigned	 upgrade_timeout_ms;
+	unsigned	 head_timeout_ms;	/* a request head, idle time before
+						   it included */
+	unsigned	 body_timeout_ms;	/* silence inside a body */
+};
+
+struct apw_eio_server_events {
+	/* a new session; the returned pointer is its "data" */
+	void	*(*on_open)(void *arg, struct apw_eio_session *);
+	void	 (*on_message)(void *data, bool binary, struct apw_str);
+	/* The session is over, but for apw_eio_session_close(); once.  It
+	 * must not be used any more. */
+	void	 (*on_closed)(void *data, const char *reason);
+};
+
+struct apw_eio_server *
+	apw_eio_server_new(struct event_base *,
+	    const struct apw_eio_server_conf *,
+	    const struct apw_eio_server_events *, void *arg,
+	    struct apw_err *);
+
+/* Listen on a numeric address; may be called for several.  The port bound,
+ * or -1. */
+int	 apw_eio_server_listen(struct apw_eio_server *, const char *address,
+	    uint16_t port, struct apw_err *);
+
+/* Requests for another path go to "next", which has one of its own; it must
+ * outlive s. */
+void	 apw_eio_server_chain(struct apw_eio_server *s,
+	    struct apw_eio_server *next);
+
+/* Whoever calls into several layers brackets it with these: nothing that a
+ * caller on the stack still uses is freed in between. */
+void	 apw_eio_server_enter(struct apw_eio_server *);
+void	 apw_eio_server_leave(struct apw_eio_server *);
+
+/*
+ * Everything is closed at once, on_closed called for each session.
+ * freed(arg) runs when nothing of the server is on the stack any more: now,
+ * or at the end of the callback under way.
+ */
+void	 apw_eio_server_free(struct apw_eio_server *,
+	    void (*freed)(void *arg), void *arg);
+
+/* Queue a message.  -1: the session is closed, or its output queue full: it
+ * is being closed then, and on_closed follows. */
+int	 apw_eio_session_send(struct apw_eio_session *, bool binary,
+	    const struct apw_str *parts, size_t nparts);
+
+/* Close after what is queued went out.  No callback follows. */
+void	 apw_eio_session_close(struct apw_eio_session *);
+
+/* Close because the peer broke the protocol: at once; on_closed is called
+ * on the next turn of the loop. */
+void	 apw_eio_session_fail(struct apw_eio_session *, const char *reason);
+
+#endif
