@@ -1,10 +1,10 @@
-/* `source spool`: a directory in the app's place.  It answers the worker
- * contract from the job's own file, and keeps what the run reports beside it.
- * Room: source, in a slot.  One job at a time; replies come from the loop. */
+/* `source spool`: a directory in the app's place.  Room: source, in a slot.
+ * One job at a time; what is asked about it is answered in spool_calls.c. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -14,59 +14,15 @@
 #include "core/apw_directive.h"
 #include "core/apw_log.h"
 #include "core/apw_module.h"
-#include "modules/source/source.h"
-#include "modules/source/spool.h"
-#include "modules/source/spool_run.h"
+#include "modules/source/source_spool_priv.h"
 #include "proto/apw_raw.h"
 
-#define SPOOL_MAGIC		0x53504f4c
-#define SPOOL_CALLS_MAX		1024	/* under way at once */
 #define SPOOL_TROUBLE_SEC	5	/* rest after trouble with the directory */
-
-struct spool_conf {
-	char		*path;
-	uint64_t	 max_job_bytes;
-	unsigned	 attempts;
-	int64_t		 flow_timeout_ms;
-	char		*public_url;
-	char		*api_url;
-};
-
-struct spool_call {
-	uint32_t		 id;
-	struct apw_source	*source;	/* borrowed */
-	struct spool_call	*next;
-	struct event		*ev;		/* owned */
-	apw_source_reply_fn	*fn;
-	void			*arg;		/* borrowed */
-	bool			 refused;
-	struct apw_buf		 result;
-};
-
-struct apw_source {
-	uint32_t		 magic;
-	const struct apw_source_env *env;	/* borrowed */
-	const struct spool_conf	*conf;		/* borrowed */
-	struct apw_source_events events;
-	void			*arg;		/* borrowed: the slot */
-	struct spool		 spool;
-	struct event		*look;		/* owned: look for a job soon */
-	struct event		*ready;		/* owned: tell on_ready once */
-	struct event		*watch;		/* owned: inotify */
-	int			 inotify_fd;
-	bool			 wanted, unwanting;
-	struct spool_job	*job;		/* owned; NULL between jobs */
-	struct spool_run	 run;		/* what the job has reported */
-	struct spool_call	*calls;		/* owned list */
-	size_t			 ncalls;
-	uint32_t		 last_call;
-	void			(*left)(void *);
-	void			*left_arg;
-};
 
 /* A job as the app would hand it out. */
 static int
-spool_job_object(const struct spool_job *job, struct apw_buf *out)
+spool_job_object(const struct spool_job *job, const char *token,
+    struct apw_buf *out)
 {
 	apw_buf_puts(out, "{\"jobId\":");
 	apw_buf_json_c(out, job->id);
@@ -77,10 +33,31 @@ spool_job_object(const struct spool_job *job, struct apw_buf *out)
 	if (job->engine_token.n != 0)
 		apw_buf_str(out, job->engine_token);
 	else
-		apw_buf_puts(out, "\"spool\"");
+		apw_buf_json_c(out, token);
 	apw_buf_puts(out, ",\"token\":");
 	apw_buf_json_c(out, job->id);
 	return apw_buf_puts(out, ",\"queueName\":\"spool\"}");
+}
+
+/* The engine's key to its own files, of this job and no other. */
+static void
+spool_new_token(struct apw_source *src)
+{
+	struct apw_buf	given = APW_BUF_INIT(1 << 16);
+	unsigned char	dice[16];
+	size_t		i;
+
+	APW_ASSERT(getrandom(dice, sizeof(dice), 0) == sizeof(dice));
+	for (i = 0; i < sizeof(dice); i++)
+		snprintf(src->token + 2 * i, 3, "%02x", dice[i]);
+	if (src->job->engine_token.n == 0 ||
+	    apw_raw_decode(&given, src->job->engine_token) == -1) {
+		apw_buf_reset(&given);
+		apw_buf_puts(&given, src->token);
+	}
+	if (src->files != NULL)
+		spool_files_begin(src->files, apw_buf_view(&given));
+	apw_buf_free(&given);
 }
 
 static void
@@ -111,7 +88,8 @@ spool_look(struct apw_source *src)
 	src->events.on_blocked(src->arg, NULL);
 	src->wanted = false;
 	spool_run_begin(&src->run);
-	if (spool_job_object(src->job, &object) == -1)
+	spool_new_token(src);
+	if (spool_job_object(src->job, src->token, &object) == -1)
 		apw_error("job too large", APW_S("id", src->job->id));
 	src->events.on_job(src->arg, apw_buf_view(&object));
 	apw_buf_free(&object);
@@ -228,7 +206,8 @@ spool_source_open(const struct apw_source_env *env,
 		return NULL;
 	}
 	if (spool_open(&src->spool, src->conf->path, env->slot, err) == -1 ||
-	    spool_watch(src, err) == -1) {
+	    spool_watch(src, err) == -1 || (src->conf->api_url == NULL &&
+	    (src->files = spool_files_open(env->base, err)) == NULL)) {
 		spool_source_close(src);
 		return NULL;
 	}
@@ -237,25 +216,11 @@ spool_source_open(const struct apw_source_env *env,
 }
 
 static void
-spool_call_free(struct spool_call *call)
-{
-	if (call->ev != NULL)
-		event_free(call->ev);
-	apw_buf_free(&call->result);
-	free(call);
-}
-
-static void
 spool_source_close(struct apw_source *src)
 {
-	struct spool_call	*call;
-
 	if (src == NULL)
 		return;
-	while ((call = src->calls) != NULL) {
-		src->calls = call->next;
-		spool_call_free(call);
-	}
+	spool_calls_drop(src);
 	if (src->watch != NULL)
 		event_free(src->watch);
 	if (src->inotify_fd != -1)
@@ -266,6 +231,7 @@ spool_source_close(struct apw_source *src)
 		event_free(src->ready);
 	spool_job_free(src->job);	/* unsettled: the next slot has it */
 	spool_run_end(&src->run);
+	spool_files_close(src->files);
 	if (src->spool.path != NULL)
 		spool_close(&src->spool);
 	src->magic = 0;
@@ -287,197 +253,11 @@ spool_source_unwant(struct apw_source *src)
 	spool_look_soon(src);
 }
 
-/* completeJob: the end of the job here. */
-static void
-spool_complete(struct apw_source *src, struct apw_str payload,
-    struct apw_err *err)
-{
-	struct spool_outcome	o = { .slot = src->env->slot };
-
-	if (src->job == NULL)
-		return;		/* the app, too, answers a second call with nothing */
-	if (spool_run_outcome(&src->run, payload, &o) == -1) {
-		apw_err_set(err, 0, "completeJob without a status");
-		return;
-	}
-	if (spool_settle(&src->spool, src->job, &o, err) == -1) {
-		apw_error("cannot write the job's result",
-		    APW_S("id", src->job->id), APW_E(err));
-		return;
-	}
-	spool_job_free(src->job);
-	src->job = NULL;
-	spool_run_end(&src->run);
-}
-
-static void
-spool_answer_flow(struct apw_source *src, struct apw_str payload,
-    struct apw_buf *out, struct apw_err *err)
-{
-	struct apw_buf	id = APW_BUF_INIT(256);
-	struct apw_str	want, have;
-
-	if (src->job != NULL && src->job->flow_version.n != 0) {
-		apw_buf_str(out, src->job->flow_version);
-		/* a job that names another version than it brings */
-		if (apw_raw_member(payload, "versionId", &want) == 1 &&
-		    apw_raw_member(src->job->flow_version, "id", &have) == 1 &&
-		    !apw_str_eq(apw_raw_trim(want), apw_raw_trim(have))) {
-			apw_buf_reset(out);
-			apw_err_set(err, 0, "found flowVersion.id %.*s in the "
-			    "job's file; expected jobData.flowVersionId %.*s",
-			    (int)(have.n < 80 ? have.n : 80), have.p,
-			    (int)(want.n < 80 ? want.n : 80), want.p);
-		}
-	} else if (apw_raw_member(payload, "versionId", &want) == 1 &&
-	    apw_raw_decode(&id, want) == 0 &&
-	    spool_flow(&src->spool, apw_buf_view(&id), out, err) == 0)
-		apw_buf_puts(out, "null");
-	apw_buf_free(&id);
-}
-
-/* The registry is the spool's only shop: whatever piece a flow names is taken
- * as an official one of exactly that version. */
-static void
-spool_answer_piece(struct apw_str payload, struct apw_buf *out,
-    struct apw_err *err)
-{
-	struct apw_buf	version = APW_BUF_INIT(256);
-	struct apw_str	name, v;
-
-	if (apw_raw_member(payload, "name", &name) != 1 ||
-	    apw_raw_member(payload, "version", &v) != 1 ||
-	    apw_raw_decode(&version, v) == -1) {
-		apw_err_set(err, 0, "getPiece without name and version");
-	} else {
-		v = apw_buf_view(&version);
-		if (v.n != 0 && (v.p[0] == '^' || v.p[0] == '~'))
-			v = (struct apw_str){ v.p + 1, v.n - 1 };
-		apw_buf_puts(out, "{\"name\":");
-		apw_buf_str(out, apw_raw_trim(name));
-		apw_buf_puts(out, ",\"version\":");
-		apw_buf_json(out, v);
-		apw_buf_puts(out, ",\"packageType\":\"REGISTRY\","
-		    "\"pieceType\":\"OFFICIAL\"}");
-	}
-	apw_buf_free(&version);
-}
-
-/* Answer a call of the worker contract; err is set for a refusal. */
-static void
-spool_answer(struct apw_source *src, const char *method,
-    struct apw_str payload, struct apw_buf *out, struct apw_err *err)
-{
-	if (strcmp(method, "completeJob") == 0)
-		spool_complete(src, payload, err);
-	else if (strcmp(method, "getFlowVersion") == 0)
-		spool_answer_flow(src, payload, out, err);
-	else if (strcmp(method, "getPiece") == 0)
-		spool_answer_piece(payload, out, err);
-	else if (strcmp(method, "getUsedPieces") == 0 ||
-	    strcmp(method, "submitPayloads") == 0)
-		apw_buf_puts(out, "[]");
-	else if (strcmp(method, "getPieceArchive") == 0)
-		apw_err_set(err, 0, "a spool has no piece archives");
-
-	if (src->job != NULL)
-		spool_run_note(&src->run, method, payload);
-	if (out->len == 0)
-		apw_buf_puts(out, "null");
-}
-
-static void
-spool_on_reply(evutil_socket_t fd, short what, void *arg)
-{
-	struct spool_call	*call = arg, **link;
-	struct apw_source	*src = call->source;
-	struct apw_reply	 reply = { .kind = APW_REPLY_OK };
-
-	(void)fd;
-	(void)what;
-	for (link = &src->calls; *link != call; link = &(*link)->next)
-		;
-	*link = call->next;
-	src->ncalls--;
-	if (call->refused) {
-		reply.kind = APW_REPLY_REFUSED;
-		reply.error = call->result.data;
-		reply.result = APW_STR("null");
-	} else {
-		reply.result = apw_buf_view(&call->result);
-	}
-	call->fn(call->arg, &reply);
-	spool_call_free(call);
-}
-
-static uint32_t
-spool_source_call(struct apw_source *src, const char *method,
-    const struct apw_str *parts, size_t nparts, unsigned timeout_ms,
-    apw_source_reply_fn *fn, void *arg, struct apw_err *err)
-{
-	struct spool_call	*call;
-	struct apw_buf		 payload = APW_BUF_INIT(0);
-	struct apw_err		 refusal = APW_ERR_NONE;
-	struct timeval		 now = { 0, 0 };
-	size_t			 i;
-
-	(void)timeout_ms;	/* answered at once */
-	if (src->ncalls >= SPOOL_CALLS_MAX) {
-		apw_err_set(err, 0, "%zu calls are under way", src->ncalls);
-		return 0;
-	}
-	call = calloc(1, sizeof(*call));
-	if (call == NULL || (call->ev = evtimer_new(src->env->base,
-	    spool_on_reply, call)) == NULL) {
-		free(call);
-		apw_err_set(err, ENOMEM, "spool");
-		return 0;
-	}
-	for (i = 0; i < nparts; i++)
-		apw_buf_str(&payload, parts[i]);
-	if (payload.failed)
-		apw_err_set(&refusal, 0, "payload too large");
-	else
-		spool_answer(src, method, apw_buf_view(&payload),
-		    &call->result, &refusal);
-	apw_buf_free(&payload);
-	if (refusal.text[0] != '\0') {
-		call->refused = true;
-		apw_buf_reset(&call->result);
-		apw_buf_puts(&call->result, refusal.text);
-	}
-	if (++src->last_call == 0)
-		src->last_call = 1;
-	call->id = src->last_call;
-	call->source = src;
-	call->fn = fn;
-	call->arg = arg;
-	call->next = src->calls;
-	src->calls = call;
-	src->ncalls++;
-	event_add(call->ev, &now);
-	return call->id;
-}
-
-static void
-spool_source_cancel(struct apw_source *src, uint32_t id)
-{
-	struct spool_call	**link, *call;
-
-	for (link = &src->calls; (call = *link) != NULL; link = &call->next) {
-		if (call->id != id)
-			continue;
-		*link = call->next;
-		src->ncalls--;
-		spool_call_free(call);
-		return;
-	}
-}
-
 static const char *
 spool_source_api_url(struct apw_source *src)
 {
-	return src->conf->api_url;
+	return src->files != NULL ? spool_files_url(src->files) :
+	    src->conf->api_url;
 }
 
 static void
@@ -516,8 +296,8 @@ static const struct apw_source_ops spool_source_ops = {
 	.open = spool_source_open,
 	.want = spool_source_want,
 	.unwant = spool_source_unwant,
-	.call = spool_source_call,
-	.cancel = spool_source_cancel,
+	.call = spool_call,
+	.cancel = spool_cancel,
 	.internal_api_url = spool_source_api_url,
 	.leave = spool_source_leave,
 	.close = spool_source_close,
@@ -552,10 +332,9 @@ static const struct apw_directive spool_directives[] = {
 	  .help = "What flows see as the address of their webhooks." },
 	{ .name = "api_url", .args = { 1, 1 }, .set = apw_set_url,
 	  .offset = offsetof(struct spool_conf, api_url),
-	  .dflt = "http://127.0.0.1:9/api/", .reload = APW_NEW_SLOTS,
-	  .arg_help = "URL",
+	  .reload = APW_NEW_SLOTS, .arg_help = "URL",
 	  .help = "The API that engines are told to call; it ends in a slash. "
-	    "The reference engine does without one." },
+	    "Without it each slot keeps the files of its engine itself." },
 	{ .name = NULL }
 };
 

@@ -4,7 +4,7 @@
  *	run/ID.N.json		claimed, Nth attempt; its slot holds flock on it
  *	run/.slot-N-PID.alive	open for writing while that slot lives: its
  *				closing wakes the others to take over
- *	done/ID/ failed/ID/	job.json result.json run.json output.json log
+ *	done/ID/ failed/ID/	job.json result.json run.json output.json log files/
  *	flows/FLOWVERSION.json	flow versions that jobs only name
  *	tmp/			things in the making
  *
@@ -37,6 +37,8 @@ struct spool {
 	size_t		 nnames, next;
 };
 
+struct spool_files;
+
 struct spool_job {
 	char		 id[SPOOL_ID_SIZE];
 	unsigned	 attempt;
@@ -59,6 +61,7 @@ struct spool_outcome {
 	struct apw_str	 output;	/* output.json */
 	struct apw_str	 payloads;	/* payloads.json */
 	struct apw_str	 log;		/* text */
+	const struct spool_files *files; /* of the engine, or NULL */
 };
 
 /* Is this a job id (a file name's stem) we accept? */

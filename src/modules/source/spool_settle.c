@@ -12,9 +12,10 @@
 #include "core/apw_auto.h"
 #include "core/apw_clock.h"
 #include "core/apw_log.h"
+#include "modules/source/spool_files.h"
 
-static int
-write_file(int dir_fd, const char *name, struct apw_str text,
+int
+spool_write_file(int dir_fd, const char *name, struct apw_str text,
     struct apw_err *err)
 {
 	apw_autofd int	 fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL |
@@ -84,18 +85,20 @@ spool_compose(struct spool *sp, const char *id, unsigned attempt,
 		return apw_err_set(err, errno, "cannot open %s/tmp/%s",
 		    sp->path, folder);
 	spool_receipt(&receipt, id, attempt, claimed_wall_ms, o);
-	if (write_file(dir_fd, "result.json", apw_buf_view(&receipt),
+	if (spool_write_file(dir_fd, "result.json", apw_buf_view(&receipt),
 	    err) == -1)
 		goto out;
-	if (o->run.n != 0 && write_file(dir_fd, "run.json", o->run, err) == -1)
+	if (o->run.n != 0 && spool_write_file(dir_fd, "run.json", o->run, err) == -1)
 		goto out;
 	if (o->output.n != 0 &&
-	    write_file(dir_fd, "output.json", o->output, err) == -1)
+	    spool_write_file(dir_fd, "output.json", o->output, err) == -1)
 		goto out;
 	if (o->payloads.n != 0 &&
-	    write_file(dir_fd, "payloads.json", o->payloads, err) == -1)
+	    spool_write_file(dir_fd, "payloads.json", o->payloads, err) == -1)
 		goto out;
-	if (o->log.n != 0 && write_file(dir_fd, "log", o->log, err) == -1)
+	if (o->log.n != 0 && spool_write_file(dir_fd, "log", o->log, err) == -1)
+		goto out;
+	if (spool_files_save(o->files, dir_fd, err) == -1)
 		goto out;
 	rc = 0;
 out:

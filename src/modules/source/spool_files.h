@@ -1,0 +1,27 @@
+/* The files that an engine stores with its app, kept for a spool: run logs,
+ * payloads.  A small HTTP server on the loopback, one a slot, for the engine
+ * of the job in hand only.  Room: source. */
+#ifndef APW_SPOOL_FILES_H
+#define APW_SPOOL_FILES_H
+
+#include <event2/event.h>
+
+#include "core/apw_err.h"
+#include "core/apw_str.h"
+
+struct spool_files;
+
+/* NULL: err says why. */
+struct spool_files *spool_files_open(struct event_base *, struct apw_err *);
+void	spool_files_close(struct spool_files *);
+/* Base URL of the API, ending in "/"; borrowed. */
+const char *spool_files_url(const struct spool_files *);
+/* Another job: forget the files of the last one; only requests with this
+ * token (plain text) are answered from now on.  Empty: none are. */
+void	spool_files_begin(struct spool_files *, struct apw_str token);
+/* Write what is there into the folder files/ below dir_fd; no folder when
+ * there is nothing. */
+int	spool_files_save(const struct spool_files *, int dir_fd,
+	    struct apw_err *);
+
+#endif
