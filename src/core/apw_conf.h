@@ -33,6 +33,9 @@ void	apw_conf_dump(const struct apw_cycle *, FILE *);
 /* The directive reference in mdoc, made from the tables. */
 void	apw_conf_manual(FILE *);
 
+/* apworker.conf.full: every directive with its help and default. */
+void	apw_conf_full(FILE *);
+
 /* What needs a restart when `next` replaces `now`: prints one line each to
  * out, returns how many. */
 unsigned apw_conf_restart_only(const struct apw_cycle *now,

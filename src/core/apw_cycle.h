@@ -12,6 +12,11 @@
 #include "core/apw_err.h"
 #include "core/apw_log.h"
 
+struct apw_conf;
+struct apw_conf_context;
+struct apw_conf_origin;
+struct apw_conf_place;
+struct apw_conf_secret;
 struct apw_module;
 
 struct apw_strlist {
@@ -111,7 +116,15 @@ struct apw_cycle {
 	const struct apw_module	*sandbox;	/* NULL: auto, by the app's settings */
 	const char		*mode;		/* mode name for sandbox, NULL: auto */
 	void			**module_conf;	/* by apw_module.index; defaults filled in */
-	struct apw_conf_origin	*origins;	/* where each value came from, for -T */
+	const char		*prefix;	/* relative paths started here */
+
+	/* the configuration reader's own: for -T, reloads and wiping */
+	struct apw_conf_context	*contexts;
+	size_t			 ncontexts;
+	struct apw_conf_origin	*origins;	/* where each value came from */
+	struct apw_conf_secret	*secrets;
+	const struct apw_conf_place *mode_place; /* of the sandbox mode */
+	struct apw_conf		*reader;	/* NULL once it was read */
 };
 
 /* The configuration struct of a module in this cycle. */

@@ -42,13 +42,31 @@ struct apw_directive {
 	size_t		 offset;
 	const void	*limits;	/* bounds, enum table, or NULL */
 	const char	*dflt;		/* text for the same setter; NULL: none */
-	const char	*env;		/* AP_* variable that is its default, or NULL */
+	const char	*env;		/* AP_* variable that is its default, or NULL;
+					 * $CREDENTIALS_DIRECTORY means the file
+					 * worker-token in it */
 	enum apw_reload	 reload;
-	bool		 many;		/* may be given more than once (lists) */
-	bool		 secret;	/* never printed */
+	bool		 many;		/* may be given more than once; the value
+					 * at offset is a struct apw_strlist */
+	bool		 secret;	/* two of them at one offset are rivals:
+					 * one of them may be given */
 	const char	*arg_help;	/* "SIZE", "on | off": for the manual page */
 	const char	*help;		/* one sentence or two: the manual page's words */
 };
+
+/* For setters of modules.  Memory of the cycle; a path made absolute to the
+ * prefix (NULL: out of memory); a warning at the directive's place; what -T
+ * shows for argument i instead of what was written (kept, not copied; NULL
+ * drops it and what follows). */
+struct apw_arena *apw_conf_arena(struct apw_conf *);
+char	*apw_conf_absolute(struct apw_conf *, const char *path);
+void	 apw_conf_warn(struct apw_conf *, const char *fmt, ...)
+	    __attribute__((format(printf, 2, 3)));
+void	 apw_conf_show(struct apw_conf *, size_t i, const char *text);
+/* Set another directive of the same context as if it had been written here.
+ * -1: the complaint was made. */
+int	 apw_conf_set_other(struct apw_conf *, const char *name, char *arg,
+	    struct apw_err *);
 
 /* Setters.  The type each one writes is in its comment. */
 apw_set_fn apw_set_flag;	/* bool */

@@ -19,6 +19,7 @@ struct apw_module {
 	size_t			 index;		/* in apw_modules[]; set by apw_modules_init() */
 	const struct apw_directive *directives;	/* of its block; NULL or ends with .name == NULL */
 	size_t			 conf_size;
+	const char		*help;		/* of its block, for the manual */
 	/* All of the cycle is parsed: are the values good together?  May add
 	 * several complaints through apw_conf_complain(). */
 	int	(*check)(struct apw_cycle *, void *conf, struct apw_err *);

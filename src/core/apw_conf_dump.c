@@ -1,0 +1,257 @@
+/* -T: the effective configuration with the origin of each value; and which
+ * values need a restart.  Room: core.  What is printed can be read again;
+ * the values shown are those the setters wanted shown, never a secret. */
+#include "core/apw_conf_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COMMENT_COLUMN	48
+
+static void
+put_args(FILE *f, const struct apw_conf_origin *o)
+{
+	size_t	i;
+
+	for (i = 0; i < o->nargs; i++) {
+		putc(' ', f);
+		apw_conf_put_word(f, o->args[i]);
+	}
+}
+
+static void
+put_place(FILE *f, const struct apw_conf_place *place)
+{
+	if (place->text == NULL)
+		fputs("default", f);
+	else if (place->line == 0)
+		fputs(place->text->name, f);
+	else
+		fprintf(f, "%s:%u", place->text->name, place->line);
+}
+
+static void
+put_origin(FILE *f, const struct apw_conf_origin *o)
+{
+	fputs("# ", f);
+	switch (o->from) {
+	case APW_FROM_DEFAULT:
+		fputs("default", f);
+		break;
+	case APW_FROM_ENVIRONMENT:
+		fprintf(f, "environment %s", o->note);
+		break;
+	case APW_FROM_COMMAND_LINE:
+		fputs("command line", f);
+		break;
+	case APW_FROM_FILE:
+		put_place(f, &o->place);
+		break;
+	}
+	if (o->found)
+		fputs(", found on PATH", f);
+	putc('\n', f);
+}
+
+/* A line is written into memory first, for the comments to line up. */
+static void
+put_line(FILE *f, const char *indent, const char *name,
+    const struct apw_conf_origin *o, const char *end)
+{
+	char	 line[8192];
+	FILE	*m = fmemopen(line, sizeof(line), "w");
+	long	 n = 0;
+
+	if (m != NULL) {
+		fputs(indent, m);
+		fputs(name, m);
+		put_args(m, o);
+		fputs(end, m);
+		fflush(m);
+		n = ftell(m) + (*indent == '\t' ? 7 : 0);
+		fclose(m);
+	}
+	/* too long for the buffer, or no memory: straight */
+	fputs(indent, f);
+	fputs(name, f);
+	put_args(f, o);
+	fputs(end, f);
+	fprintf(f, "%*s", n > 0 && n < COMMENT_COLUMN ?
+	    (int)(COMMENT_COLUMN - n) : 2, "");
+	put_origin(f, o);
+}
+
+static void
+put_unset(FILE *f, const char *indent, const struct apw_directive *d)
+{
+	fprintf(f, "%s# %s %s;  not set\n", indent, d->name,
+	    d->arg_help != NULL ? d->arg_help : "");
+}
+
+static void
+put_directives(FILE *f, const struct apw_cycle *cycle,
+    const struct apw_conf_context *context, const char *indent)
+{
+	const struct apw_directive	*d;
+	const struct apw_conf_origin	*o;
+	bool				 any;
+
+	for (d = context->directives; d != NULL && d->name != NULL; d++) {
+		any = false;
+		for (o = cycle->origins; o != NULL; o = o->next) {
+			if (o->context != context || o->directive != d)
+				continue;
+			any = true;
+			put_line(f, indent, d->name, o, ";");
+		}
+		if (!any)
+			put_unset(f, indent, d);
+	}
+}
+
+static void
+put_block(FILE *f, const struct apw_cycle *cycle,
+    const struct apw_conf_context *context)
+{
+	const struct apw_conf_origin	*o;
+
+	putc('\n', f);
+	if (context->kind->head != NULL) {
+		o = apw_conf_find_origin(cycle, context, context->kind->head);
+		if (o != NULL)
+			put_line(f, "", context->kind->name, o, " {");
+	} else {
+		fprintf(f, "%s {", context->label);
+		if (context->given || context->place.text != NULL) {
+			fputs("  # ", f);
+			put_place(f, &context->place);
+		}
+		putc('\n', f);
+	}
+	put_directives(f, cycle, context, "\t");
+	fputs("}\n", f);
+}
+
+static void
+put_sandbox(FILE *f, const struct apw_cycle *cycle)
+{
+	const struct apw_conf_context	*context;
+	size_t				 i;
+
+	if (cycle->sandbox == NULL) {
+		fputs("\nsandbox auto;  # ", f);
+		put_place(f, cycle->mode_place);
+		putc('\n', f);
+	}
+	for (i = 0; i < cycle->ncontexts; i++) {
+		context = &cycle->contexts[i];
+		if (context->kind == NULL ||
+		    context->kind->kind != APW_BLOCK_SANDBOX)
+			continue;
+		if (context->module == cycle->sandbox) {
+			fprintf(f, "\nsandbox %s {  # ", cycle->mode);
+			put_place(f, cycle->mode_place);
+			putc('\n', f);
+			put_directives(f, cycle, context, "\t");
+			fputs("}\n", f);
+		} else if (cycle->sandbox == NULL && context->given) {
+			put_block(f, cycle, context);
+		}
+	}
+}
+
+void
+apw_conf_dump(const struct apw_cycle *cycle, FILE *f)
+{
+	const struct apw_conf_context	*context;
+	size_t				 i;
+
+	fprintf(f, "# configuration %s\n", cycle->file != NULL ? cycle->file :
+	    "without a file");
+	put_directives(f, cycle, &cycle->contexts[0], "");
+	for (i = 1; i < cycle->ncontexts; i++)
+		if (cycle->contexts[i].module != NULL &&
+		    cycle->contexts[i].module == cycle->source)
+			put_block(f, cycle, &cycle->contexts[i]);
+	put_sandbox(f, cycle);
+	for (i = 1; i < cycle->ncontexts; i++) {
+		context = &cycle->contexts[i];
+		if (context->module != NULL)
+			continue;
+		if (context->conf == &cycle->monitor &&
+		    !cycle->monitor.enabled)
+			fputs("\n# monitor { listen ...; }  not set\n", f);
+		else
+			put_block(f, cycle, context);
+	}
+}
+
+/* ---- reload ---- */
+
+static bool
+same_args(const struct apw_conf_origin *a, const struct apw_conf_origin *b)
+{
+	size_t	i;
+
+	if (a == NULL || b == NULL)
+		return a == b;
+	if (a->nargs != b->nargs)
+		return false;
+	for (i = 0; i < a->nargs; i++)
+		if (strcmp(a->args[i], b->args[i]) != 0)
+			return false;
+	return true;
+}
+
+static const struct apw_conf_origin *
+next_of(const struct apw_conf_origin *o, const struct apw_conf_context *context,
+    const struct apw_directive *d)
+{
+	while (o != NULL && (o->context != context || o->directive != d))
+		o = o->next;
+	return o;
+}
+
+static bool
+same_value(const struct apw_cycle *a, const struct apw_cycle *b, size_t context,
+    const struct apw_directive *d)
+{
+	const struct apw_conf_context	*ca = &a->contexts[context];
+	const struct apw_conf_context	*cb = &b->contexts[context];
+	const struct apw_conf_origin	*x = next_of(a->origins, ca, d);
+	const struct apw_conf_origin	*y = next_of(b->origins, cb, d);
+
+	while (same_args(x, y)) {
+		if (x == NULL)
+			return true;
+		x = next_of(x->next, ca, d);
+		y = next_of(y->next, cb, d);
+	}
+	return false;
+}
+
+unsigned
+apw_conf_restart_only(const struct apw_cycle *now,
+    const struct apw_cycle *next, FILE *out)
+{
+	const struct apw_conf_context	*context;
+	const struct apw_directive	*d;
+	unsigned			 n = 0;
+	size_t				 i;
+
+	for (i = 0; i < next->ncontexts && i < now->ncontexts; i++) {
+		context = &next->contexts[i];
+		for (d = context->directives; d != NULL && d->name != NULL;
+		    d++) {
+			if (d->reload != APW_RESTART ||
+			    (!context->in_use && !now->contexts[i].in_use) ||
+			    same_value(now, next, i, d))
+				continue;
+			n++;
+			fprintf(out, "\"%s\" in \"%s\" changed: it needs a "
+			    "restart, the old value stays\n", d->name,
+			    context->label);
+		}
+	}
+	return n;
+}

@@ -1,0 +1,516 @@
+/* The tables of the core's own contexts: main, engine, network, stock and
+ * monitor.  Room: core.  A directive is one row; the reader, -T, the manual
+ * and apworker.conf.full are made from it. */
+#include "core/apw_conf_priv.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#define SECOND	INT64_C(1000)
+#define MINUTE	(60 * SECOND)
+#define HOUR	(60 * MINUTE)
+#define DAY	(24 * HOUR)
+#define KB	INT64_C(1024)
+#define MB	(1024 * KB)
+#define GB	(1024 * MB)
+
+#define MAIN(field)	offsetof(struct apw_main_conf, field)
+#define ENGINE(field)	offsetof(struct apw_engine_conf, field)
+#define STOCK(field)	offsetof(struct apw_stock_conf, field)
+
+static const struct apw_enum log_levels[] = {
+	{ "alert", APW_LOG_ALERT }, { "error", APW_LOG_ERROR },
+	{ "warn", APW_LOG_WARN }, { "notice", APW_LOG_NOTICE },
+	{ "info", APW_LOG_INFO }, { "debug", APW_LOG_DEBUG }, { NULL, 0 }
+};
+static const struct apw_enum log_formats[] = {
+	{ "text", APW_LOG_TEXT }, { "json", APW_LOG_JSON }, { NULL, 0 }
+};
+static const struct apw_enum reuses[] = {
+	{ "auto", APW_REUSE_AUTO }, { "none", APW_REUSE_NONE },
+	{ "flow", APW_REUSE_FLOW }, { "project", APW_REUSE_PROJECT },
+	{ "platform", APW_REUSE_PLATFORM }, { "any", APW_REUSE_ANY },
+	{ NULL, 0 }
+};
+static const struct apw_enum dialects[] = {
+	{ "auto", APW_DIALECT_AUTO }, { "a", APW_DIALECT_A },
+	{ "b0", APW_DIALECT_B0 }, { "b1", APW_DIALECT_B1 },
+	{ "b2", APW_DIALECT_B2 }, { NULL, 0 }
+};
+static const struct apw_enum networks[] = {
+	{ "auto", APW_NETWORK_AUTO },
+	{ "unrestricted", APW_NETWORK_UNRESTRICTED },
+	{ "strict", APW_NETWORK_STRICT }, { NULL, 0 }
+};
+static const struct apw_enum installers[] = {
+	{ "bun", APW_INSTALLER_BUN }, { "npm", APW_INSTALLER_NPM }, { NULL, 0 }
+};
+static const struct apw_enum bundlers[] = {
+	{ "esbuild", APW_BUNDLER_ESBUILD }, { "bun", APW_BUNDLER_BUN },
+	{ NULL, 0 }
+};
+
+/* user NAME [GROUP]: looked up by the check */
+static int
+set_user(struct apw_conf *conf, const struct apw_directive *d, void *p,
+    char *const *args, size_t nargs, size_t *bad, struct apw_err *err)
+{
+	struct apw_main_conf	*m = p;
+	struct apw_directive	 group = *d;
+
+	if (apw_set_string(conf, d, p, args, 1, bad, err) == -1)
+		return -1;
+	if (nargs == 1)
+		return 0;
+	*bad = 1;
+	group.offset = MAIN(group);
+	(void)m;
+	return apw_set_string(conf, &group, p, args + 1, 1, bad, err);
+}
+
+/* log PATH|stderr [LEVEL] */
+static int
+set_log(struct apw_conf *conf, const struct apw_directive *d, void *p,
+    char *const *args, size_t nargs, size_t *bad, struct apw_err *err)
+{
+	struct apw_main_conf		*m = p;
+	struct apw_directive		 level = { .name = "log",
+					     .limits = log_levels };
+	enum apw_log_level		 ignored;
+
+	if (strcmp(args[0], "stderr") == 0)
+		m->log_path = args[0];
+	else if (apw_set_path(conf, d, p, args, 1, bad, err) == -1)
+		return -1;
+	if (nargs == 1)
+		return 0;
+	*bad = 1;
+	if (apw_set_enum(conf, &level, &ignored, args + 1, 1, bad, err) == -1) {
+		*bad = 1;
+		return -1;
+	}
+	/* from now on it is log_level's; a complaint is the reader's */
+	apw_conf_show(conf, 1, NULL);
+	(void)apw_conf_set_other(conf, "log_level", args[1], err);
+	return 0;
+}
+
+/* installer NAME [PATH], bundler NAME [PATH]: the path follows the enum's
+ * own field in the struct */
+static int
+set_tool(struct apw_conf *conf, const struct apw_directive *d, void *p,
+    char *const *args, size_t nargs, size_t *bad, struct apw_err *err)
+{
+	struct apw_directive	 path = *d;
+	char			*shown;
+
+	if (apw_set_enum(conf, d, p, args, 1, bad, err) == -1)
+		return -1;
+	if (nargs == 1)
+		return 0;
+	*bad = 1;
+	shown = apw_conf_absolute(conf, args[1]);
+	if (shown == NULL || args[1][0] == '\0')
+		return apw_err_set(err, 0, "\"%s\" is \"%s %s\"; expected the "
+		    "path of a program", d->name, args[0], args[1]);
+	path.offset = d->offset == STOCK(installer) ? STOCK(installer_path) :
+	    STOCK(bundler_path);
+	*(char **)(void *)((char *)p + path.offset) = shown;
+	apw_conf_show(conf, 1, shown);
+	return 0;
+}
+
+/* A size, or "auto": 0 */
+static int
+set_bytes_auto(struct apw_conf *conf, const struct apw_directive *d, void *p,
+    char *const *args, size_t nargs, size_t *bad, struct apw_err *err)
+{
+	if (strcmp(args[0], "auto") == 0) {
+		*(uint64_t *)(void *)((char *)p + d->offset) = 0;
+		return 0;
+	}
+	return apw_set_bytes(conf, d, p, args, nargs, bad, err);
+}
+
+static bool
+is_address(const char *s, size_t n)
+{
+	unsigned char	bin[16];
+	char		text[64];
+
+	if (n == 0 || n >= sizeof(text))
+		return false;
+	memcpy(text, s, n);
+	text[n] = '\0';
+	return inet_pton(AF_INET, text, bin) == 1 ||
+	    inet_pton(AF_INET6, text, bin) == 1;
+}
+
+static bool
+is_listen(const char *s)
+{
+	const char	*port = strrchr(s, ':');
+	size_t		 n;
+	long		 value;
+	char		*end;
+
+	if (port == NULL || strspn(port + 1, "0123456789") !=
+	    strlen(port + 1) || port[1] == '\0')
+		return false;
+	value = strtol(port + 1, &end, 10);
+	if (value < 1 || value > 65535)
+		return false;
+	n = (size_t)(port - s);
+	if (n > 2 && s[0] == '[' && s[n - 1] == ']')
+		return memchr(s, ':', n) != NULL && is_address(s + 1, n - 2);
+	return memchr(s, ':', n) == NULL && is_address(s, n);
+}
+
+/* listen ADDR:PORT | [V6]:PORT | unix:PATH */
+static int
+set_listen(struct apw_conf *conf, const struct apw_directive *d, void *p,
+    char *const *args, size_t nargs, size_t *bad, struct apw_err *err)
+{
+	struct sockaddr_un	 sun;
+	char			*one[1];
+
+	(void)nargs;
+	one[0] = args[0];
+	if (strncmp(args[0], "unix:", 5) == 0 && args[0][5] != '\0') {
+		one[0] = apw_conf_absolute(conf, args[0] + 5);
+		if (one[0] != NULL && strlen(one[0]) >= sizeof(sun.sun_path))
+			return apw_err_set(err, 0, "\"%s\" is \"%s\"; expected "
+			    "a path of at most %zu bytes", d->name,
+			    apw_conf_quote(conf, args[0]),
+			    sizeof(sun.sun_path) - 1);
+		if (one[0] != NULL)
+			one[0] = apw_arena_printf(apw_conf_arena(conf),
+			    "unix:%s", one[0]);
+		if (one[0] == NULL)
+			return apw_err_set(err, 0, "out of memory");
+		apw_conf_show(conf, 0, one[0]);
+	} else if (!is_listen(args[0])) {
+		return apw_err_set(err, 0, "\"%s\" is \"%s\"; expected "
+		    "ADDRESS:PORT, [ADDRESS]:PORT or unix:PATH", d->name,
+		    apw_conf_quote(conf, args[0]));
+	}
+	return apw_set_list(conf, d, p, one, 1, bad, err);
+}
+
+/* allow ADDRESS | NETWORK/BITS ... */
+static int
+set_networks(struct apw_conf *conf, const struct apw_directive *d, void *p,
+    char *const *args, size_t nargs, size_t *bad, struct apw_err *err)
+{
+	const char	*slash, *s;
+	size_t		 i, n;
+	long		 bits;
+	bool		 good;
+
+	for (i = 0; i < nargs; i++) {
+		s = args[i];
+		slash = strchr(s, '/');
+		n = slash != NULL ? (size_t)(slash - s) : strlen(s);
+		good = is_address(s, n);
+		if (slash != NULL) {
+			bits = strtol(slash + 1, NULL, 10);
+			good = good && slash[1] != '\0' &&
+			    strspn(slash + 1, "0123456789") ==
+			    strlen(slash + 1) && strlen(slash + 1) <= 3 &&
+			    bits <= (memchr(s, ':', n) != NULL ? 128 : 32);
+		}
+		if (!good) {
+			*bad = i;
+			return apw_err_set(err, 0, "\"%s\" is \"%s\"; expected "
+			    "an IP address or a network such as "
+			    "192.168.10.0/24 (names are not looked up)",
+			    d->name, apw_conf_quote(conf, s));
+		}
+	}
+	return apw_set_list(conf, d, p, args, nargs, bad, err);
+}
+
+/* Names of variables; ours and those that steer Node stay ours. */
+static int
+set_propagate(struct apw_conf *conf, const struct apw_directive *d, void *p,
+    char *const *args, size_t nargs, size_t *bad, struct apw_err *err)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz_0123456789";
+	size_t	i;
+
+	for (i = 0; i < nargs; i++) {
+		*bad = i;
+		if (args[i][0] == '\0' || strspn(args[i], letters) !=
+		    strlen(args[i]) || strchr("0123456789", args[i][0]) != NULL)
+			return apw_err_set(err, 0, "\"%s\" is \"%s\"; expected "
+			    "the name of an environment variable", d->name,
+			    apw_conf_quote(conf, args[i]));
+		if (strncmp(args[i], "AP_", 3) == 0 ||
+		    strncmp(args[i], "NODE_", 5) == 0 ||
+		    strncmp(args[i], "LD_", 3) == 0 ||
+		    strcmp(args[i], "SANDBOX_ID") == 0)
+			return apw_err_set(err, 0, "\"%s\" is \"%s\"; expected "
+			    "a name other than AP_*, NODE_*, LD_* and "
+			    "SANDBOX_ID, which are set by apworkerd", d->name,
+			    apw_conf_quote(conf, args[i]));
+	}
+	return apw_set_list(conf, d, p, args, nargs, bad, err);
+}
+
+const char *const apw_conf_include_help =
+    "Read other files in this place, in any context: a path, or a pattern "
+    "with *, ? and [], whose files are read in the order of their names. "
+    "A relative path starts at the directory of the file that includes.";
+
+const struct apw_directive apw_conf_main_directives[] = {
+	{ .name = "slots", .args = { 1, 1 }, .set = apw_set_unsigned,
+	  .offset = MAIN(slots), .limits = APW_BOUNDS(1, 1024), .dflt = "5",
+	  .env = "AP_WORKER_CONCURRENCY", .reload = APW_NOW,
+	  .arg_help = "NUMBER",
+	  .help = "How many jobs run at the same time: one worker process, "
+	      "with one engine, for each." },
+	{ .name = "daemon", .args = { 1, 1 }, .set = apw_set_flag,
+	  .offset = MAIN(daemon), .dflt = "off", .reload = APW_RESTART,
+	  .arg_help = "on | off",
+	  .help = "Go to the background. Service managers and containers "
+	      "want it off." },
+	{ .name = "pid", .args = { 1, 1 }, .set = apw_set_path,
+	  .offset = MAIN(pid_path), .dflt = APW_RUNSTATEDIR "/apworkerd.pid",
+	  .reload = APW_RESTART, .arg_help = "PATH",
+	  .help = "The file that holds the master's process id, and its "
+	      "lock: a second daemon with the same file refuses to start." },
+	{ .name = "user", .args = { 1, 2 }, .set = set_user,
+	  .offset = MAIN(user), .reload = APW_RESTART,
+	  .arg_help = "NAME [GROUP]",
+	  .help = "Who the worker processes become when the master runs as "
+	      "root. Without it they stay who started the master." },
+	{ .name = "state", .args = { 1, 1 }, .set = apw_set_path,
+	  .offset = MAIN(state_path),
+	  .dflt = APW_LOCALSTATEDIR "/lib/apworkerd", .reload = APW_RESTART,
+	  .arg_help = "DIRECTORY",
+	  .help = "Where leases and results of jobs in hand are kept: what "
+	      "must survive a crash." },
+	{ .name = "log", .args = { 1, 2 }, .set = set_log,
+	  .offset = MAIN(log_path), .dflt = "stderr", .reload = APW_NOW,
+	  .arg_help = "PATH|stderr [LEVEL]",
+	  .help = "Where log lines go. The second argument is the same as "
+	      "log_level." },
+	{ .name = "log_level", .args = { 1, 1 }, .set = apw_set_enum,
+	  .offset = MAIN(log_level), .limits = log_levels, .dflt = "info",
+	  .env = "AP_LOG_LEVEL", .reload = APW_NOW,
+	  .arg_help = "alert | error | warn | notice | info | debug",
+	  .help = "The least important lines that are still written." },
+	{ .name = "log_format", .args = { 1, 1 }, .set = apw_set_enum,
+	  .offset = MAIN(log_format), .limits = log_formats, .dflt = "text",
+	  .env = "AP_LOG_PRETTY", .reload = APW_NOW,
+	  .arg_help = "text | json",
+	  .help = "Lines for people, or a JSON object a line." },
+	{ .name = "drain_timeout", .args = { 1, 1 }, .set = apw_set_ms,
+	  .offset = MAIN(drain_timeout_ms),
+	  .limits = APW_BOUNDS(0, 7 * DAY), .dflt = "25s", .reload = APW_NOW,
+	  .arg_help = "TIME",
+	  .help = "How long jobs in hand may go on after SIGTERM or SIGINT. "
+	      "Keep it below what the service manager waits before it kills. "
+	      "SIGQUIT and a reload wait as long as the jobs take." },
+	{ .name = "respawn_max", .args = { 1, 1 }, .set = apw_set_ms,
+	  .offset = MAIN(respawn_max_ms), .limits = APW_BOUNDS(100, HOUR),
+	  .dflt = "30s", .reload = APW_NOW, .arg_help = "TIME",
+	  .help = "The longest rest before a slot that died is started "
+	      "again: the first start is at once, then the rest doubles." },
+	{ .name = "respawn_burst", .args = { 1, 1 }, .set = apw_set_unsigned,
+	  .offset = MAIN(respawn_burst), .limits = APW_BOUNDS(1, 1000),
+	  .dflt = "10", .reload = APW_NOW, .arg_help = "NUMBER",
+	  .help = "So many deaths within respawn_window put a slot to rest "
+	      "until the next reload; the others go on." },
+	{ .name = "respawn_window", .args = { 1, 1 }, .set = apw_set_ms,
+	  .offset = MAIN(respawn_window_ms), .limits = APW_BOUNDS(SECOND, DAY),
+	  .dflt = "10m", .reload = APW_NOW, .arg_help = "TIME",
+	  .help = "The time in which deaths are counted for "
+	      "respawn_burst." },
+	{ .name = "progress_timeout", .args = { 1, 1 }, .set = apw_set_ms,
+	  .offset = MAIN(progress_timeout_ms),
+	  .limits = APW_BOUNDS(SECOND, HOUR), .dflt = "60s",
+	  .reload = APW_NOW, .arg_help = "TIME",
+	  .help = "A slot whose event loop does not turn for so long is "
+	      "killed and started again." },
+	{ .name = NULL }
+};
+
+static const struct apw_directive engine_directives[] = {
+	{ .name = "node", .args = { 1, 1 }, .set = apw_set_string,
+	  .offset = ENGINE(node), .dflt = "node", .reload = APW_NEW_SLOTS,
+	  .arg_help = "PROGRAM",
+	  .help = "The Node.js executable: a path, or a name that is looked "
+	      "up on PATH." },
+	{ .name = "bundle", .args = { 1, 1 }, .set = apw_set_path,
+	  .offset = ENGINE(bundle), .dflt = APW_LIBDIR "/engine/main.js",
+	  .reload = APW_NEW_SLOTS, .arg_help = "PATH",
+	  .help = "The engine: the main.js of an Activepieces release." },
+	{ .name = "node_path", .args = { 1, 1 }, .set = apw_set_path,
+	  .offset = ENGINE(node_path), .reload = APW_NEW_SLOTS,
+	  .arg_help = "DIRECTORY",
+	  .help = "NODE_PATH of the engine: the node_modules directory that "
+	      "has isolated-vm, for the modes that need it." },
+	{ .name = "memory", .args = { 1, 1 }, .set = set_bytes_auto,
+	  .offset = ENGINE(memory_bytes), .limits = APW_BOUNDS(64 * MB,
+	  1024 * GB), .dflt = "auto", .reload = APW_NEW_SLOTS,
+	  .arg_help = "SIZE | auto",
+	  .help = "How much memory an engine and what it starts may use. "
+	      "auto: what the app's settings say." },
+	{ .name = "standby", .args = { 1, 1 }, .set = apw_set_unsigned,
+	  .offset = ENGINE(standby), .limits = APW_BOUNDS(0, 8), .dflt = "1",
+	  .reload = APW_NEW_SLOTS, .arg_help = "NUMBER",
+	  .help = "Engines started ahead of the job in modes that use an "
+	      "engine once." },
+	{ .name = "reuse", .args = { 1, 1 }, .set = apw_set_enum,
+	  .offset = ENGINE(reuse), .limits = reuses, .dflt = "auto",
+	  .env = "AP_REUSE_SANDBOX", .reload = APW_NEW_SLOTS,
+	  .arg_help = "auto | none | flow | project | platform | any",
+	  .help = "Which later jobs a running engine may serve. auto: any in "
+	      "UNSANDBOXED and SANDBOX_CODE_ONLY, none in the others." },
+	{ .name = "max_jobs", .args = { 1, 1 }, .set = apw_set_unsigned,
+	  .offset = ENGINE(max_jobs), .limits = APW_BOUNDS(0, 1000000),
+	  .dflt = "0", .reload = APW_NEW_SLOTS, .arg_help = "NUMBER",
+	  .help = "Replace an idle engine after so many jobs. 0: no limit." },
+	{ .name = "max_age", .args = { 1, 1 }, .set = apw_set_ms,
+	  .offset = ENGINE(max_age_ms), .limits = APW_BOUNDS(0, 365 * DAY),
+	  .dflt = "0", .reload = APW_NEW_SLOTS, .arg_help = "TIME",
+	  .help = "Replace an idle engine of that age. 0: no limit." },
+	{ .name = "start_timeout", .args = { 1, 1 }, .set = apw_set_ms,
+	  .offset = ENGINE(start_timeout_ms),
+	  .limits = APW_BOUNDS(100, 10 * MINUTE), .dflt = "30s",
+	  .reload = APW_NEW_SLOTS, .arg_help = "TIME",
+	  .help = "How long an engine may take to connect back." },
+	{ .name = "max_output", .args = { 1, 1 }, .set = apw_set_bytes,
+	  .offset = ENGINE(output_bytes),
+	  .limits = APW_BOUNDS(4 * KB, 256 * MB), .dflt = "1m",
+	  .reload = APW_NEW_SLOTS, .arg_help = "SIZE",
+	  .help = "How much of an engine's standard output, and of its "
+	      "standard error, is kept for a job: its head and its tail." },
+	{ .name = "max_calls", .args = { 1, 1 }, .set = apw_set_bytes,
+	  .offset = ENGINE(calls_bytes),
+	  .limits = APW_BOUNDS(64 * KB, 2 * GB), .dflt = "128m",
+	  .reload = APW_NEW_SLOTS, .arg_help = "SIZE",
+	  .help = "How many bytes of an engine's calls to the app may be "
+	      "under way." },
+	{ .name = "dialect", .args = { 1, 1 }, .set = apw_set_enum,
+	  .offset = ENGINE(dialect), .limits = dialects, .dflt = "auto",
+	  .reload = APW_NEW_SLOTS, .arg_help = "auto | a | b0 | b1 | b2",
+	  .help = "How the engine speaks to the worker; it differs between "
+	      "releases. auto: found out from the bundle." },
+	{ .name = "propagate", .args = { 1, 255 }, .set = set_propagate,
+	  .offset = ENGINE(propagate), .many = true,
+	  .reload = APW_NEW_SLOTS, .arg_help = "NAME ...",
+	  .help = "Variables of apworkerd's own environment that engines get "
+	      "to see, beside those that the app's settings name." },
+	{ .name = NULL }
+};
+
+static const struct apw_directive network_head[] = {
+	{ .name = "network", .args = { 1, 1 }, .set = apw_set_enum,
+	  .offset = offsetof(struct apw_network_conf, mode),
+	  .limits = networks, .dflt = "auto", .reload = APW_NEW_SLOTS,
+	  .arg_help = "auto | unrestricted | strict",
+	  .help = "What engines can reach." },
+	{ .name = NULL }
+};
+
+static const struct apw_directive network_directives[] = {
+	{ .name = "allow", .args = { 1, 255 }, .set = set_networks,
+	  .offset = offsetof(struct apw_network_conf, allow), .many = true,
+	  .env = "AP_SSRF_ALLOW_LIST", .reload = APW_NEW_SLOTS,
+	  .arg_help = "ADDRESS | NETWORK ...",
+	  .help = "Addresses that strict would block (private ones) and that "
+	      "flows may reach all the same, beside those that the app's "
+	      "settings name." },
+	{ .name = NULL }
+};
+
+static const struct apw_directive stock_directives[] = {
+	{ .name = "path", .args = { 1, 1 }, .set = apw_set_path,
+	  .offset = STOCK(path), .dflt = APW_LOCALSTATEDIR "/cache/apworkerd",
+	  .reload = APW_NEW_SLOTS, .arg_help = "DIRECTORY",
+	  .help = "Where the engine, pieces and built code are kept. Several "
+	      "daemons of one host may share it." },
+	{ .name = "max_size", .args = { 1, 1 }, .set = apw_set_bytes,
+	  .offset = STOCK(max_bytes), .limits = APW_BOUNDS(0, 1024 * 1024 * GB),
+	  .dflt = "0", .reload = APW_NEW_SLOTS, .arg_help = "SIZE",
+	  .help = "What is not in use is removed, the least recently used "
+	      "first, to stay below it. 0: no limit." },
+	{ .name = "installer", .args = { 1, 2 }, .set = set_tool,
+	  .offset = STOCK(installer), .limits = installers, .dflt = "bun",
+	  .reload = APW_NEW_SLOTS, .arg_help = "bun|npm [PATH]",
+	  .help = "What installs npm packages. Without the path it is looked "
+	      "up on PATH." },
+	{ .name = "bundler", .args = { 1, 2 }, .set = set_tool,
+	  .offset = STOCK(bundler), .limits = bundlers, .dflt = "esbuild",
+	  .reload = APW_NEW_SLOTS, .arg_help = "esbuild|bun [PATH]",
+	  .help = "What builds code steps. Without the path it is looked up "
+	      "on PATH." },
+	{ .name = "install_timeout", .args = { 1, 1 }, .set = apw_set_ms,
+	  .offset = STOCK(install_timeout_ms),
+	  .limits = APW_BOUNDS(SECOND, HOUR), .dflt = "10m",
+	  .reload = APW_NEW_SLOTS, .arg_help = "TIME",
+	  .help = "How long an installation may take." },
+	{ .name = "build_timeout", .args = { 1, 1 }, .set = apw_set_ms,
+	  .offset = STOCK(build_timeout_ms),
+	  .limits = APW_BOUNDS(SECOND, HOUR), .dflt = "1m",
+	  .reload = APW_NEW_SLOTS, .arg_help = "TIME",
+	  .help = "How long building one code step may take." },
+	{ .name = "negative_ttl", .args = { 1, 1 }, .set = apw_set_ms,
+	  .offset = STOCK(negative_ttl_ms), .limits = APW_BOUNDS(0, DAY),
+	  .dflt = "30s", .reload = APW_NEW_SLOTS, .arg_help = "TIME",
+	  .help = "How long a failed installation is remembered before it is "
+	      "tried again." },
+	{ .name = NULL }
+};
+
+static const struct apw_directive monitor_directives[] = {
+	{ .name = "listen", .args = { 1, 1 }, .set = set_listen,
+	  .offset = offsetof(struct apw_monitor_conf, listen), .many = true,
+	  .env = "AP_PORT", .reload = APW_NOW,
+	  .arg_help = "ADDRESS:PORT | unix:PATH",
+	  .help = "Where health, readiness and status are served over HTTP. "
+	      "May be given several times." },
+	{ .name = NULL }
+};
+
+const struct apw_conf_block apw_conf_blocks[] = {
+	{ .name = "source", .kind = APW_BLOCK_SOURCE, .arg_help = "NAME",
+	  .help = "Where jobs come from: exactly one. Without it, "
+	      "AP_FRONTEND_URL and AP_WORKER_TOKEN in the environment mean "
+	      "source app." },
+	{ .name = "engine", .kind = APW_BLOCK_PLAIN,
+	  .directives = engine_directives,
+	  .offset = offsetof(struct apw_cycle, engine),
+	  .help = "The program that executes flows, and its limits." },
+	{ .name = "sandbox", .kind = APW_BLOCK_SANDBOX,
+	  .arg_help = "MODE",
+	  .help = "How engines are kept apart from the host and from each "
+	      "other. With \"sandbox auto;\", the default, the app's settings "
+	      "choose the mode, and blocks beside it are the settings of the "
+	      "modes they name. AP_EXECUTION_MODE is the default." },
+	{ .name = "network", .kind = APW_BLOCK_HEAD, .head = network_head,
+	  .directives = network_directives,
+	  .offset = offsetof(struct apw_cycle, network),
+	  .arg_help = "auto | unrestricted | strict",
+	  .help = "What engines can reach: everything the host can, or only "
+	      "public addresses through a proxy that checks them. auto, the "
+	      "default: what the app's settings say." },
+	{ .name = "stock", .kind = APW_BLOCK_PLAIN,
+	  .directives = stock_directives,
+	  .offset = offsetof(struct apw_cycle, stock),
+	  .help = "The cache on disk: engine, pieces, built code, flow "
+	      "versions." },
+	{ .name = "monitor", .kind = APW_BLOCK_PLAIN,
+	  .directives = monitor_directives,
+	  .offset = offsetof(struct apw_cycle, monitor),
+	  .help = "Health, readiness and status over HTTP. Without a listen "
+	      "there is none; AP_CONTAINER_TYPE=WORKER listens on AP_PORT of "
+	      "all addresses as the Node worker does." },
+	{ .name = NULL }
+};
