@@ -147,26 +147,34 @@ find_on_path(struct apw_conf *conf, const char *name)
 	return NULL;
 }
 
+/* The check found a value that nobody gave: -T shows it. */
 static void
 note_found(struct apw_conf *conf, const struct apw_conf_context *context,
-    const char *name, size_t i, char *path)
+    const char *name, char *value)
 {
-	struct apw_conf_origin	*o;
-	char			**args;
+	const struct apw_directive	*d;
+	struct apw_conf_origin		*o;
 
-	o = apw_conf_find_origin(conf->cycle, context,
-	    apw_conf_find_directive(context->directives, name));
-	if (o == NULL || i > o->nargs)
-		return;
-	args = apw_arena_alloc(conf->arena, (i + 2) * sizeof(*args));
-	if (args == NULL) {
+	d = apw_conf_find_directive(context->directives, name);
+	o = apw_conf_find_origin(conf->cycle, context, d);
+	if (o == NULL) {
+		o = apw_arena_alloc(conf->arena, sizeof(*o));
+		if (o == NULL) {
+			conf->no_memory = true;
+			return;
+		}
+		o->context = context;
+		o->directive = d;
+		*conf->origins_tail = o;
+		conf->origins_tail = &o->next;
+	}
+	o->args = apw_arena_alloc(conf->arena, sizeof(*o->args));
+	if (o->args == NULL) {
 		conf->no_memory = true;
 		return;
 	}
-	memcpy(args, o->args, i * sizeof(*args));
-	args[i] = path;
-	o->args = args;
-	o->nargs = i + 1;
+	o->args[0] = value;
+	o->nargs = 1;
 	o->found = true;
 }
 
@@ -195,7 +203,7 @@ check_node(struct apw_conf *conf, const struct apw_conf_context *context)
 		return;
 	}
 	if (strchr(e->node, '/') == NULL)
-		note_found(conf, context, "node", 0, path);
+		note_found(conf, context, "node", path);
 	e->node = path;
 }
 
@@ -235,70 +243,69 @@ check_engine(struct apw_conf *conf)
 
 /* ---- stock ---- */
 
-static void
+struct tool {
+	const char	*directive, *path_directive;
+	char		*usual, *other;		/* names of programs */
+};
+
+/* The program of the chosen tool.  When nobody chose, the usual one is
+ * missing, and the other one is there, that one is taken: true. */
+static bool
 check_tool(struct apw_conf *conf, const struct apw_conf_context *context,
-    const char *name, const char *tool, char **path)
+    const struct tool *t, bool is_other, char **path)
 {
-	struct apw_conf_place	place = place_of(conf->cycle, context, name);
+	const char	*name = is_other ? t->other : t->usual;
+	bool		 take_other = false;
 
 	if (*path != NULL) {
 		if (!is_program(*path))
-			apw_conf_error(conf, place, "\"%s\" is \"%s\": %s; "
-			    "expected a program", name,
+			apw_conf_error(conf, place_of(conf->cycle, context,
+			    t->path_directive), "\"%s\" is \"%s\": %s; "
+			    "expected a program", t->path_directive,
 			    apw_conf_quote(conf, *path),
 			    access(*path, F_OK) == -1 ? strerror(errno) :
 			    "not executable");
-		return;
+		return false;
 	}
-	*path = find_on_path(conf, tool);
+	*path = find_on_path(conf, name);
+	if (*path == NULL && is_default(conf->cycle, context, t->directive)) {
+		*path = find_on_path(conf, t->other);
+		take_other = *path != NULL;
+	}
+	if (take_other)
+		note_found(conf, context, t->directive, t->other);
 	if (*path != NULL)
-		note_found(conf, context, name, 1, *path);
+		note_found(conf, context, t->path_directive, *path);
 	else
 		/* flows without code and pieces need neither */
-		apw_conf_warning(conf, place, "\"%s\" is \"%s\", and PATH has "
-		    "no such program: jobs that need it will fail", name,
-		    tool);
-}
-
-/* The usual tool is missing, nobody asked for it, and another can do it. */
-static bool
-take_other(struct apw_conf *conf, const struct apw_conf_context *context,
-    const char *name, const char *usual, char *other, char **path)
-{
-	char	*found;
-
-	if (*path != NULL || !is_default(conf->cycle, context, name) ||
-	    find_on_path(conf, usual) != NULL ||
-	    (found = find_on_path(conf, other)) == NULL)
-		return false;
-	note_found(conf, context, name, 0, other);
-	note_found(conf, context, name, 1, found);
-	*path = found;
-	return true;
+		apw_conf_warning(conf, place_of(conf->cycle, context,
+		    t->directive), "\"%s\" is \"%s\", and PATH has no such "
+		    "program: jobs that need it will fail", t->directive,
+		    name);
+	return take_other;
 }
 
 static void
 check_stock(struct apw_conf *conf)
 {
-	static char			 npm[] = "npm", bun[] = "bun";
-	struct apw_stock_conf		*s = &conf->cycle->stock;
+	static char		 bun[] = "bun", npm[] = "npm",
+				 esbuild[] = "esbuild";
+	static const struct tool installer = { "installer", "installer_path",
+				     bun, npm };
+	static const struct tool bundler = { "bundler", "bundler_path",
+				     esbuild, bun };
+	struct apw_stock_conf	*s = &conf->cycle->stock;
 	const struct apw_conf_context	*context;
 
 	context = apw_conf_context_of(conf->cycle, "stock");
 	if (context->errors != 0)
 		return;
-	if (take_other(conf, context, "installer", bun, npm,
-	    &s->installer_path))
+	if (check_tool(conf, context, &installer,
+	    s->installer == APW_INSTALLER_NPM, &s->installer_path))
 		s->installer = APW_INSTALLER_NPM;
-	if (take_other(conf, context, "bundler", "esbuild", bun,
-	    &s->bundler_path))
+	if (check_tool(conf, context, &bundler,
+	    s->bundler == APW_BUNDLER_BUN, &s->bundler_path))
 		s->bundler = APW_BUNDLER_BUN;
-	check_tool(conf, context, "installer",
-	    s->installer == APW_INSTALLER_NPM ? npm : bun,
-	    &s->installer_path);
-	check_tool(conf, context, "bundler",
-	    s->bundler == APW_BUNDLER_BUN ? bun : "esbuild",
-	    &s->bundler_path);
 }
 
 /* ---- paths ---- */

@@ -98,31 +98,6 @@ set_log(struct apw_conf *conf, const struct apw_directive *d, void *p,
 	return 0;
 }
 
-/* installer NAME [PATH], bundler NAME [PATH]: the path follows the enum's
- * own field in the struct */
-static int
-set_tool(struct apw_conf *conf, const struct apw_directive *d, void *p,
-    char *const *args, size_t nargs, size_t *bad, struct apw_err *err)
-{
-	struct apw_directive	 path = *d;
-	char			*shown;
-
-	if (apw_set_enum(conf, d, p, args, 1, bad, err) == -1)
-		return -1;
-	if (nargs == 1)
-		return 0;
-	*bad = 1;
-	shown = apw_conf_absolute(conf, args[1]);
-	if (shown == NULL || args[1][0] == '\0')
-		return apw_err_set(err, 0, "\"%s\" is \"%s %s\"; expected the "
-		    "path of a program", d->name, args[0], args[1]);
-	path.offset = d->offset == STOCK(installer) ? STOCK(installer_path) :
-	    STOCK(bundler_path);
-	*(char **)(void *)((char *)p + path.offset) = shown;
-	apw_conf_show(conf, 1, shown);
-	return 0;
-}
-
 /* A size, or "auto": 0 */
 static int
 set_bytes_auto(struct apw_conf *conf, const struct apw_directive *d, void *p,
@@ -441,16 +416,26 @@ static const struct apw_directive stock_directives[] = {
 	  .dflt = "0", .reload = APW_NEW_SLOTS, .arg_help = "SIZE",
 	  .help = "What is not in use is removed, the least recently used "
 	      "first, to stay below it. 0: no limit." },
-	{ .name = "installer", .args = { 1, 2 }, .set = set_tool,
+	{ .name = "installer", .args = { 1, 1 }, .set = apw_set_enum,
 	  .offset = STOCK(installer), .limits = installers, .dflt = "bun",
-	  .reload = APW_NEW_SLOTS, .arg_help = "bun|npm [PATH]",
-	  .help = "What installs npm packages. Without the path it is looked "
-	      "up on PATH." },
-	{ .name = "bundler", .args = { 1, 2 }, .set = set_tool,
+	  .reload = APW_NEW_SLOTS, .arg_help = "bun | npm",
+	  .help = "What installs npm packages. Where PATH has no bun, npm is "
+	      "the default." },
+	{ .name = "installer_path", .args = { 1, 1 }, .set = apw_set_path,
+	  .offset = STOCK(installer_path), .reload = APW_NEW_SLOTS,
+	  .arg_help = "PATH",
+	  .help = "The installer's program. Without it it is looked up on "
+	      "PATH." },
+	{ .name = "bundler", .args = { 1, 1 }, .set = apw_set_enum,
 	  .offset = STOCK(bundler), .limits = bundlers, .dflt = "esbuild",
-	  .reload = APW_NEW_SLOTS, .arg_help = "esbuild|bun [PATH]",
-	  .help = "What builds code steps. Without the path it is looked up "
-	      "on PATH." },
+	  .reload = APW_NEW_SLOTS, .arg_help = "esbuild | bun",
+	  .help = "What builds code steps. Where PATH has no esbuild, bun is "
+	      "the default." },
+	{ .name = "bundler_path", .args = { 1, 1 }, .set = apw_set_path,
+	  .offset = STOCK(bundler_path), .reload = APW_NEW_SLOTS,
+	  .arg_help = "PATH",
+	  .help = "The bundler's program. Without it it is looked up on "
+	      "PATH." },
 	{ .name = "install_timeout", .args = { 1, 1 }, .set = apw_set_ms,
 	  .offset = STOCK(install_timeout_ms),
 	  .limits = APW_BOUNDS(SECOND, HOUR), .dflt = "10m",

@@ -642,6 +642,6 @@ apw_cycle_free(struct apw_cycle *cycle)
 {
 	if (cycle == NULL)
 		return;
-	apw_secrets_wipe(cycle);
+	apw_conf_secrets_free(cycle);
 	apw_arena_free(cycle->arena);	/* the cycle itself is in it */
 }

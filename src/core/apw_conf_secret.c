@@ -77,7 +77,7 @@ apw_conf_keep_secret(struct apw_conf *conf, struct apw_secret *owner,
 }
 
 void
-apw_secrets_wipe(struct apw_cycle *cycle)
+apw_conf_secrets_free(struct apw_cycle *cycle)
 {
 	struct apw_conf_secret	*s;
 
@@ -124,10 +124,11 @@ apw_conf_env_secret(const char *name)
 }
 
 void
-apw_conf_env_secrets_wipe(void)
+apw_secrets_wipe(struct apw_cycle *cycle)
 {
 	size_t	i;
 
+	apw_conf_secrets_free(cycle);
 	for (i = 0; i < ENV_SECRETS_MAX; i++) {
 		if (env_secrets[i].pages == NULL)
 			continue;
