@@ -615,10 +615,18 @@ const commands = {
 	rule: (a) => void rules.push({ nth: 1, times: 1, ...a, seen: 0,
 	    at: [].concat(a.at) }),
 	clear_rules: () => void (rules = []),
-	act(a) {
+	/* A drop has happened on this side too when this returns: no job is
+	 * handed to a connection that is gone. */
+	async act(a) {
 		const all = living().filter((c) => !a.conn || c.no === a.conn);
+		const ends = all.map((c) => new Promise((done) => {
+			c.sock.once('disconnect', done);
+			setTimeout(done, 1000).unref();
+		}));
 
 		all.forEach((c) => kill(c.sock, a.do, a));
+		if (a.do === 'drop')
+			await Promise.all(ends);
 		return all.length;
 	},
 	down() {

@@ -113,12 +113,13 @@ sub wait_call {
 		n => $n || 1, seconds => $seconds);
 }
 
-# Waits until the job is settled; returns the payload of completeJob.
+# Waits until the job is settled; returns the payload of completeJob, {} when
+# that does not happen.
 sub wait_done {
 	my ($self, $job, $seconds) = @_;
 	my $got = $self->wait_seen(kind => 'settled', job => $job,
-		seconds => $seconds) or return undef;
-	return $got->{payload};
+		seconds => $seconds);
+	return $got ? $got->{payload} : {};
 }
 
 # A job as the app keeps it: {state, settled, handed, extended, late, ...}.
