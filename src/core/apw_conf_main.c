@@ -451,6 +451,23 @@ static const struct apw_directive stock_directives[] = {
 	  .dflt = "30s", .reload = APW_NEW_SLOTS, .arg_help = "TIME",
 	  .help = "How long a failed installation is remembered before it is "
 	      "tried again." },
+	{ .name = "registry", .args = { 1, 1 }, .set = apw_set_url,
+	  .offset = STOCK(registry), .reload = APW_NEW_SLOTS,
+	  .arg_help = "URL",
+	  .help = "The npm registry that packages and pieces come from; without "
+	      "it what npm_config_registry or BUN_CONFIG_REGISTRY of the "
+	      "daemon's environment say, else the installer's own." },
+	{ .name = "npmrc", .args = { 1, 1 }, .set = apw_set_path,
+	  .offset = STOCK(npmrc), .reload = APW_NEW_SLOTS,
+	  .arg_help = "FILE",
+	  .help = "An .npmrc for the installer: credentials and scopes of a "
+	      "private registry. No other .npmrc is read." },
+	{ .name = "jail", .args = { 1, 1 }, .set = apw_set_flag,
+	  .offset = STOCK(jail), .dflt = "on", .reload = APW_NEW_SLOTS,
+	  .arg_help = "on | off",
+	  .help = "Whether installers and bundlers see only what they need of "
+	      "the file system, where the kernel has Landlock. off: for tools "
+	      "that live in unusual places." },
 	{ .name = NULL }
 };
 

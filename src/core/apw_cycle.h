@@ -95,6 +95,9 @@ struct apw_stock_conf {
 	int64_t		 install_timeout_ms;
 	int64_t		 build_timeout_ms;
 	int64_t		 negative_ttl_ms;	/* how long a failure is remembered */
+	char		*registry;		/* NULL: our environment, or the tools' own */
+	char		*npmrc;			/* NULL: none */
+	bool		 jail;			/* tools see only what they need */
 };
 
 /* monitor { } */
