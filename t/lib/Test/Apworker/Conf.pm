@@ -64,8 +64,9 @@ sandbox $mode;
 engine { node %%NODE%%; bundle %%BUNDLE%%; $more{engine} }
 stock {
 	path %%TESTDIR%%/stock;
-	installer_path %%FAKE_BUN%%;
-	bundler_path %%FAKE_ESBUILD%%;
+	jail off;
+	installer bun %%FAKE_BUN%%;
+	bundler esbuild %%FAKE_ESBUILD%%;
 	$more{stock}
 }
 EOC
