@@ -53,33 +53,57 @@ struct apw_stock_order {
 	size_t				 ncodes;
 	const struct apw_stock_piece	*pieces;
 	size_t				 npieces;
+	bool				 per_platform;	/* custom and archive pieces go to
+							 * custom_pieces/PLATFORM (process
+							 * modes), not to common */
 };
 
 /* err is set when fault is not OK. */
 typedef void apw_stock_done_fn(void *arg, enum apw_stock_fault,
     const struct apw_err *);
 
-/* Makes the folders; checks that tools are there. */
+/* Makes the folders and looks for the tools; one that is missing is logged
+ * and fails only the orders that need it.  The first start on a host runs
+ * `TOOL --version` once (a few tens of ms), later ones read what it said. */
 struct apw_stock *apw_stock_open(struct event_base *, const struct apw_cycle *,
 	    struct apw_err *);
 void	apw_stock_close(struct apw_stock *);
 
 /* Code, engine and pieces for one job, in this order.  done is called once,
  * never from inside this call.  A compile error is not a failure: the step's
- * index.js then throws it. NULL: out of memory. */
+ * index.js then throws it.  An order without codes and pieces is the engine
+ * alone.  When all is there nothing is forked and nothing written.
+ * NULL: out of memory. */
 struct apw_stock_ticket *apw_stock_order(struct apw_stock *,
 	    const struct apw_stock_order *, apw_stock_done_fn *, void *arg);
 /* Forget the order: done is not called, its children are killed. */
 void	apw_stock_cancel(struct apw_stock_ticket *);
 
+/* Is this a process of the stock (a keeper at work for a ticket)?  Who reaps
+ * or kills "all that is left below" must leave it alone. */
+bool	apw_stock_owns(const struct apw_stock *, pid_t);
+
+/* Archive pieces come from the app: what an order would miss has to be put
+ * before it is placed.  has: true also when the piece is installed already. */
+bool	apw_stock_archive_has(struct apw_stock *,
+	    const struct apw_stock_piece *, bool per_platform);
+int	apw_stock_archive_put(struct apw_stock *,
+	    const struct apw_stock_piece *, bool per_platform,
+	    struct apw_str tgz, struct apw_err *);
+
 /* Paths for the engine's command line and environment. */
 const char *apw_stock_engine(const struct apw_stock *);	/* …/common/main.js */
 const char *apw_stock_codes(const struct apw_stock *);	/* …/codes */
-/* Changes when the engine on disk changes: a warm one booted before is stale. */
+/* Changes when the engine on disk changes: a warm one booted before is stale.
+ * 0 until the first order has found or installed the engine. */
 uint64_t apw_stock_generation(const struct apw_stock *);
 
-/* Flow versions (only LOCKED ones are kept) and pieces' package facts, as raw
- * JSON.  get: 1 and the text in out, 0 not there, -1 error (treat as a miss). */
+/* Flow versions (only LOCKED ones are kept) and pieces' package facts (exact
+ * versions only), as raw JSON.  get: 1 and the text in out, 0 not there, -1
+ * error (treat as a miss).  put: 0 also when the rules say not to keep it.
+ * Texts are kept per release of the app, because it migrates flow versions
+ * when it is upgraded: name the release before the first get or put. */
+void	apw_stock_release(struct apw_stock *, const char *app_version);
 struct apw_buf;
 int	apw_stock_flow_get(struct apw_stock *, const char *flow_version_id,
 	    struct apw_buf *out, struct apw_err *);

@@ -1,0 +1,369 @@
+/* One tool (installer, bundler) run by a keeper: no shell, composed
+ * environment, own session, limits, jail, bounded capture, a time limit, and
+ * nothing left of its tree at any end.  Room: stock, keeper only: it reaps
+ * every child of the calling process. */
+#include "stock/stock_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <cap-ng.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "core/apw_auto.h"
+#include "core/apw_clock.h"
+
+#define BUILDER_FILE_BYTES	((rlim_t)2 << 30)	/* one file of a tool */
+#define BUILDER_NOFILE		8192
+#define KILL_TREE_MS		5000
+
+struct builder {
+	struct stock_keeper	*k;		/* borrowed */
+	struct stock_outcome	*outcome;	/* borrowed */
+	pid_t			 pid;
+	int			 pidfd, out_fd, err_fd;	/* owned */
+	int64_t			 end_ms;
+};
+
+static void
+limit(int what, rlim_t value)
+{
+	struct rlimit	rl;
+
+	if (getrlimit(what, &rl) == -1)
+		return;
+	if (value > rl.rlim_max)
+		value = rl.rlim_max;
+	rl.rlim_cur = rl.rlim_max = value;
+	setrlimit(what, &rl);
+}
+
+static void
+set_limits(int64_t timeout_ms)
+{
+	limit(RLIMIT_CORE, 0);
+	limit(RLIMIT_FSIZE, BUILDER_FILE_BYTES);
+	limit(RLIMIT_NOFILE, BUILDER_NOFILE);
+	/* wall time is watched; this catches one that burns all cores */
+	limit(RLIMIT_CPU, timeout_ms / 1000 * 4 + 10);
+}
+
+/* The kernel should take a build before it takes a slot or an engine. */
+static void
+offer_to_oom_killer(void)
+{
+	apw_autofd int fd = open("/proc/self/oom_score_adj",
+	    O_WRONLY | O_CLOEXEC);
+
+	if (fd != -1)
+		(void)!write(fd, "500", 3);
+}
+
+static _Noreturn void
+child_main(const struct stock_run *run, char *const *argv, char *const *envp,
+    const int fds[3], int jail_fd, pid_t keeper)
+{
+	setsid();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != keeper)	/* it died before the line above */
+		_exit(127);
+	if (dup2(fds[0], 0) == -1 || dup2(fds[1], 1) == -1 ||
+	    dup2(fds[2], 2) == -1 || chdir(run->cwd) == -1) {
+		dprintf(2, "cannot enter %s: %s\n", run->cwd, strerror(errno));
+		_exit(127);
+	}
+	signal(SIGPIPE, SIG_DFL);
+	offer_to_oom_killer();
+	set_limits(run->timeout_ms);
+	capng_clear(CAPNG_SELECT_BOTH);
+	capng_apply(CAPNG_SELECT_BOTH);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
+	    stock_jail_enter(jail_fd) == -1) {
+		dprintf(2, "cannot lock down: %s\n", strerror(errno));
+		_exit(127);
+	}
+	syscall(SYS_close_range, 3, ~0U, 0);
+	execve(argv[0], argv, envp);
+	dprintf(2, "cannot run %s: %s\n", argv[0], strerror(errno));
+	_exit(127);
+}
+
+static int
+make_folder(const char *staging, const char *name)
+{
+	apw_autofree char	*path = NULL;
+
+	if (asprintf(&path, "%s/%s", staging, name) == -1)
+		return -1;
+	return mkdir(path, 0700) == -1 && errno != EEXIST ? -1 : 0;
+}
+
+static int
+builder_start(struct builder *b, const struct stock_run *run,
+    struct apw_err *err)
+{
+	char		*argv[STOCK_ENV_MAX * 4];
+	struct stock_env env;
+	apw_autofd int	 null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	apw_autofd int	 jail_fd = -1;
+	int		 out[2] = { -1, -1 }, err_pipe[2] = { -1, -1 };
+	size_t		 n = 0;
+	pid_t		 keeper = getpid();
+
+	argv[n++] = run->tool->path;
+	while (run->args[n - 1] != NULL && n < APW_COUNT(argv) - 1) {
+		argv[n] = (char *)(uintptr_t)run->args[n - 1];
+		n++;
+	}
+	argv[n] = NULL;
+	if (null_fd == -1 || make_folder(run->staging, ".home") == -1 ||
+	    make_folder(run->staging, ".tmp") == -1)
+		return apw_err_set(err, errno, "cannot prepare a build");
+	if (stock_env_compose(b->k->stock, run, &env, err) == -1)
+		return -1;
+	jail_fd = stock_jail_prepare(b->k->stock, run, err);
+	if (pipe2(out, O_CLOEXEC) == -1 || pipe2(err_pipe, O_CLOEXEC) == -1 ||
+	    (b->pid = fork()) == -1) {
+		apw_err_set(err, errno, "cannot start %s", argv[0]);
+		b->pid = -1;
+	} else if (b->pid == 0)
+		child_main(run, argv, env.v,
+		    (const int[]){ null_fd, out[1], err_pipe[1] }, jail_fd,
+		    keeper);
+	stock_env_free(&env);
+	if (out[1] != -1)
+		close(out[1]);
+	if (err_pipe[1] != -1)
+		close(err_pipe[1]);
+	b->out_fd = out[0];
+	b->err_fd = err_pipe[0];
+	if (b->pid == -1)
+		return -1;
+	fcntl(b->out_fd, F_SETFL, O_NONBLOCK);
+	fcntl(b->err_fd, F_SETFL, O_NONBLOCK);
+	b->pidfd = syscall(SYS_pidfd_open, b->pid, 0);
+	return 0;
+}
+
+/* Keeps the beginning and the end, which hold what matters. */
+static void
+capture(struct apw_buf *buf, const char *p, size_t n)
+{
+	static const char	gap[] = "\n[...]\n";
+	size_t			head = STOCK_OUTPUT_BYTES / 2;
+	size_t			tail = STOCK_OUTPUT_BYTES / 4, from;
+
+	if (buf->len + n > STOCK_OUTPUT_BYTES && buf->len > head + tail) {
+		from = buf->len - tail;
+		memmove(buf->data + head + sizeof(gap) - 1, buf->data + from,
+		    tail);
+		memcpy(buf->data + head, gap, sizeof(gap) - 1);
+		buf->len = head + sizeof(gap) - 1 + tail;
+	}
+	apw_buf_put(buf, p, n);
+}
+
+/* Reads what is there; closes and forgets at end of file. */
+static void
+drain(int *fd, struct apw_buf *buf)
+{
+	char	block[8192];
+	ssize_t	n;
+	int	rounds = 64;	/* a flood must not keep us from the clock */
+
+	while (*fd != -1 && rounds-- > 0) {
+		n = read(*fd, block, sizeof(block));
+		if (n > 0)
+			capture(buf, block, n);
+		else if (n == -1 && errno == EINTR)
+			continue;
+		else if (n == -1 && errno == EAGAIN)
+			return;
+		else {
+			close(*fd);
+			*fd = -1;
+		}
+	}
+}
+
+static void
+kill_children_of_us(void)
+{
+	char		path[64], list[4096], *p, *end;
+	apw_autofd int	fd = -1;
+	ssize_t		n;
+	long		pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children",
+	    (int)getpid());
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd == -1 || (n = read(fd, list, sizeof(list) - 1)) <= 0)
+		return;
+	list[n] = '\0';
+	for (p = list; (pid = strtol(p, &end, 10)) > 0 && end != p; p = end)
+		kill(pid, SIGKILL);
+}
+
+/* As their parents die, the strays become children of the keeper, which is a
+ * subreaper; so this ends when there is no child left. */
+static void
+kill_tree(struct builder *b, int *status)
+{
+	int64_t	end_ms = apw_now_ms() + KILL_TREE_MS;
+	int	st;
+	pid_t	pid;
+
+	kill(-b->pid, SIGKILL);
+	kill(b->pid, SIGKILL);
+	while (apw_now_ms() < end_ms) {
+		while ((pid = waitpid(-1, &st, WNOHANG)) > 0)
+			if (pid == b->pid)
+				*status = st;
+		if (pid == -1 && errno == ECHILD)
+			return;
+		kill_children_of_us();
+		poll(NULL, 0, 1);
+	}
+	apw_warn("processes of a build do not end", APW_I("pid", b->pid));
+}
+
+static void
+builder_wait(struct builder *b)
+{
+	for (;;) {
+		int64_t		left = b->end_ms - apw_now_ms();
+		struct pollfd	p[] = {
+			{ .fd = b->pidfd, .events = POLLIN },
+			{ .fd = b->k->control_fd, .events = POLLIN },
+			{ .fd = b->out_fd, .events = POLLIN },
+			{ .fd = b->err_fd, .events = POLLIN },
+		};
+
+		if (left <= 0) {
+			b->outcome->timed_out = true;
+			return;
+		}
+		/* without a pidfd (old kernel) look every now and then */
+		if (b->pidfd == -1 && left > 20)
+			left = 20;
+		poll(p, APW_COUNT(p), left);
+		drain(&b->out_fd, &b->outcome->out);
+		drain(&b->err_fd, &b->outcome->err);
+		if (p[1].revents != 0) {
+			b->k->cancelled = b->outcome->cancelled = true;
+			return;
+		}
+		if (p[0].revents != 0 || (b->pidfd == -1 &&
+		    b->out_fd == -1 && b->err_fd == -1))
+			return;
+	}
+}
+
+int
+stock_builder_run(struct stock_keeper *k, const struct stock_run *run,
+    struct stock_outcome *outcome, struct apw_err *err)
+{
+	struct builder	b = { .k = k, .outcome = outcome, .pidfd = -1,
+	    .out_fd = -1, .err_fd = -1,
+	    .end_ms = apw_now_ms() + run->timeout_ms };
+	int		status = 0;
+	bool		started;
+
+	*outcome = (struct stock_outcome){ .exit_code = -1,
+	    .out = APW_BUF_INIT(2 * STOCK_OUTPUT_BYTES),
+	    .err = APW_BUF_INIT(2 * STOCK_OUTPUT_BYTES) };
+	if (run->tool->path == NULL)
+		return apw_err_set(err, 0, "the tool is not installed");
+	started = builder_start(&b, run, err) == 0;
+	if (started) {
+		builder_wait(&b);
+		/* one that ended by itself keeps its own status */
+		kill_tree(&b, &status);
+		drain(&b.out_fd, &outcome->out);
+		drain(&b.err_fd, &outcome->err);
+		if (WIFEXITED(status))
+			outcome->exit_code = WEXITSTATUS(status);
+		else if (WIFSIGNALED(status))
+			outcome->signal = WTERMSIG(status);
+	}
+	if (b.pidfd != -1)
+		close(b.pidfd);
+	if (b.out_fd != -1)
+		close(b.out_fd);
+	if (b.err_fd != -1)
+		close(b.err_fd);
+	return started ? 0 : -1;
+}
+
+bool
+stock_outcome_ok(const struct stock_outcome *o)
+{
+	return !o->timed_out && !o->cancelled && o->exit_code == 0;
+}
+
+void
+stock_outcome_free(struct stock_outcome *o)
+{
+	apw_buf_free(&o->out);
+	apw_buf_free(&o->err);
+}
+
+/* Length of the valid UTF-8 sequence at p, 0: none. */
+static size_t
+utf8_length(const unsigned char *p, size_t n)
+{
+	size_t	len = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 :
+	    p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 :
+	    0, i;
+
+	if (len == 0 || len > n)
+		return 0;
+	for (i = 1; i < len; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	/* overlong forms, surrogates, beyond U+10FFFF */
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return len;
+}
+
+static void
+put_printable(struct apw_buf *to, const struct apw_buf *from)
+{
+	size_t	i, len;
+
+	for (i = 0; i < from->len; i += len) {
+		const unsigned char *p =
+		    (const unsigned char *)from->data + i;
+
+		len = utf8_length(p, from->len - i);
+		if (len == 0 || (*p < 0x20 && *p != '\n' && *p != '\t') ||
+		    *p == 0x7f) {
+			apw_buf_put(to, "?", 1);
+			len = 1;
+		} else
+			apw_buf_put(to, p, len);
+	}
+	if (from->len > 0 && from->data[from->len - 1] != '\n')
+		apw_buf_put(to, "\n", 1);
+}
+
+void
+stock_outcome_text(const struct stock_outcome *o, struct apw_buf *text)
+{
+	if (o->timed_out)
+		apw_buf_puts(text, "Timeout");
+	else if (o->signal != 0)
+		apw_buf_printf(text, "Killed by signal %d", o->signal);
+	else
+		apw_buf_printf(text, "Exit %d", o->exit_code);
+	apw_buf_put(text, "\n", 1);
+	put_printable(text, &o->err);
+	put_printable(text, &o->out);
+}

@@ -1,0 +1,195 @@
+/* The bundler: index.ts and its packages become one index.js.  Room: stock,
+ * keeper.  What does not compile becomes an index.js that says so when it is
+ * run; a bundle that took in a file from outside its folder does not pass. */
+#include "stock/stock_priv.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#include "core/apw_auto.h"
+
+#define METAFILE_BYTES	((size_t)32 << 20)
+#define WHY_BYTES	((size_t)32 << 10)
+
+static const char *const esbuild_args[] = {
+	"index.ts", "--bundle", "--platform=node", "--format=cjs",
+	"--outfile=index.js", "--metafile=meta.json",
+	"--tsconfig=tsconfig.json", "--color=false", "--log-limit=20",
+	"--log-level=warning", NULL
+};
+static const char *const bun_args[] = {
+	"build", "index.ts", "--target", "node", "--format", "cjs",
+	"--outfile", "index.js", "--metafile=meta.json", NULL
+};
+
+void
+stock_bundle_artefact(struct apw_buf *out, struct apw_str why)
+{
+	struct apw_buf	text = APW_BUF_INIT(4 * WHY_BYTES);
+
+	if (why.n > WHY_BYTES)
+		why.n = WHY_BYTES;
+	while (why.n > 0 && (why.p[why.n - 1] & 0xc0) == 0x80)
+		why.n--;	/* not in the middle of a character */
+	if (why.n > 0 && (why.p[why.n - 1] & 0x80) != 0)
+		why.n--;
+	apw_buf_puts(&text, "Compilation Error ");
+	apw_buf_str(&text, why);
+	apw_buf_puts(out, "exports.code = async () => { throw new Error(");
+	apw_buf_json(out, apw_buf_view(&text));
+	apw_buf_puts(out, "); };\n");
+	apw_buf_free(&text);
+}
+
+static bool
+is_inside(const char *path)
+{
+	static const char	disabled[] = "(disabled):";
+	const char		*p = path;
+
+	if (strncmp(p, disabled, sizeof(disabled) - 1) == 0)
+		p += sizeof(disabled) - 1;
+	if (p[0] == '/' || strstr(p, "://") != NULL ||
+	    strncmp(p, "file:", 5) == 0)
+		return false;
+	for (; p != NULL; p = strchr(p, '/'), p = p == NULL ? NULL : p + 1)
+		if (strncmp(p, "..", 2) == 0 && (p[2] == '/' || p[2] == '\0'))
+			return false;
+	return true;
+}
+
+int
+stock_bundle_inputs(struct apw_str metafile, struct apw_err *err)
+{
+	json_error_t	 why;
+	json_t		*root = json_loadb(metafile.p, metafile.n, 0, &why);
+	json_t		*inputs = json_object_get(root, "inputs"), *value;
+	const char	*path;
+	int		 rc = 0;
+
+	if (!json_is_object(inputs)) {
+		json_decref(root);
+		return apw_err_set(err, 0, "the bundler's list of inputs "
+		    "cannot be read");
+	}
+	json_object_foreach(inputs, path, value)
+		if (!is_inside(path)) {
+			rc = 1;
+			break;
+		}
+	json_decref(root);
+	return rc;
+}
+
+/* A line "../../etc/passwd:1:5:" is followed by the file's text. */
+bool
+stock_bundle_leaks(struct apw_str text)
+{
+	const char	*p = text.p, *end = text.p + text.n, *line_end;
+
+	for (; p < end; p = line_end + 1) {
+		line_end = memchr(p, '\n', end - p);
+		if (line_end == NULL)
+			line_end = end;
+		while (p < line_end && (*p == ' ' || *p == '\t'))
+			p++;
+		if (line_end - p > 3 && (line_end[-1] == ':' ||
+		    line_end[-1] == '\r') &&
+		    (p[0] == '/' || (p[0] == '.' && p[1] == '.')))
+			return true;
+	}
+	return false;
+}
+
+static const char outside[] = "an import leads to a file outside the step's "
+    "own folder; only code of the step, packages of its package.json and "
+    "Node's own modules can be imported\n";
+
+/* The user's error, as far as the tool's text tells. */
+static int
+bundle_failed(const struct stock_outcome *o, struct apw_buf *why,
+    struct apw_err *err)
+{
+	struct apw_buf	text = APW_BUF_INIT(8 * STOCK_OUTPUT_BYTES);
+	int		rc = 1;
+
+	stock_outcome_text(o, &text);
+	if (o->timed_out || o->cancelled || o->signal != 0 ||
+	    o->exit_code == 127 || text.data == NULL ||
+	    strcasestr(text.data, "error") == NULL ||
+	    strcasestr(text.data, "no space left") != NULL ||
+	    strstr(text.data, "ENOSPC") != NULL ||
+	    strstr(text.data, "node:internal/") != NULL) {
+		apw_err_set(err, 0, "bundler: %s", text.data == NULL ?
+		    "failed" : text.data);
+		rc = -1;
+	} else if (stock_bundle_leaks(apw_buf_view(&text)))
+		apw_buf_puts(why, outside);
+	else
+		apw_buf_str(why, apw_buf_view(&text));
+	apw_buf_free(&text);
+	return rc;
+}
+
+static int
+bundle_check(int step_fd, struct apw_buf *why, struct apw_err *err)
+{
+	struct apw_buf	meta = APW_BUF_INIT(METAFILE_BYTES);
+	struct stat	st;
+	int		rc = -1;
+
+	if (fstatat(step_fd, "index.js", &st, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    !S_ISREG(st.st_mode) || st.st_size == 0)
+		apw_err_set(err, 0, "the bundler ended well but made no "
+		    "index.js");
+	else if (stock_read(step_fd, "meta.json", &meta, err) == 1)
+		rc = stock_bundle_inputs(apw_buf_view(&meta), err);
+	else
+		apw_err_set(err, 0, "the bundler made no list of inputs");
+	apw_buf_free(&meta);
+	if (rc == 1) {
+		apw_buf_puts(why, outside);
+		unlinkat(step_fd, "index.js", 0);
+	}
+	return rc;
+}
+
+int
+stock_bundle(struct stock_keeper *k, const struct stock_staging *st,
+    struct apw_buf *why, struct apw_err *err)
+{
+	const struct apw_stock_conf	*conf = &k->stock->cycle->stock;
+	apw_autofree char	*staging = NULL, *cwd = NULL;
+	apw_autofd int		 step_fd = stock_open(st->fd, "step",
+	    O_RDONLY | O_DIRECTORY);
+	struct stock_outcome	 outcome;
+	struct stock_run	 run = { .tool = &k->stock->bundler,
+	    .timeout_ms = conf->build_timeout_ms > 0 ?
+	    conf->build_timeout_ms : 300000,
+	    .args = conf->bundler == APW_BUNDLER_BUN ? bun_args :
+	    esbuild_args };
+	int			 rc;
+
+	if (run.tool->path == NULL)
+		return apw_err_set(err, 0, "bundler \"%s\" not found",
+		    conf->bundler_path != NULL ? conf->bundler_path :
+		    conf->bundler == APW_BUNDLER_BUN ? "bun" : "esbuild");
+	if (step_fd == -1 || asprintf(&staging, "%s/.staging/%s",
+	    k->stock->root, st->name) == -1 ||
+	    asprintf(&cwd, "%s/step", staging) == -1)
+		return apw_err_set(err, 0, "cannot prepare a build");
+	run.cwd = cwd;
+	run.staging = staging;
+	if (stock_builder_run(k, &run, &outcome, err) == -1)
+		return -1;
+	if (stock_outcome_ok(&outcome))
+		rc = bundle_check(step_fd, why, err);
+	else
+		rc = bundle_failed(&outcome, why, err);
+	if (outcome.timed_out)
+		apw_err_wrap(err, "build did not end within %lld ms",
+		    (long long)run.timeout_ms);
+	stock_outcome_free(&outcome);
+	return rc;
+}

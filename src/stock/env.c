@@ -1,0 +1,125 @@
+/* The environment of an installer or bundler, composed name by name.  Room:
+ * stock, keeper.  What is not listed here does not reach a tool; above all no
+ * token of ours.  How the host's registry is reached comes, in this order,
+ * from the directives `registry` and `npmrc` of `stock { }`, then from the
+ * variables below when the daemon has them. */
+#include "stock/stock_priv.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "core/apw_auto.h"
+
+/* Registry, proxy and certificates: the only names that pass. */
+static const char *const passed_names[] = {
+	"npm_config_registry", "NPM_CONFIG_REGISTRY", "BUN_CONFIG_REGISTRY",
+	"npm_config_cafile", "NPM_CONFIG_CAFILE",
+	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+	"http_proxy", "https_proxy", "no_proxy",
+	"NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR",
+};
+
+static int __attribute__((format(printf, 2, 3)))
+env_add(struct stock_env *env, const char *fmt, ...)
+{
+	va_list	ap;
+	int	n;
+
+	if (env->n >= STOCK_ENV_MAX)
+		return -1;
+	va_start(ap, fmt);
+	n = vasprintf(&env->v[env->n], fmt, ap);
+	va_end(ap);
+	if (n == -1) {
+		env->v[env->n] = NULL;
+		return -1;
+	}
+	env->n++;
+	return 0;
+}
+
+static int
+env_path(const struct apw_stock *stock, const struct stock_run *run,
+    struct stock_env *env)
+{
+	apw_autofree char *tool = strdup(run->tool->path);
+	apw_autofree char *node = strdup(stock->node.path != NULL ?
+	    stock->node.path : "/usr/bin/node");
+
+	if (tool == NULL || node == NULL)
+		return -1;
+	*strrchr(tool, '/') = '\0';
+	*strrchr(node, '/') = '\0';
+	/* the tool may be a script for node */
+	return env_add(env, "PATH=%s:%s:/usr/local/bin:/usr/bin:/bin", tool,
+	    node);
+}
+
+static int
+env_network(const struct apw_stock *stock, struct stock_env *env)
+{
+	const struct apw_stock_conf	*conf = &stock->cycle->stock;
+	const char			*value;
+	size_t				 i;
+	int				 rc = 0;
+
+	for (i = 0; i < APW_COUNT(passed_names); i++) {
+		value = getenv(passed_names[i]);
+		if (value == NULL || value[0] == '\0')
+			continue;
+		if (conf->registry != NULL &&
+		    strcasestr(passed_names[i], "registry") != NULL)
+			continue;
+		rc |= env_add(env, "%s=%s", passed_names[i], value);
+	}
+	if (conf->registry != NULL)
+		rc |= env_add(env, "npm_config_registry=%s", conf->registry);
+	if (conf->npmrc != NULL)
+		rc |= env_add(env, "npm_config_userconfig=%s", conf->npmrc);
+	return rc;
+}
+
+int
+stock_env_compose(const struct apw_stock *stock, const struct stock_run *run,
+    struct stock_env *env, struct apw_err *err)
+{
+	const char	*cache = stock->root;
+	int		 rc = 0;
+
+	*env = (struct stock_env){ .n = 0 };
+	rc |= env_path(stock, run, env);
+	rc |= env_add(env, "HOME=%s/.home", run->staging);
+	rc |= env_add(env, "TMPDIR=%s/.tmp", run->staging);
+	rc |= env_add(env, "XDG_CACHE_HOME=%s/.home", run->staging);
+	rc |= env_add(env, "LANG=C.UTF-8");
+	rc |= env_add(env, "NO_COLOR=1");
+	rc |= env_add(env, "TERM=dumb");
+	if (run->network) {
+		rc |= env_add(env, "BUN_INSTALL_CACHE_DIR=%s/.cache/bun",
+		    cache);
+		rc |= env_add(env, "npm_config_cache=%s/.cache/npm", cache);
+		rc |= env_add(env, "npm_config_update_notifier=false");
+		rc |= env_add(env, "DO_NOT_TRACK=1");
+		rc |= env_network(stock, env);
+	}
+	if (rc == 0)
+		return 0;
+	stock_env_free(env);
+	return apw_err_set(err, ENOMEM, "environment of a tool");
+}
+
+void
+stock_env_free(struct stock_env *env)
+{
+	while (env->n > 0)
+		free(env->v[--env->n]);
+}
+
+const char *
+stock_env_cafile(void)
+{
+	const char	*value = getenv("NODE_EXTRA_CA_CERTS");
+
+	return value != NULL && value[0] == '/' ? value : NULL;
+}

@@ -1,0 +1,133 @@
+/* The stock of a slot: opened once, closed with the slot.  Room: stock. */
+#include "stock/stock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "core/apw_auto.h"
+#include "stock/stock_priv.h"
+
+#define STOCK_MAGIC	0x53544f4b	/* "STOK" */
+
+static const char *const stock_folders[] = {
+	"common", "codes", "flows", "pieces-metadata", ".staging", ".locks",
+	".cache/bun", ".cache/npm", NULL
+};
+
+/* A stock that others may write would hand their code to our engines. */
+static int
+check_owner(int fd, const char *path, struct apw_err *err)
+{
+	struct stat	st;
+
+	if (fstat(fd, &st) == -1)
+		return apw_err_set(err, errno, "stock %s", path);
+	if (st.st_mode & S_IWOTH && !(st.st_mode & S_ISVTX))
+		return apw_err_set(err, 0, "stock %s can be written by "
+		    "everybody; chmod o-w it", path);
+	return 0;
+}
+
+static int
+make_root(struct apw_stock *stock, struct apw_err *err)
+{
+	const char		*path = stock->cycle->stock.path;
+	apw_autofree char	*real = NULL;
+	apw_autofd int		 fd = -1, sub = -1;
+	size_t			 i;
+
+	if (path == NULL)
+		return apw_err_set(err, 0, "the stock has no path");
+	if (mkdir(path, 0755) == -1 && errno != EEXIST)
+		return apw_err_set(err, errno, "cannot make stock %s", path);
+	/* tools must not see a way that changes under them */
+	real = realpath(path, NULL);
+	fd = real == NULL ? -1 : open(real, O_RDONLY | O_DIRECTORY |
+	    O_CLOEXEC);
+	if (fd == -1)
+		return apw_err_set(err, errno, "cannot open stock %s", path);
+	if (check_owner(fd, path, err) == -1 ||
+	    (stock->root_fd = stock_mkdirs(fd, STOCK_VERSION, err)) == -1)
+		return -1;
+	for (i = 0; stock_folders[i] != NULL; i++) {
+		sub = stock_mkdirs(stock->root_fd, stock_folders[i], err);
+		if (sub == -1)
+			return apw_err_wrap(err, "stock %s", path);
+		close(apw_take_fd(&sub));
+	}
+	if (asprintf(&stock->root, "%s/" STOCK_VERSION, real) == -1)
+		stock->root = NULL;
+	return stock->root == NULL ? apw_err_set(err, ENOMEM, "stock") : 0;
+}
+
+struct apw_stock *
+apw_stock_open(struct event_base *base, const struct apw_cycle *cycle,
+    struct apw_err *err)
+{
+	struct apw_stock	*stock = calloc(1, sizeof(*stock));
+
+	if (stock == NULL) {
+		apw_err_set(err, ENOMEM, "stock");
+		return NULL;
+	}
+	stock->magic = STOCK_MAGIC;
+	stock->base = base;
+	stock->cycle = cycle;
+	stock->root_fd = -1;
+	TAILQ_INIT(&stock->tickets);
+	apw_stock_release(stock, NULL);
+	if (make_root(stock, err) == -1)
+		goto fail;
+	if (asprintf(&stock->engine_path, "%s/common/main.js",
+	    stock->root) == -1)
+		stock->engine_path = NULL;
+	if (asprintf(&stock->codes_path, "%s/codes", stock->root) == -1)
+		stock->codes_path = NULL;
+	if (stock->engine_path == NULL || stock->codes_path == NULL) {
+		apw_err_set(err, ENOMEM, "stock");
+		goto fail;
+	}
+	stock_tools_find(stock);
+	return stock;
+fail:
+	apw_stock_close(stock);
+	return NULL;
+}
+
+void
+apw_stock_close(struct apw_stock *stock)
+{
+	if (stock == NULL)
+		return;
+	APW_ASSERT(stock->magic == STOCK_MAGIC);
+	stock_tickets_end(stock);
+	stock_tool_free(&stock->node);
+	stock_tool_free(&stock->installer);
+	stock_tool_free(&stock->bundler);
+	if (stock->root_fd != -1)
+		close(stock->root_fd);
+	free(stock->root);
+	free(stock->engine_path);
+	free(stock->codes_path);
+	stock->magic = 0;
+	free(stock);
+}
+
+const char *
+apw_stock_engine(const struct apw_stock *stock)
+{
+	return stock->engine_path;
+}
+
+const char *
+apw_stock_codes(const struct apw_stock *stock)
+{
+	return stock->codes_path;
+}
+
+uint64_t
+apw_stock_generation(const struct apw_stock *stock)
+{
+	return stock->engine.generation;
+}

@@ -1,0 +1,275 @@
+/* Inside the room `stock`.  Two kinds of process run this code: the slot
+ * (open, order, look) and a *keeper*: a short-lived child of the slot that
+ * does what takes time (locks, installs, builds, fsync, removal of trees),
+ * one thing after the other, so that the slot's loop never waits. */
+#ifndef APW_STOCK_PRIV_H
+#define APW_STOCK_PRIV_H
+
+#include <sys/queue.h>
+#include <sys/stat.h>
+
+#include "core/apw_buf.h"
+#include "stock/stock.h"
+
+#define STOCK_VERSION		"v12"	/* cache version of the engine's world */
+#define STOCK_MARK		".apworkerd"	/* what we finished says so in here */
+#define STOCK_HASH_SIZE		65	/* SHA-256 in hex, and NUL */
+#define STOCK_PATH_BYTES	1024	/* longest relative path that we build */
+#define STOCK_OUTPUT_BYTES	65536	/* kept of a tool's stdout and stderr, each */
+#define STOCK_CODE_BYTES	((size_t)16 << 20)	/* one step's code */
+#define STOCK_PACKAGE_BYTES	((size_t)1 << 20)	/* one step's package.json */
+
+struct stock_tool {
+	char	*path;		/* owned; NULL: not there */
+	char	*home;		/* owned; folder that holds what it needs to run */
+	char	*version;	/* owned; "" when it did not tell */
+};
+
+/* Identity of a file as far as stat(2) tells it. */
+struct stock_stamp {
+	uint64_t	dev, ino, size;
+	int64_t		mtime_ns;
+};
+
+struct stock_engine {
+	struct stock_stamp	source;		/* of the bundle, when last hashed */
+	char			hash[STOCK_HASH_SIZE];	/* of the bundle then; "" not yet */
+	uint64_t		generation;
+};
+
+struct apw_stock {
+	uint32_t		 magic;
+	struct event_base	*base;		/* borrowed */
+	const struct apw_cycle	*cycle;		/* borrowed */
+	char			*root;		/* owned: PATH/v12 */
+	char			*engine_path;	/* owned */
+	char			*codes_path;	/* owned */
+	int			 root_fd;	/* owned */
+	struct stock_tool	 node, installer, bundler;
+	struct stock_engine	 engine;
+	char			 release[64];
+	TAILQ_HEAD(, apw_stock_ticket) tickets;	/* owned */
+};
+
+/* What a keeper reports: one write below PIPE_BUF, so never torn. */
+struct stock_report {
+	enum apw_stock_fault	fault;
+	struct apw_err		err;
+};
+
+/* The keeper's own state; handed to everything that may wait. */
+struct stock_keeper {
+	struct apw_stock	*stock;		/* the slot's, as it was at the fork */
+	int			 control_fd;	/* end of file: stop at once; -1: none */
+	bool			 cancelled;
+};
+
+/* path.c: names and files below a directory descriptor */
+bool	stock_is_step(const char *);
+bool	stock_is_package(struct apw_str name);	/* npm's grammar */
+bool	stock_is_exact(const char *version);	/* 1.2.3, 1.2.3-beta.1 */
+/* Opens rel beneath dir_fd; a symbolic link may not lead out of it. */
+int	stock_open(int dir_fd, const char *rel, int flags);
+bool	stock_exists(int dir_fd, const char *rel);
+/* All missing folders of rel; returns a descriptor of the last one. */
+int	stock_mkdirs(int dir_fd, const char *rel, struct apw_err *);
+/* A new file. */
+int	stock_write(int dir_fd, const char *name, struct apw_str,
+	    struct apw_err *);
+/* Temporary file, optional fsync, rename over whatever is there. */
+int	stock_replace(int dir_fd, const char *name, struct apw_str, bool sync,
+	    struct apw_err *);
+/* 1: read, 0: not there, -1: error or larger than out->max. */
+int	stock_read(int dir_fd, const char *rel, struct apw_buf *out,
+	    struct apw_err *);
+int	stock_sync(int dir_fd, const char *rel, struct apw_err *);
+void	stock_stamp(const struct stat *, struct stock_stamp *);
+bool	stock_stamp_eq(const struct stock_stamp *, const struct stock_stamp *);
+
+/* tree.c */
+void	stock_tree_remove(int dir_fd, const char *name);
+
+/* hash.c: parts are length-prefixed, so no two lists look alike */
+int	stock_hash(char out[STOCK_HASH_SIZE], const struct apw_str *parts,
+	    size_t n);
+int	stock_hash_file(int fd, char out[STOCK_HASH_SIZE], struct apw_err *);
+
+/* entry.c: lock, staging, publishing, failures remembered */
+struct stock_staging {
+	char	name[64];
+	int	parent_fd;	/* owned */
+	int	fd;		/* owned; locked while in use */
+};
+/* Waits for the entry's lock; timeout_ms bounds it.  The descriptor is the
+ * lock; closing it gives it back. */
+int	stock_lock(struct stock_keeper *, const char *key, int64_t timeout_ms,
+	    int *fd, struct apw_err *);
+unsigned stock_stripe(const char *key);
+int	stock_lock_stripe(struct stock_keeper *, unsigned stripe,
+	    int64_t timeout_ms, int *fd, struct apw_err *);
+int	stock_staging_begin(struct stock_keeper *, struct stock_staging *,
+	    struct apw_err *);
+void	stock_staging_end(struct stock_staging *);
+void	stock_staging_sweep(struct apw_stock *);
+/* Puts staged `from` in the place of `to`, atomically; what was there ends
+ * up in the staging directory. */
+int	stock_publish(struct stock_staging *, const char *from, int to_fd,
+	    const char *to, struct apw_err *);
+/* A failure that is not older than negative_ttl; false: none known. */
+bool	stock_failed_get(struct apw_stock *, const char *key,
+	    enum apw_stock_fault *, struct apw_err *);
+void	stock_failed_put(struct apw_stock *, const char *key,
+	    enum apw_stock_fault, const struct apw_err *);
+void	stock_failed_clear(struct apw_stock *, const char *key);
+
+/* keeper.c */
+typedef enum apw_stock_fault stock_work_fn(struct stock_keeper *, void *arg,
+	    struct apw_err *);
+struct stock_child {
+	pid_t	pid;		/* 0: none */
+	int	pidfd;		/* owned; readable when it ended */
+	int	control_fd;	/* owned; closing it stops the keeper */
+	int	report_fd;	/* owned; holds the report once it ended */
+};
+int	stock_keeper_start(struct apw_stock *, stock_work_fn *, void *arg,
+	    struct stock_child *, struct apw_err *);
+/* After pidfd became readable (or not, then it is killed): reaps, closes. */
+void	stock_keeper_finish(struct stock_child *, struct stock_report *);
+/* Sleeps; -1 when the slot wants us to stop. */
+int	stock_keeper_sleep(struct stock_keeper *, int64_t ms);
+
+/* builder.c: a tool run by a keeper */
+struct stock_run {
+	const struct stock_tool	*tool;
+	const char *const	*args;		/* after argv[0]; NULL-terminated */
+	const char		*cwd;		/* absolute */
+	const char		*staging;	/* absolute: HOME, TMPDIR are made here */
+	bool			 network;	/* an installer: registry variables, /etc */
+	int64_t			 timeout_ms;
+};
+struct stock_outcome {
+	bool		timed_out;
+	bool		cancelled;
+	int		exit_code;	/* -1 when it did not exit */
+	int		signal;		/* 0: none */
+	struct apw_buf	out, err;
+};
+/* -1: could not be started.  Whatever it started is gone on return. */
+int	stock_builder_run(struct stock_keeper *, const struct stock_run *,
+	    struct stock_outcome *, struct apw_err *);
+bool	stock_outcome_ok(const struct stock_outcome *);
+void	stock_outcome_free(struct stock_outcome *);
+/* "Exit 1" and both streams, printable, valid UTF-8. */
+void	stock_outcome_text(const struct stock_outcome *, struct apw_buf *);
+
+/* env.c: environment of a tool, composed name by name */
+#define STOCK_ENV_MAX	40
+struct stock_env {
+	char	*v[STOCK_ENV_MAX + 1];	/* owned strings, NULL-terminated */
+	size_t	 n;
+};
+int	stock_env_compose(const struct apw_stock *, const struct stock_run *,
+	    struct stock_env *, struct apw_err *);
+void	stock_env_free(struct stock_env *);
+const char *stock_env_cafile(void);	/* extra certificates, or NULL */
+
+/* jail.c: in the child, before exec; -1 is fatal for the child */
+int	stock_jail_prepare(const struct apw_stock *, const struct stock_run *,
+	    struct apw_err *);		/* ruleset descriptor; -1: no Landlock */
+int	stock_jail_enter(int ruleset_fd);
+
+/* tool.c */
+void	stock_tools_find(struct apw_stock *);
+void	stock_tool_free(struct stock_tool *);
+
+/* engine.c */
+bool	stock_engine_present(struct apw_stock *);	/* learns generation too */
+enum apw_stock_fault stock_engine_make(struct stock_keeper *, struct apw_err *);
+/* In the slot, after a keeper's success: what it hashed was `source`. */
+void	stock_engine_learn(struct apw_stock *, const struct stock_stamp *source);
+int	stock_engine_source(const struct apw_stock *, struct stock_stamp *,
+	    struct apw_err *);
+
+/* package.c: a user's package.json */
+struct stock_package {
+	struct apw_buf	json;		/* what we write */
+	size_t		ndeps;		/* 0: nothing to install */
+};
+/* -1: err says why the step cannot be built (a compile error). */
+int	stock_package_filter(struct apw_str user, bool allowed,
+	    struct stock_package *, struct apw_err *);
+
+/* code.c */
+void	stock_code_hash(const struct apw_stock *,
+	    const struct apw_stock_order *, const struct apw_stock_code *,
+	    char out[STOCK_HASH_SIZE]);
+bool	stock_code_present(const struct apw_stock *,
+	    const struct apw_stock_order *, const struct apw_stock_code *);
+enum apw_stock_fault stock_code_make(struct stock_keeper *,
+	    const struct apw_stock_order *, const struct apw_stock_code *,
+	    struct apw_err *);
+/* bundle.c */
+/* 0: index.js is in the step's folder; 1: it is the user's error, text in
+ * why; -1: ours. */
+int	stock_bundle(struct stock_keeper *, const struct stock_staging *,
+	    struct apw_buf *why, struct apw_err *);
+/* index.js of a step that did not compile. */
+void	stock_bundle_artefact(struct apw_buf *out, struct apw_str why);
+/* Does the list of inputs stay inside the step's folder? */
+int	stock_bundle_inputs(struct apw_str metafile, struct apw_err *);
+/* Does the tool's text speak of a file outside? */
+bool	stock_bundle_leaks(struct apw_str text);
+
+/* install.c: command line of the installer */
+int	stock_install(struct stock_keeper *, const struct stock_staging *,
+	    const char *cwd_rel, bool isolated, enum apw_stock_fault *,
+	    struct apw_err *);
+
+/* piece.c */
+int	stock_piece_folder(const struct apw_stock_piece *, bool per_platform,
+	    char *buf, size_t size);	/* below the root; -1: bad name */
+bool	stock_piece_present(const struct apw_stock *,
+	    const struct apw_stock_piece *, bool per_platform);
+bool	stock_piece_loads(int dir_fd, const char *folder, const char *name);
+enum apw_stock_fault stock_pieces_make(struct stock_keeper *,
+	    const struct apw_stock_order *, struct apw_err *);
+int	stock_piece_check(const struct apw_stock_piece *, bool per_platform,
+	    struct apw_err *);
+
+/* batch.c: one installer run for some pieces of one root */
+enum apw_stock_fault stock_batch_install(struct stock_keeper *,
+	    const struct apw_stock_piece *const *, size_t n, bool per_platform,
+	    struct apw_err *);
+/* store.c: the isolated linker's packages, shared by the pieces of a root */
+int	stock_store_merge(struct stock_staging *, int root_fd,
+	    struct apw_err *);
+
+/* fault.c */
+enum apw_stock_fault stock_fault_of(const struct stock_outcome *);
+enum apw_stock_fault stock_fault_text(struct apw_str);
+
+/* text.c: a checked text in a file (flow versions, piece facts) */
+int	stock_text_get(struct apw_stock *, const char *folder,
+	    const char *name, struct apw_buf *out, struct apw_err *);
+int	stock_text_put(struct apw_stock *, const char *folder,
+	    const char *name, struct apw_str, struct apw_err *);
+
+/* order.c */
+struct apw_stock_ticket {
+	uint32_t			 magic;
+	struct apw_stock		*stock;		/* borrowed */
+	const struct apw_stock_order	*order;		/* borrowed until done */
+	apw_stock_done_fn		*done;		/* NULL: cancelled */
+	void				*arg;
+	struct event			*ev;		/* owned */
+	struct stock_child		 keeper;
+	struct stock_stamp		 source;	/* of the engine, at the fork */
+	bool				 source_known;
+	struct stock_report		 report;
+	int64_t				 started_ms;
+	TAILQ_ENTRY(apw_stock_ticket)	 link;
+};
+
+void	stock_tickets_end(struct apw_stock *);	/* at close; waits a little */
+
+#endif
