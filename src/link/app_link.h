@@ -57,15 +57,18 @@ struct apw_app_link_events {
 	 * The connection, or the attempt to make one, is over; every emit
 	 * awaiting a reply has been told before.  reason: "io server
 	 * disconnect", "ping timeout", "transport close", "transport error",
-	 * "parse error", or such a word with ": " and detail behind it.
-	 * rejected: the server said no (CONNECT_ERROR, or its disconnect):
-	 * its message is the detail.  Not called after leave or free.
+	 * "parse error", "connect error", or such a word with ": " and
+	 * detail behind it.  rejected: the server said no ("connect error",
+	 * with its message, or "io server disconnect").  Not called after
+	 * leave or free.
 	 */
 	void	(*on_closed)(void *arg, const char *reason, bool rejected);
-	/* an event of the server: args is the JSON array behind the name,
-	   "[]" when empty.  NULL: events are dropped */
+	/* an event of the server: its name, and the inside of the JSON array
+	   behind it ("1,2", or empty).  NULL: events are dropped */
 	void	(*on_event)(void *arg, struct apw_str name,
 		    struct apw_str args);
+	/* The good-bye of apw_app_link_leave() is over.  NULL: not told */
+	void	(*on_left)(void *arg);
 };
 
 /* NULL and err set for a URL or CA file that cannot be used. */
@@ -137,8 +140,9 @@ size_t	 apw_app_link_max_payload(const struct apw_app_link *);
 
 /*
  * Say good-bye: Socket.IO disconnect, a close frame, end, within a second.
- * Pending emits are dropped and no callback follows.  The link may be opened
- * again or freed at any time.
+ * Pending emits are dropped and no callback follows but on_left, on a later
+ * turn of the loop, also when there was nothing to leave.  Freeing the link
+ * before cuts the good-bye short.
  */
 void	 apw_app_link_leave(struct apw_app_link *);
 

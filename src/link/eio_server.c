@@ -56,7 +56,7 @@ apw_eio_server_new(struct event_base *base,
 	TAILQ_INIT(&s->grave);
 	TAILQ_INIT(&s->conns);
 	TAILQ_INIT(&s->conn_grave);
-	TAILQ_INIT(&s->leaving);
+	TAILQ_INIT(&s->leaving.all);
 	SLIST_INIT(&s->listeners);
 	return s;
 }
@@ -236,7 +236,7 @@ server_destroy(struct apw_eio_server *s)
 	void			(*freed)(void *) = s->freed;
 	void			*arg = s->freed_arg;
 
-	while ((ws = TAILQ_FIRST(&s->leaving)) != NULL)
+	while ((ws = TAILQ_FIRST(&s->leaving.all)) != NULL)
 		apw_link_ws_free(ws);
 	free(s->path);
 	s->magic = 0;

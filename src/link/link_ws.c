@@ -62,8 +62,10 @@ struct apw_link_ws {
 static void
 ws_destroy(struct apw_link_ws *ws)
 {
-	if (ws->list != NULL)
-		TAILQ_REMOVE(ws->list, ws, link);
+	struct apw_link_ws_list	*list = ws->list;
+
+	if (list != NULL)
+		TAILQ_REMOVE(&list->all, ws, link);
 	if (ws->timer != NULL)
 		event_free(ws->timer);
 	if (ws->in != NULL)
@@ -74,6 +76,8 @@ ws_destroy(struct apw_link_ws *ws)
 	bufferevent_free(ws->bev);
 	ws->magic = 0;
 	free(ws);
+	if (list != NULL && list->on_empty != NULL && TAILQ_EMPTY(&list->all))
+		list->on_empty(list->arg);
 }
 
 static void
@@ -456,7 +460,7 @@ apw_link_ws_close(struct apw_link_ws *ws, unsigned code,
 	ws->failed = false;
 	ws->told = false;
 	ws->list = list;
-	TAILQ_INSERT_TAIL(list, ws, link);
+	TAILQ_INSERT_TAIL(&list->all, ws, link);
 	ws->timer = event_new(bufferevent_get_base(ws->bev), -1, 0,
 	    ws_on_linger, ws);
 	if (over || ws->timer == NULL || event_add(ws->timer, &tv) == -1)
@@ -479,7 +483,7 @@ apw_link_ws_free(struct apw_link_ws *ws)
 	ws_enter(ws);
 	ws->dead = true;
 	if (ws->list != NULL)
-		TAILQ_REMOVE(ws->list, ws, link);
+		TAILQ_REMOVE(&ws->list->all, ws, link);
 	ws->list = NULL;
 	bufferevent_disable(ws->bev, EV_READ | EV_WRITE);
 	ws_leave(ws);

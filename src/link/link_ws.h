@@ -19,7 +19,11 @@ struct bufferevent;
 struct apw_link_ws;
 
 /* Sockets that are saying good-bye; they leave the list by themselves. */
-TAILQ_HEAD(apw_link_ws_list, apw_link_ws);
+struct apw_link_ws_list {
+	TAILQ_HEAD(, apw_link_ws) all;
+	void	(*on_empty)(void *arg);		/* the last has left; or NULL */
+	void	*arg;				/* borrowed */
+};
 
 struct apw_link_ws_events {
 	/* a whole message; text is well-formed UTF-8 */
