@@ -297,10 +297,10 @@ const struct apw_directive apw_conf_main_directives[] = {
 	  .help = "The longest rest before a slot that died is started "
 	      "again: the first start is at once, then the rest doubles." },
 	{ .name = "respawn_burst", .args = { 1, 1 }, .set = apw_set_unsigned,
-	  .offset = MAIN(respawn_burst), .limits = APW_BOUNDS(1, 1000),
+	  .offset = MAIN(respawn_burst), .limits = APW_BOUNDS(1, 64),
 	  .dflt = "10", .reload = APW_NOW, .arg_help = "NUMBER",
 	  .help = "So many deaths within respawn_window put a slot to rest "
-	      "until the next reload; the others go on." },
+	      "for as long, or until a reload; the others go on." },
 	{ .name = "respawn_window", .args = { 1, 1 }, .set = apw_set_ms,
 	  .offset = MAIN(respawn_window_ms), .limits = APW_BOUNDS(SECOND, DAY),
 	  .dflt = "10m", .reload = APW_NOW, .arg_help = "TIME",

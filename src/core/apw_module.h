@@ -23,6 +23,10 @@ struct apw_module {
 	/* All of the cycle is parsed: are the values good together?  May add
 	 * several complaints through apw_conf_complain(). */
 	int	(*check)(struct apw_cycle *, void *conf, struct apw_err *);
+	/* In the master, before it gives privileges up, at each start and
+	 * reload: make what its processes may not (master/dirs.h).  May be
+	 * NULL. */
+	int	(*prepare)(struct apw_cycle *, void *conf, struct apw_err *);
 	union {
 		const struct apw_sandbox_ops	*sandbox;
 		const struct apw_source_ops	*source;

@@ -60,15 +60,25 @@ struct apw_score_slot {
 	char	 app_version[32];
 };
 
+/* What the records that were freed had counted. */
+struct apw_score_past {
+	_Atomic uint64_t starts, deaths;
+	_Atomic uint64_t jobs_started, jobs_ok, jobs_failed;
+	_Atomic uint64_t engine_starts, engine_deaths;
+	_Atomic uint64_t reconnects, busy_ms;
+};
+
 struct apw_score {
 	uint32_t	 magic;
 	_Atomic int32_t	 master_pid;
+	_Atomic int64_t	 tick_ms;	/* monotonic; the master's loop turned then */
 	_Atomic uint32_t cycle;		/* current configuration */
 	_Atomic uint32_t slots;		/* wanted by the current configuration */
 	_Atomic int64_t	 started_wall_ms;
 	_Atomic int64_t	 reloaded_wall_ms;
 	_Atomic uint32_t reloads_ok, reloads_failed;
 	_Atomic uint32_t draining;	/* bool: the daemon is leaving */
+	struct apw_score_past past;	/* written by the master */
 	_Atomic uint32_t seq;		/* guards the text below; master writes */
 	char		 reload_error[512];
 	struct apw_score_slot slot[APW_SCORE_SLOTS];

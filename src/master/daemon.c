@@ -1,0 +1,87 @@
+/* Going into the background; see daemon.h.  Room: master, before it has
+ * anything that does not survive fork(2). */
+#include "master/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/apw_exit.h"
+
+void
+apw_daemon_std_fds(void)
+{
+	int	fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_NOCTTY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+/* The starter's last act. */
+static _Noreturn void
+wait_for_report(int fd)
+{
+	unsigned char	status;
+	ssize_t		n;
+
+	while ((n = read(fd, &status, 1)) == -1 && errno == EINTR)
+		;
+	_exit(n == 1 ? status : APW_EXIT_OS);
+}
+
+int
+apw_daemon_detach(int *report, struct apw_err *err)
+{
+	int	fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) == -1)
+		return apw_err_set(err, errno, "pipe");
+	switch (fork()) {
+	case -1:
+		return apw_err_set(err, errno, "fork");
+	case 0:
+		break;
+	default:
+		close(fds[1]);
+		wait_for_report(fds[0]);
+	}
+	close(fds[0]);
+	if (setsid() == -1)
+		return apw_err_set(err, errno, "setsid");
+	/* not a session leader: no terminal will ever be ours */
+	switch (fork()) {
+	case -1:
+		return apw_err_set(err, errno, "fork");
+	case 0:
+		break;
+	default:
+		_exit(APW_EXIT_OK);
+	}
+	if (chdir("/") == -1)
+		return apw_err_set(err, errno, "/");
+	*report = fds[1];
+	return 0;
+}
+
+void
+apw_daemon_up(int *report, int status, bool keep_stderr)
+{
+	unsigned char	byte = (unsigned char)status;
+	int		fd;
+
+	if (status == 0 && (fd = open("/dev/null", O_RDWR | O_CLOEXEC)) != -1) {
+		dup2(fd, STDIN_FILENO);
+		dup2(fd, STDOUT_FILENO);
+		if (!keep_stderr)
+			dup2(fd, STDERR_FILENO);
+		close(fd);
+	}
+	if (write(*report, &byte, 1) == -1)
+		status = -1;	/* the starter is gone: nobody to tell */
+	close(*report);
+	*report = -1;
+}

@@ -1,0 +1,19 @@
+/* Going into the background. */
+#ifndef APW_DAEMON_H
+#define APW_DAEMON_H
+
+#include <stdbool.h>
+
+#include "core/apw_err.h"
+
+/* Descriptors 0-2 are open afterwards, if only on /dev/null. */
+void	apw_daemon_std_fds(void);
+/* Returns in the daemon, detached; its starter waits in here and exits with
+ * what apw_daemon_up() says, or with APW_EXIT_OS when the daemon dies before
+ * that.  *report is for apw_daemon_up(). */
+int	apw_daemon_detach(int *report, struct apw_err *);
+/* Tell the starter how it went; with status 0 the standard descriptors go to
+ * /dev/null too (stderr only when keep_stderr is false). */
+void	apw_daemon_up(int *report, int status, bool keep_stderr);
+
+#endif

@@ -1,0 +1,101 @@
+/* Directories; see dirs.h.  Room: master, while it still may. */
+#include "master/dirs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/apw_auto.h"
+#include "core/apw_log.h"
+#include "core/apw_module.h"
+
+static bool
+give_away(const struct apw_main_conf *main)
+{
+	return getuid() == 0 && main->user != NULL;
+}
+
+static int
+make_parents(char *path, struct apw_err *err)
+{
+	char	*p;
+
+	for (p = path + 1; (p = strchr(p, '/')) != NULL; *p++ = '/') {
+		*p = '\0';
+		if (mkdir(path, 0755) == -1 && errno != EEXIST)
+			return apw_err_set(err, errno,
+			    "cannot make directory %s", path);
+	}
+	return 0;
+}
+
+int
+apw_dir_make(const char *path, const struct apw_main_conf *main,
+    struct apw_err *err)
+{
+	apw_autofree char *copy = NULL;
+	struct stat	   st;
+	size_t		   n = strlen(path);
+
+	if (stat(path, &st) == 0)
+		return S_ISDIR(st.st_mode) ? 0 : apw_err_set(err, ENOTDIR,
+		    "%s", path);
+	if ((copy = strdup(path)) == NULL)
+		return apw_err_set(err, ENOMEM, "%s", path);
+	while (n > 1 && copy[n - 1] == '/')
+		copy[--n] = '\0';
+	if (make_parents(copy, err) == -1)
+		return -1;
+	if (mkdir(copy, 0750) == -1)
+		return errno == EEXIST ? 0 : apw_err_set(err, errno,
+		    "cannot make directory %s", copy);
+	if (give_away(main) && lchown(copy, main->uid, main->gid) == -1)
+		return apw_err_set(err, errno, "cannot give %s to %s", copy,
+		    main->user);
+	return 0;
+}
+
+int
+apw_dir_parent(const char *file, struct apw_err *err)
+{
+	apw_autofree char *copy = strdup(file);
+
+	if (copy == NULL)
+		return apw_err_set(err, ENOMEM, "%s", file);
+	return make_parents(copy, err);
+}
+
+void
+apw_dir_give(int fd, const struct apw_main_conf *main)
+{
+	struct stat	st;
+
+	if (!give_away(main) || fd == STDERR_FILENO ||
+	    fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
+	    st.st_uid == main->uid)
+		return;
+	if (fchown(fd, main->uid, (gid_t)-1) == -1)
+		apw_warn("cannot give the log to its user; "
+		    "slots will not reopen it", APW_S("user", main->user));
+}
+
+int
+apw_dirs_make(struct apw_cycle *cycle, struct apw_err *err)
+{
+	const struct apw_main_conf	*main = &cycle->main;
+	const struct apw_module		*source = cycle->source;
+
+	if (apw_dir_make(main->state_path, main, err) == -1 ||
+	    apw_dir_make(cycle->stock.path, main, err) == -1 ||
+	    apw_dir_parent(main->pid_path, err) == -1)
+		return -1;
+	if (strcmp(main->log_path, "stderr") != 0 &&
+	    apw_dir_parent(main->log_path, err) == -1)
+		return -1;
+	if (source != NULL && source->prepare != NULL)
+		return source->prepare(cycle, APW_MODULE_CONF(cycle, source),
+		    err);
+	return 0;
+}

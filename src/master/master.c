@@ -1,0 +1,417 @@
+/* The master's loop: signals, the tick, and leaving.  Room: master.  It
+ * starts and re-starts the others and must never wait for one of them; it
+ * reads nothing that comes from outside but signals and its own
+ * configuration. */
+#include "config.h"
+
+#include "master/master_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "core/apw_auto.h"
+#include "core/apw_clock.h"
+#include "core/apw_exit.h"
+#include "master/dirs.h"
+#include "master/pidfile.h"
+
+#define TICK_MS		1000
+#define TICK_BOOT_MS	50	/* while somebody is starting */
+#define TICK_LATE_MS	5000	/* we were stopped, or the host was */
+#define PROGRESS_MS	10000	/* between two lines about draining */
+
+static void master_go_on_leaving(struct master *);
+
+static void
+tick_again(struct master *m, int64_t ms)
+{
+	const struct timeval	tv = { ms / 1000, (ms % 1000) * 1000 };
+
+	event_add(m->tick, &tv);
+}
+
+/* Kills what has not turned its loop for too long.  When our own tick came
+ * late, everybody was stopped (a frozen container, a suspended host): then
+ * they get the whole time again. */
+static void
+watch_progress(struct master *m, int64_t now)
+{
+	struct mproc	*p, *next;
+	int64_t		 limit;
+
+	if (m->tick_ms != 0 && now - m->tick_ms > TICK_LATE_MS)
+		m->grace_until_ms = now +
+		    m->cycle->conf->main.progress_timeout_ms;
+	for (p = TAILQ_FIRST(&m->procs); p != NULL; p = next) {
+		next = TAILQ_NEXT(p, entry);
+		limit = p->cycle->conf->main.progress_timeout_ms;
+		if (p->score == NULL || p->pid == 0 || limit <= 0 ||
+		    p->state == MPROC_STUCK || p->state == MPROC_KILLED)
+			continue;
+		if (now >= m->grace_until_ms &&
+		    now - atomic_load(&p->score->tick_ms) > limit)
+			master_proc_feed(p, MPROC_EV_STALLED);
+	}
+}
+
+static bool
+watch_boots(struct master *m)
+{
+	struct mproc		*p;
+	enum apw_slot_state	 s;
+	bool			 booting = false;
+
+	TAILQ_FOREACH(p, &m->procs, entry) {
+		if (p->state != MPROC_BOOTING || p->score == NULL)
+			continue;
+		s = atomic_load(&p->score->state);
+		if (s >= APW_SLOT_CONNECTING && s <= APW_SLOT_DRAINING)
+			master_proc_feed(p, MPROC_EV_UP);
+		else
+			booting = true;
+	}
+	return booting;
+}
+
+static void
+say_progress(struct master *m, int64_t now)
+{
+	struct mproc	*p;
+	int64_t		 since, longest = 0;
+	unsigned	 busy = 0;
+
+	if (m->leave == LEAVE_NOT || now - m->progress_ms < PROGRESS_MS)
+		return;
+	m->progress_ms = now;
+	TAILQ_FOREACH(p, &m->procs, entry) {
+		if (p->score == NULL ||
+		    (since = atomic_load(&p->score->job_since_ms)) == 0)
+			continue;
+		busy++;
+		if (now - since > longest)
+			longest = now - since;
+	}
+	apw_notice("draining", APW_I("slots", master_slots_count(m)),
+	    APW_I("busy", busy), APW_I("longest_ms", longest));
+}
+
+static void
+master_on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct master	*m;
+	int64_t		 now = apw_now_ms();
+	bool		 booting;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(m, arg, MASTER_MAGIC);
+	atomic_store(&m->score->tick_ms, now);
+	booting = watch_boots(m);
+	watch_progress(m, now);
+	say_progress(m, now);
+	master_note_innocents(m);
+	m->tick_ms = now;
+	tick_again(m, booting ? TICK_BOOT_MS : TICK_MS);
+}
+
+static void
+master_on_reload(evutil_socket_t fd, short what, void *arg)
+{
+	struct master	*m;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(m, arg, MASTER_MAGIC);
+	if (m->leave != LEAVE_NOT) {
+		apw_warn("reload ignored: on our way out");
+		return;
+	}
+	master_reload(m);
+	tick_again(m, TICK_BOOT_MS);
+}
+
+static void
+signal_children(struct master *m, int signo)
+{
+	struct mproc	*p;
+
+	TAILQ_FOREACH(p, &m->procs, entry)
+		if (p->pid != 0)
+			master_proc_signal(p, signo);
+}
+
+static void
+master_on_reopen(evutil_socket_t fd, short what, void *arg)
+{
+	struct apw_err	 err = APW_ERR_NONE;
+	struct master	*m;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(m, arg, MASTER_MAGIC);
+	if (apw_log_reopen(&err) == -1)
+		apw_error("cannot reopen the log; the old one stays",
+		    APW_E(&err));
+	apw_dir_give(apw_log_fd(), &m->cycle->conf->main);
+	signal_children(m, SIGUSR1);
+	apw_notice("log reopened");
+}
+
+static void
+leave_now(struct master *m, const char *why)
+{
+	m->leave = LEAVE_NOW;
+	apw_notice("stopping at once", APW_S("why", why),
+	    APW_I("slots", master_slots_count(m)));
+	master_slots_feed(m, NULL, MPROC_EV_KILL);
+	master_go_on_leaving(m);
+}
+
+static void
+master_on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct master	*m;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(m, arg, MASTER_MAGIC);
+	if (m->leave < LEAVE_NOW)
+		leave_now(m, "drain_timeout is over");
+}
+
+static void
+leave_begin(struct master *m, enum mleave how)
+{
+	const struct apw_main_conf *main = &m->cycle->conf->main;
+	const struct timeval tv = { main->drain_timeout_ms / 1000,
+	    (main->drain_timeout_ms % 1000) * 1000 };
+
+	if (how == LEAVE_STOP) {
+		event_add(m->deadline, &tv);
+		apw_notice("stopping", APW_I("slots", master_slots_count(m)),
+		    APW_I("drain_timeout_ms", main->drain_timeout_ms));
+	} else
+		apw_notice("draining, then stopping",
+		    APW_I("slots", master_slots_count(m)));
+	m->leave = how;
+	m->progress_ms = apw_now_ms();
+	atomic_store(&m->score->draining, 1);
+	master_slots_feed(m, NULL, MPROC_EV_DRAIN);
+	master_go_on_leaving(m);
+}
+
+static void
+master_on_quit(evutil_socket_t fd, short what, void *arg)
+{
+	struct master	*m;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(m, arg, MASTER_MAGIC);
+	if (m->leave == LEAVE_NOT)
+		leave_begin(m, LEAVE_DRAIN);
+}
+
+static void
+master_on_stop(evutil_socket_t signo, short what, void *arg)
+{
+	struct master	*m;
+
+	(void)what;
+	APW_CAST(m, arg, MASTER_MAGIC);
+	if (m->leave < LEAVE_STOP)
+		leave_begin(m, LEAVE_STOP);
+	else
+		leave_now(m, signo == SIGINT ? "second SIGINT" :
+		    "second SIGTERM");
+}
+
+/* A terminal that changes its size sends SIGWINCH too: only those who have
+ * none can mean it. */
+static void
+master_on_winch(evutil_socket_t fd, short what, void *arg)
+{
+	struct master	*m;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(m, arg, MASTER_MAGIC);
+	if (m->on_terminal || m->leave != LEAVE_NOT)
+		return;
+	apw_notice("draining the slots; the master stays",
+	    APW_I("slots", master_slots_count(m)));
+	m->slots_drained = true;
+	atomic_store(&m->score->slots, 0);
+	master_slots_feed(m, NULL, MPROC_EV_DRAIN);
+}
+
+/* Once the slots are gone the monitor goes, then we do. */
+static void
+master_go_on_leaving(struct master *m)
+{
+	struct mproc	*p, *next;
+
+	if (m->leave == LEAVE_NOT || master_slots_count(m) != 0)
+		return;
+	m->monitor = NULL;
+	for (p = TAILQ_FIRST(&m->procs); p != NULL; p = next) {
+		next = TAILQ_NEXT(p, entry);
+		master_proc_feed(p, m->leave == LEAVE_NOW ? MPROC_EV_KILL :
+		    MPROC_EV_DRAIN);
+	}
+	if (TAILQ_EMPTY(&m->procs))
+		event_base_loopexit(m->base, NULL);
+}
+
+void
+master_on_settled(struct master *m)
+{
+	master_go_on_leaving(m);
+}
+
+/* A fresh child has the master's loop, and must not touch what the kernel
+ * shares between the two. */
+void
+master_loop_forget(struct master *m)
+{
+	struct mproc	*p;
+	size_t		 i;
+
+	event_reinit(m->base);
+	for (i = 0; i < APW_COUNT(m->signals); i++)
+		if (m->signals[i] != NULL)
+			event_free(m->signals[i]);
+	event_free(m->tick);
+	event_free(m->sweeper);
+	event_free(m->deadline);
+	TAILQ_FOREACH(p, &m->procs, entry)
+		event_free(p->timer);
+	event_base_free(m->base);
+	m->base = NULL;
+}
+
+static int
+master_events(struct master *m, struct apw_err *err)
+{
+	static const struct { int signo; event_callback_fn on; } signals[] = {
+		{ SIGCHLD,  master_on_child  },
+		{ SIGHUP,   master_on_reload },
+		{ SIGQUIT,  master_on_quit   },
+		{ SIGTERM,  master_on_stop   },
+		{ SIGINT,   master_on_stop   },
+		{ SIGUSR1,  master_on_reopen },
+		{ SIGWINCH, master_on_winch  },
+	};
+	size_t	i;
+
+	_Static_assert(APW_COUNT(signals) <= MASTER_SIGNALS, "signals");
+	if ((m->base = event_base_new()) == NULL)
+		return apw_err_set(err, 0, "cannot make an event loop");
+	for (i = 0; i < APW_COUNT(signals); i++)
+		if ((m->signals[i] = evsignal_new(m->base, signals[i].signo,
+		    signals[i].on, m)) == NULL ||
+		    event_add(m->signals[i], NULL) == -1)
+			return apw_err_set(err, errno, "cannot watch signals");
+	m->tick = evtimer_new(m->base, master_on_tick, m);
+	m->sweeper = evtimer_new(m->base, master_on_sweep, m);
+	m->deadline = evtimer_new(m->base, master_on_deadline, m);
+	if (m->tick == NULL || m->sweeper == NULL || m->deadline == NULL)
+		return apw_err_set(err, 0, "out of memory");
+	return 0;
+}
+
+static bool
+has_terminal(void)
+{
+	apw_autofd int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+
+	return fd != -1;
+}
+
+/* Everything that can be refused happens here, before the first fork. */
+int
+apw_master_start(struct master *m, struct apw_cycle *cycle,
+    struct apw_err *err)
+{
+	sigset_t	none;
+
+	m->magic = MASTER_MAGIC;
+	m->pid = getpid();
+	m->pid_fd = -1;
+	TAILQ_INIT(&m->procs);
+	m->on_terminal = has_terminal();
+	/* what is ours after a slot's death comes to us, not to init */
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) == -1)
+		return apw_err_set(err, errno, "cannot become subreaper");
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if ((m->pid_path = strdup(cycle->main.pid_path)) == NULL)
+		return apw_err_set(err, ENOMEM, "pidfile");
+	if (apw_dirs_make(cycle, err) == -1 ||
+	    apw_pidfile_take(m->pid_path, &m->pid_fd, err) == -1 ||
+	    apw_log_open(cycle->main.log_path, cycle->main.log_level,
+	    cycle->main.log_format, err) == -1)
+		return -1;
+	apw_log_room("master");
+	apw_dir_give(apw_log_fd(), &cycle->main);
+	if ((m->score = apw_score_new(err)) == NULL)
+		return -1;
+	atomic_store(&m->score->master_pid, m->pid);
+	atomic_store(&m->score->started_wall_ms, apw_wall_ms());
+	atomic_store(&m->score->tick_ms, apw_now_ms());
+	if (master_events(m, err) == -1)
+		return -1;
+	master_note_innocents(m);
+	apw_notice("starting", APW_S("version", PACKAGE_VERSION),
+	    APW_I("pid", m->pid), APW_S("file", cycle->file),
+	    APW_I("slots", cycle->main.slots));
+	if (getuid() == 0 && cycle->main.user == NULL)
+		apw_warn("running as root without \"user\": "
+		    "slots and engines are root too");
+	return master_cycle_adopt(m, cycle, err);
+}
+
+int
+apw_master_run(struct master *m)
+{
+	tick_again(m, TICK_BOOT_MS);
+	if (event_base_dispatch(m->base) == -1) {
+		apw_alert("the event loop failed");
+		return APW_EXIT_OS;
+	}
+	master_last_sweep(m);
+	apw_notice("stopped", APW_I("exit", m->exit_code));
+	return m->exit_code;
+}
+
+void
+apw_master_free(struct master *m)
+{
+	size_t	i;
+
+	apw_listeners_close(&m->listeners, NULL, true);
+	if (m->pid_fd != -1)
+		apw_pidfile_drop(m->pid_path, m->pid_fd);
+	free(m->pid_path);
+	if (m->cycle != NULL) {
+		apw_cycle_free(m->cycle->conf);
+		free(m->cycle);
+	}
+	if (m->base == NULL)
+		return;
+	for (i = 0; i < APW_COUNT(m->signals); i++)
+		if (m->signals[i] != NULL)
+			event_free(m->signals[i]);
+	if (m->tick != NULL)
+		event_free(m->tick);
+	if (m->sweeper != NULL)
+		event_free(m->sweeper);
+	if (m->deadline != NULL)
+		event_free(m->deadline);
+	event_base_free(m->base);
+}

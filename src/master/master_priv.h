@@ -1,0 +1,89 @@
+/* The master: what its files share.  Room master only. */
+#ifndef APW_MASTER_PRIV_H
+#define APW_MASTER_PRIV_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <event2/event.h>
+
+#include "core/apw_conf.h"
+#include "core/apw_cycle.h"
+#include "core/apw_log.h"
+#include "core/apw_score.h"
+#include "master/listen.h"
+#include "master/procs_priv.h"
+
+#define MASTER_MONITOR_PATIENCE_MS	3000
+#define MASTER_INNOCENTS		256
+
+/* A cycle and the processes that run under it.  Freed when it is not the
+ * current one and its last process has gone. */
+struct mcycle {
+	struct apw_cycle	*conf;		/* owned */
+	unsigned		 procs;
+	bool			 current;
+	bool			 first;
+};
+
+/* How we are leaving; a later one outdoes an earlier one. */
+enum mleave { LEAVE_NOT, LEAVE_DRAIN, LEAVE_STOP, LEAVE_NOW };
+
+#define MASTER_SIGNALS 8
+
+#define MASTER_MAGIC	0x6d617374
+struct master {
+	uint32_t		 magic;
+	const struct apw_conf_options *options;	/* borrowed */
+	pid_t			 pid;		/* ours */
+	struct event_base	*base;		/* owned */
+	struct event		*signals[MASTER_SIGNALS]; /* owned */
+	struct event		*tick;		/* owned */
+	struct event		*sweeper;	/* owned */
+	struct event		*deadline;	/* owned; of drain_timeout */
+	struct apw_score	*score;		/* shared memory */
+	struct mcycle		*cycle;		/* the current one */
+	struct apw_listeners	 listeners;	/* the monitor's, of `cycle` */
+	struct mproc		*monitor;	/* of `cycle`; NULL: none */
+	struct mprocs		 procs;
+	enum mleave		 leave;
+	bool			 slots_drained;	/* SIGWINCH: none wanted */
+	bool			 on_terminal;
+	bool			 daemon;
+	char			*pid_path;	/* owned; as at the start */
+	int			 pid_fd;
+	int64_t			 tick_ms;	/* of the last tick */
+	int64_t			 grace_until_ms;
+	int64_t			 progress_ms;	/* last line about draining */
+	int64_t			 sweep_until_ms;
+	pid_t			 innocent[MASTER_INNOCENTS];
+	size_t			 ninnocent;
+	int			 exit_code;
+};
+
+/* master.c: runs until told to leave; the exit status. */
+int	apw_master_run(struct master *);
+int	apw_master_start(struct master *, struct apw_cycle *, struct apw_err *);
+void	apw_master_free(struct master *);
+void	master_loop_forget(struct master *);	/* in a fresh child */
+
+/* cycle.c */
+void	master_cycle_release(struct mcycle *);	/* one process less */
+int	master_cycle_adopt(struct master *, struct apw_cycle *,
+	    struct apw_err *);
+void	master_reload(struct master *);
+
+/* check.c: what parsing cannot tell: can this host run the sandbox mode?
+ * Complaints go to `out`.  Returns -1 when there was any. */
+int	master_check(const struct apw_cycle *, FILE *out);
+
+/* reap.c */
+void	master_on_child(evutil_socket_t, short, void *);
+void	master_on_sweep(evutil_socket_t, short, void *);
+void	master_note_innocents(struct master *);
+size_t	master_sweep(struct master *);	/* strangers that are left */
+void	master_last_sweep(struct master *);	/* bounded; nothing is left */
+
+#endif

@@ -1,0 +1,56 @@
+/* What the monitor tells.  Room monitor only. */
+#ifndef APW_MONITOR_PAGES_PRIV_H
+#define APW_MONITOR_PAGES_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/apw_buf.h"
+#include "core/apw_score.h"
+#include "monitor/http_priv.h"
+
+/* One slot's record, copied: it does not change while we print it. */
+struct mon_slot {
+	unsigned	number, cycle, starts, deaths;
+	int		pid, engine_pid;
+	enum apw_slot_state state;
+	int64_t		started_wall_ms, rest_until_ms, state_since_ms,
+			tick_ms, last_poll_ms, job_since_ms;
+	uint64_t	jobs_started, jobs_ok, jobs_failed, engine_starts,
+			engine_deaths, reconnects, busy_ms;
+	char		phase[32], job_id[64], job_type[40], mode[32],
+			why[256], app_version[32];
+};
+
+/* The scoreboard at one moment. */
+struct mon_view {
+	int64_t		now_ms, wall_ms;
+	int		master_pid;
+	int64_t		tick_ms, started_wall_ms, reloaded_wall_ms;
+	unsigned	cycle, slots_wanted, reloads_ok, reloads_failed;
+	bool		draining;
+	char		reload_message[512];
+	struct mon_slot	total;		/* counters since the start */
+	struct mon_slot *slot;		/* owned */
+	size_t		n;
+	unsigned	able;		/* slots of `cycle` that take jobs */
+};
+
+/* view.c */
+int	mon_view_take(struct mon_view *, const struct apw_score *);
+void	mon_view_free(struct mon_view *);
+bool	mon_view_able(const struct mon_view *, const struct mon_slot *);
+bool	mon_view_alive(const struct mon_view *);
+bool	mon_view_ready(const struct mon_view *);
+
+/* status.c, metrics.c */
+void	mon_status_json(const struct mon_view *, struct apw_buf *);
+void	mon_ready_json(const struct mon_view *, struct apw_buf *);
+void	mon_live_json(const struct mon_view *, struct apw_buf *);
+void	mon_metrics_text(const struct mon_view *, struct apw_buf *);
+
+/* pages.c: a mon_page_fn, arg is the scoreboard. */
+void	mon_page(void *arg, struct apw_str method, struct apw_str target,
+	    struct mon_reply *);
+
+#endif

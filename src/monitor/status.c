@@ -1,0 +1,163 @@
+/* Status, readiness and liveness as JSON.  Room: monitor. */
+#include "config.h"
+
+#include "monitor/pages_priv.h"
+
+#include <inttypes.h>
+
+#include "core/apw_clock.h"
+
+static void
+put_text(struct apw_buf *b, const char *key, const char *text)
+{
+	apw_buf_printf(b, ",\"%s\":", key);
+	apw_buf_json_c(b, text);
+}
+
+/* A time that never was is null. */
+static void
+put_time(struct apw_buf *b, const char *key, int64_t wall_ms)
+{
+	char	text[APW_ISO8601_SIZE];
+
+	if (wall_ms == 0)
+		apw_buf_printf(b, ",\"%s\":null", key);
+	else
+		apw_buf_printf(b, ",\"%s\":\"%s\"", key,
+		    apw_iso8601(wall_ms, text));
+}
+
+static void
+put_age(struct apw_buf *b, const char *key, int64_t now_ms, int64_t since_ms)
+{
+	if (since_ms == 0)
+		apw_buf_printf(b, ",\"%s\":null", key);
+	else
+		apw_buf_printf(b, ",\"%s\":%" PRId64, key, now_ms - since_ms);
+}
+
+static void
+put_counters(struct apw_buf *b, const struct mon_slot *s)
+{
+	apw_buf_printf(b, ",\"starts\":%u,\"deaths\":%u,"
+	    "\"jobs\":{\"started\":%" PRIu64 ",\"ok\":%" PRIu64
+	    ",\"failed\":%" PRIu64 "},\"engines\":{\"starts\":%" PRIu64
+	    ",\"deaths\":%" PRIu64 "},\"reconnects\":%" PRIu64
+	    ",\"busy_ms\":%" PRIu64, s->starts, s->deaths, s->jobs_started,
+	    s->jobs_ok, s->jobs_failed, s->engine_starts, s->engine_deaths,
+	    s->reconnects, s->busy_ms);
+}
+
+static void
+put_job(struct apw_buf *b, const struct mon_view *v, const struct mon_slot *s)
+{
+	if (s->job_id[0] == '\0' && s->job_since_ms == 0) {
+		apw_buf_puts(b, ",\"job\":null");
+		return;
+	}
+	apw_buf_puts(b, ",\"job\":{\"id\":");
+	apw_buf_json_c(b, s->job_id);
+	put_text(b, "type", s->job_type);
+	put_text(b, "phase", s->phase);
+	put_age(b, "age_ms", v->now_ms, s->job_since_ms);
+	apw_buf_puts(b, "}");
+}
+
+static void
+put_slot(struct apw_buf *b, const struct mon_view *v, const struct mon_slot *s)
+{
+	apw_buf_printf(b, "{\"slot\":%u,\"cycle\":%u,\"state\":\"%s\","
+	    "\"able\":%s", s->number, s->cycle, apw_slot_state_name(s->state),
+	    mon_view_able(v, s) ? "true" : "false");
+	put_age(b, "since_ms", v->now_ms, s->state_since_ms);
+	apw_buf_printf(b, ",\"pid\":%d", s->pid);
+	put_age(b, "age_ms", v->wall_ms, s->started_wall_ms);
+	put_age(b, "tick_age_ms", v->now_ms, s->tick_ms);
+	put_age(b, "poll_age_ms", v->now_ms, s->last_poll_ms);
+	if (s->rest_until_ms > v->now_ms)
+		apw_buf_printf(b, ",\"rest_ms\":%" PRId64,
+		    s->rest_until_ms - v->now_ms);
+	put_text(b, "mode", s->mode);
+	put_text(b, "why", s->why);
+	put_text(b, "app_version", s->app_version);
+	apw_buf_printf(b, ",\"engine_pid\":%d", s->engine_pid);
+	put_job(b, v, s);
+	put_counters(b, s);
+	apw_buf_puts(b, "}");
+}
+
+void
+mon_status_json(const struct mon_view *v, struct apw_buf *b)
+{
+	size_t	i;
+
+	apw_buf_printf(b, "{\"version\":\"%s\",\"pid\":%d", PACKAGE_VERSION,
+	    v->master_pid);
+	put_time(b, "started", v->started_wall_ms);
+	put_age(b, "uptime_ms", v->wall_ms, v->started_wall_ms);
+	apw_buf_printf(b, ",\"alive\":%s,\"ready\":%s,\"draining\":%s,"
+	    "\"cycle\":%u,\"slots_wanted\":%u,\"slots_able\":%u",
+	    mon_view_alive(v) ? "true" : "false",
+	    mon_view_ready(v) ? "true" : "false",
+	    v->draining ? "true" : "false", v->cycle, v->slots_wanted,
+	    v->able);
+	apw_buf_printf(b, ",\"reload\":{\"ok\":%u,\"failed\":%u",
+	    v->reloads_ok, v->reloads_failed);
+	put_time(b, "at", v->reloaded_wall_ms);
+	put_text(b, "message", v->reload_message);
+	apw_buf_puts(b, "},\"total\":{\"since\":\"start\"");
+	put_counters(b, &v->total);
+	apw_buf_puts(b, "},\"slots\":[");
+	for (i = 0; i < v->n; i++) {
+		if (i > 0)
+			apw_buf_puts(b, ",");
+		put_slot(b, v, &v->slot[i]);
+	}
+	apw_buf_puts(b, "]}\n");
+}
+
+static const char *
+ready_reason(const struct mon_view *v)
+{
+	if (v->draining)
+		return "the daemon is leaving";
+	if (v->slots_wanted == 0)
+		return "no slots are wanted";
+	return v->able == 0 ? "no slot takes jobs" : "";
+}
+
+/* Each slot that takes no job says why; a draining one of an earlier
+ * configuration is nothing to worry about. */
+void
+mon_ready_json(const struct mon_view *v, struct apw_buf *b)
+{
+	size_t		i;
+	bool		first = true;
+
+	apw_buf_printf(b, "{\"ready\":%s,\"slots_wanted\":%u,"
+	    "\"slots_able\":%u", mon_view_ready(v) ? "true" : "false",
+	    v->slots_wanted, v->able);
+	put_text(b, "reason", ready_reason(v));
+	apw_buf_puts(b, ",\"slots\":[");
+	for (i = 0; i < v->n; i++) {
+		const struct mon_slot *s = &v->slot[i];
+
+		if (mon_view_able(v, s) || s->cycle != v->cycle)
+			continue;
+		apw_buf_printf(b, "%s{\"slot\":%u,\"state\":\"%s\"",
+		    first ? "" : ",", s->number,
+		    apw_slot_state_name(s->state));
+		put_text(b, "why", s->why);
+		put_age(b, "since_ms", v->now_ms, s->state_since_ms);
+		apw_buf_puts(b, "}");
+		first = false;
+	}
+	apw_buf_puts(b, "]}\n");
+}
+
+void
+mon_live_json(const struct mon_view *v, struct apw_buf *b)
+{
+	apw_buf_printf(b, "{\"alive\":%s,\"master_tick_age_ms\":%" PRId64 "}\n",
+	    mon_view_alive(v) ? "true" : "false", v->now_ms - v->tick_ms);
+}

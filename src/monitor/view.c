@@ -1,0 +1,183 @@
+/* A copy of the scoreboard to print from.  Room: monitor.  Texts in it were
+ * written by slots: they are made UTF-8 here, once. */
+#include "monitor/pages_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/apw_clock.h"
+
+#define ALIVE_MS	10000	/* the master turns its loop every second */
+
+/* Length of the UTF-8 sequence at p; 0: it is none. */
+static size_t
+utf8_length(const unsigned char *p)
+{
+	size_t	i, n;
+
+	if (p[0] < 0x80)
+		return 1;
+	n = p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 :
+	    p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+	for (i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+static void
+make_utf8(char *s)
+{
+	unsigned char	*p = (unsigned char *)s;
+	size_t		 n;
+
+	while (*p != '\0') {
+		if ((n = utf8_length(p)) == 0)
+			*p = '?', n = 1;
+		p += n;
+	}
+}
+
+static void
+copy_text(const _Atomic uint32_t *seq, char *dst, const char *src, size_t n)
+{
+	apw_score_text(seq, dst, n, src, n);
+	make_utf8(dst);
+}
+
+#define TEXT(field) copy_text(&s->seq, to->field, s->field, sizeof(to->field))
+#define NUMBER(field) (to->field = atomic_load(&s->field))
+
+static void
+copy_slot(struct mon_slot *to, const struct apw_score_slot *s)
+{
+	NUMBER(number);
+	NUMBER(cycle);
+	NUMBER(pid);
+	NUMBER(starts);
+	NUMBER(deaths);
+	NUMBER(started_wall_ms);
+	NUMBER(rest_until_ms);
+	NUMBER(state);
+	NUMBER(state_since_ms);
+	NUMBER(tick_ms);
+	NUMBER(last_poll_ms);
+	NUMBER(jobs_started);
+	NUMBER(jobs_ok);
+	NUMBER(jobs_failed);
+	NUMBER(engine_starts);
+	NUMBER(engine_deaths);
+	NUMBER(reconnects);
+	NUMBER(engine_pid);
+	NUMBER(job_since_ms);
+	to->busy_ms = atomic_load(&s->busy_ms_total);
+	TEXT(phase);
+	TEXT(job_id);
+	TEXT(job_type);
+	TEXT(mode);
+	TEXT(why);
+	TEXT(app_version);
+}
+
+static void
+copy_past(struct mon_slot *to, const struct apw_score_past *s)
+{
+	NUMBER(starts);
+	NUMBER(deaths);
+	NUMBER(jobs_started);
+	NUMBER(jobs_ok);
+	NUMBER(jobs_failed);
+	NUMBER(engine_starts);
+	NUMBER(engine_deaths);
+	NUMBER(reconnects);
+	NUMBER(busy_ms);
+}
+
+static void
+add(struct mon_slot *total, const struct mon_slot *s)
+{
+	total->starts += s->starts;
+	total->deaths += s->deaths;
+	total->jobs_started += s->jobs_started;
+	total->jobs_ok += s->jobs_ok;
+	total->jobs_failed += s->jobs_failed;
+	total->engine_starts += s->engine_starts;
+	total->engine_deaths += s->engine_deaths;
+	total->reconnects += s->reconnects;
+	total->busy_ms += s->busy_ms;
+}
+
+static int
+by_cycle_and_number(const void *a, const void *b)
+{
+	const struct mon_slot	*x = a, *y = b;
+
+	if (x->cycle != y->cycle)
+		return x->cycle < y->cycle ? -1 : 1;
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+int
+mon_view_take(struct mon_view *v, const struct apw_score *score)
+{
+	size_t	i, used = 0;
+
+	*v = (struct mon_view){ .now_ms = apw_now_ms(),
+	    .wall_ms = apw_wall_ms() };
+	v->master_pid = atomic_load(&score->master_pid);
+	v->tick_ms = atomic_load(&score->tick_ms);
+	v->started_wall_ms = atomic_load(&score->started_wall_ms);
+	v->reloaded_wall_ms = atomic_load(&score->reloaded_wall_ms);
+	v->cycle = atomic_load(&score->cycle);
+	v->slots_wanted = atomic_load(&score->slots);
+	v->reloads_ok = atomic_load(&score->reloads_ok);
+	v->reloads_failed = atomic_load(&score->reloads_failed);
+	v->draining = atomic_load(&score->draining) != 0;
+	copy_text(&score->seq, v->reload_message, score->reload_error,
+	    sizeof(v->reload_message));
+	copy_past(&v->total, &score->past);
+	for (i = 0; i < APW_SCORE_SLOTS; i++)
+		used += atomic_load(&score->slot[i].number) != 0;
+	if ((v->slot = calloc(used + 1, sizeof(*v->slot))) == NULL)
+		return -1;
+	for (i = 0; i < APW_SCORE_SLOTS && v->n < used; i++) {
+		if (atomic_load(&score->slot[i].number) == 0)
+			continue;
+		copy_slot(&v->slot[v->n], &score->slot[i]);
+		add(&v->total, &v->slot[v->n]);
+		v->able += mon_view_able(v, &v->slot[v->n]);
+		v->n++;
+	}
+	qsort(v->slot, v->n, sizeof(*v->slot), by_cycle_and_number);
+	return 0;
+}
+
+void
+mon_view_free(struct mon_view *v)
+{
+	free(v->slot);
+	v->slot = NULL;
+}
+
+/* Does this slot take jobs, now or after the one it has? */
+bool
+mon_view_able(const struct mon_view *v, const struct mon_slot *s)
+{
+	return s->cycle == v->cycle &&
+	    (s->state == APW_SLOT_IDLE || s->state == APW_SLOT_BUSY);
+}
+
+bool
+mon_view_alive(const struct mon_view *v)
+{
+	return v->now_ms - v->tick_ms < ALIVE_MS;
+}
+
+bool
+mon_view_ready(const struct mon_view *v)
+{
+	return !v->draining && v->able > 0;
+}
