@@ -96,13 +96,13 @@ function fill(method, payload)
 	return p;
 }
 
-async function call(method, payload, ms)
+async function call(method, payload, ms, exact)
 {
 	let value;
 
 	try {
 		value = await socket.timeout(ms || 60000).emitWithAck('rpc',
-		    { method, payload: fill(method, payload) });
+		    { method, payload: exact ? payload : fill(method, payload) });
 	} catch (err) {
 		value = { local_error: err.message };
 	}
@@ -156,7 +156,8 @@ function connect_to(s)
 /* Each step is {do: NAME, ...}. */
 const steps = {
 	/* calls and output */
-	rpc: (s) => call(s.method, s.payload, s.ms),
+	/* exact: the payload as it is, nothing filled in from the job */
+	rpc: (s) => call(s.method, s.payload, s.ms, s.exact),
 	parallel: (s) => Promise.all(s.calls.map(
 	    (c) => call(c.method, c.payload, c.ms))),
 	rpc_nowait: (s) => void call(s.method, s.payload, s.ms),

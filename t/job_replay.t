@@ -1,0 +1,36 @@
+#!/usr/bin/perl
+
+# Recorded traffic of the real app and engine, played again: the daemon does
+# what the recorded worker did.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use lib 't/lib', 'lib';
+use Test::Apworker;
+use Test::Apworker::Replay;
+
+my $dir = Test::Apworker::srcdir() . '/recordings';
+my @files = @ARGV ? @ARGV : glob "$dir/*.jsonl";
+
+# Where we decide otherwise, on purpose: a kill from outside is no memory.
+my %expect = ('fail-engine-killed' => { status => {
+	MEMORY_ISSUE => 'INTERNAL_ERROR',
+	MEMORY_LIMIT_EXCEEDED => 'INTERNAL_ERROR' } });
+
+Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)->discard();
+my @all = map { Test::Apworker::Replay::load($_) } @files;
+my $n = 0;
+$n += $_->plan_of() + $Test::Apworker::CHECKS for @all;
+plan(tests => $n);
+
+for my $rec (@all) {
+	my $case = $rec->{case}{case};
+	my $t = Test::Apworker->new()->write_app_conf(mode => 'auto');
+	$t->tool('bun', { exit => 1, stderr => "404\n" })
+		if $case eq 'fail-piece-uninstallable';
+	$rec->play($t, %{ $expect{$case} || {} });
+	$t->finish();
+}
