@@ -16,7 +16,7 @@ enum app_state {
 	APP_OPENING,	/* the link is at it, with its own deadline */
 	APP_SETTLING,	/* joined; timer: ask for the settings (once) */
 	APP_READY,
-	APP_LEAVING,	/* timer: gone */
+	APP_LEAVING,	/* the link says good-bye */
 };
 
 struct app_call {

@@ -22,9 +22,6 @@
 #define APP_RETRY_MAX_MS	5000
 #define APP_REFUSED_MIN_MS	5000
 #define APP_REFUSED_MAX_MS	60000
-/* Time for the good-bye to reach the wire. */
-#define APP_LEAVE_MS		200
-
 static void app_connect(struct apw_source *);
 
 /* now..2^n times as long, at most max, half more or less at random. */
@@ -82,6 +79,16 @@ app_on_closed(void *arg, const char *reason, bool refused)
 
 	APW_CAST(src, arg, APP_MAGIC);
 	app_down(src, reason, refused);
+}
+
+static void
+app_on_left(void *arg)
+{
+	struct apw_source	*src;
+
+	APW_CAST(src, arg, APP_MAGIC);
+	if (src->state == APP_LEAVING)
+		src->left(src->left_arg);
 }
 
 static void
@@ -233,9 +240,6 @@ app_on_timer(evutil_socket_t fd, short what, void *arg)
 	case APP_SETTLING:
 		app_ask_settings(src);
 		break;
-	case APP_LEAVING:
-		src->left(src->left_arg);
-		break;
 	default:
 		break;
 	}
@@ -272,6 +276,7 @@ app_make_link(struct apw_source *src, struct apw_err *err)
 	static const struct apw_app_link_events on = {
 		.on_open = app_on_open,
 		.on_closed = app_on_closed,
+		.on_left = app_on_left,
 	};
 	struct apw_app_link_conf lc = {
 		.url = src->conf->url,
@@ -366,12 +371,10 @@ app_leave(struct apw_source *src, void (*done)(void *), void *arg)
 
 	src->left = done;
 	src->left_arg = arg;
-	if (src->state == APP_READY) {
-		/* off the app's list of workers at once, not in a minute */
+	/* off the app's list of workers at once, not in a minute */
+	if (src->state == APP_READY)
 		apw_app_link_emit(src->link, "DISCONNECT", &nothing, 1, NULL);
-		app_timer(src->timer, APP_LEAVE_MS);
-	} else
-		app_timer(src->timer, 0);
+	event_del(src->timer);
 	src->state = APP_LEAVING;
 	apw_app_link_leave(src->link);
 }
