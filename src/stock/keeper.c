@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 
 #include "core/apw_auto.h"
+#include "core/apw_child.h"
 #include "core/apw_clock.h"
 #include "core/apw_exit.h"
 
@@ -114,6 +115,7 @@ stock_keeper_start(struct apw_stock *stock, stock_work_fn *work, void *arg,
 	*child = (struct stock_child){ .pid = pid, .control_fd = control[1],
 	    .report_fd = report[0],
 	    .pidfd = syscall(SYS_pidfd_open, pid, 0) };
+	apw_child_own(pid);		/* not an orphan of an engine */
 	if (child->pidfd == -1) {
 		struct stock_report	lost;
 
@@ -151,6 +153,7 @@ stock_keeper_finish(struct stock_child *child, struct stock_report *report)
 		kill(child->pid, SIGKILL);
 	/* who reaps everything may have been faster: then no status */
 	reaped = waitpid(child->pid, &status, 0) == child->pid;
+	apw_child_disown(child->pid);
 	fcntl(child->report_fd, F_SETFL, O_NONBLOCK);
 	if (read(child->report_fd, report, sizeof(*report)) !=
 	    sizeof(*report)) {

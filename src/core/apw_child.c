@@ -1,0 +1,43 @@
+/* The table of own children; see apw_child.h.  Room: any. */
+#include "core/apw_child.h"
+
+#include <stddef.h>
+
+static pid_t	children[APW_CHILDREN_MAX];	/* 0: free cell */
+
+static pid_t *
+child_cell(pid_t pid)
+{
+	int	i;
+
+	for (i = 0; i < APW_CHILDREN_MAX; i++)
+		if (children[i] == pid)
+			return &children[i];
+	return NULL;
+}
+
+int
+apw_child_own(pid_t pid)
+{
+	pid_t	*cell = child_cell(0);
+
+	if (cell == NULL)
+		return -1;
+	*cell = pid;
+	return 0;
+}
+
+void
+apw_child_disown(pid_t pid)
+{
+	pid_t	*cell = child_cell(pid);
+
+	if (pid > 0 && cell != NULL)
+		*cell = 0;
+}
+
+bool
+apw_child_owned(pid_t pid)
+{
+	return pid > 0 && child_cell(pid) != NULL;
+}

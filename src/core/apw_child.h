@@ -1,0 +1,19 @@
+/* Which children this process made itself.  A slot is a child subreaper:
+ * orphans of an engine become its children too, and are killed after the
+ * engine's end; what is named here is spared and reaped by its maker. */
+#ifndef APW_CHILD_H
+#define APW_CHILD_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define APW_CHILDREN_MAX	256
+
+/* Right after fork, before anything else runs on the loop; -1 when the table
+ * is full: then end the child. */
+int	apw_child_own(pid_t);
+/* When it has been reaped. */
+void	apw_child_disown(pid_t);
+bool	apw_child_owned(pid_t);
+
+#endif

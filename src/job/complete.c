@@ -1,0 +1,83 @@
+/* The last word: completeJob, until it is acknowledged or the lease is
+ * certainly gone.  Room: job. */
+#include "job/job_priv.h"
+
+#include "proto/apw_raw.h"
+
+#define COMPLETE_REFUSALS	3
+
+/* What is left out, one after the other, when the message is too large for
+ * the app. */
+static const unsigned complete_drops[] = {
+	0,
+	APW_SENDS_LOGS,
+	APW_SENDS_LOGS | APW_SENDS_RESPONSE,
+	APW_SENDS_LOGS | APW_SENDS_RESPONSE | APW_SENDS_ERROR,
+};
+
+static void complete_send(struct apw_job *);
+
+static void
+complete_on_reply(struct apw_job *job, void *arg, const struct apw_reply *reply)
+{
+	(void)arg;
+	if (reply->kind == APW_REPLY_TOO_LARGE && job->complete_drops + 1 <
+	    sizeof(complete_drops) / sizeof(*complete_drops)) {
+		job->complete_drops++;
+		apw_warn("completeJob is too large for the app: a part is "
+		    "left out", APW_I("drop", job->complete_drops));
+		complete_send(job);
+		return;
+	}
+	if (reply->kind != APW_REPLY_OK)
+		apw_error("the job could not be completed: the app will give "
+		    "it out again", APW_S("error", reply->error));
+	job_end(job);
+}
+
+static void
+complete_text(struct apw_buf *b, const char *key, struct apw_str text)
+{
+	if (text.n == 0)
+		return;
+	apw_buf_printf(b, ",\"%s\":", key);
+	apw_raw_quote(b, text);
+}
+
+static void
+complete_send(struct apw_job *job)
+{
+	struct job_repeat		 repeat = { job_lease_left_ms(job),
+	    COMPLETE_REFUSALS };
+	const struct apw_outcome	*o = job->outcome;
+	unsigned			 sends;
+	struct apw_buf			 b = APW_BUF_INIT(0);
+	struct apw_str			 payload;
+
+	if (repeat.ms < 1000)		/* one try in any case */
+		repeat.ms = 1000;
+	sends = o->sends & ~complete_drops[job->complete_drops];
+	apw_buf_puts(&b, "{");
+	apw_buf_str(&b, job->lease.key);
+	apw_buf_printf(&b, ",\"status\":\"%s\"",
+	    apw_outcome_status(o, job->env.settings->release));
+	if ((sends & APW_SENDS_ERROR) != 0)
+		complete_text(&b, "errorMessage", apw_buf_view(&job->message));
+	if ((sends & APW_SENDS_RESPONSE) != 0 && job->answer.n != 0) {
+		apw_buf_puts(&b, ",\"response\":");
+		apw_buf_str(&b, job->answer);
+	}
+	if ((sends & APW_SENDS_LOGS) != 0)
+		complete_text(&b, "logs", apw_buf_view(&job->logs));
+	apw_buf_puts(&b, "}");
+	payload = apw_buf_view(&b);
+	job_call(job, "completeJob", &payload, 1, &repeat, complete_on_reply,
+	    NULL);
+	apw_buf_free(&b);
+}
+
+void
+job_complete_enter(struct apw_job *job)
+{
+	complete_send(job);
+}

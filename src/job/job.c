@@ -1,0 +1,437 @@
+/* The walk of a job; see job.h and doc/processes.  Room: job.
+ *
+ * It goes through the steps below in their order and never back.  Whoever
+ * knows how it ends says so with job_conclude(), and the walk goes on with
+ * the report. */
+#include "job/job_priv.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/apw_clock.h"
+#include "slot/capture.h"
+
+#define JOB_LOGS_MAX	(16 * 1024 * 1024)
+
+static int64_t
+limit_resolve(const struct apw_job *job)
+{
+	(void)job;
+	return 100000;
+}
+
+static int64_t
+limit_pieces(const struct apw_job *job)
+{
+	return 100000 + 1000 * (int64_t)job->npieces;
+}
+
+/* The stock bounds each of its children; this is the sum of them. */
+static int64_t
+limit_stock(const struct apw_job *job)
+{
+	const struct apw_stock_conf	*conf = &job->env.cycle->stock;
+
+	return 60000 + conf->install_timeout_ms *
+	    (int64_t)(job->walk.ncodes + job->npieces + 1) +
+	    conf->build_timeout_ms * (int64_t)job->walk.ncodes;
+}
+
+/* The old engine's end, the new one's start, and once more. */
+static int64_t
+limit_boot(const struct apw_job *job)
+{
+	return 2 * (job->env.cycle->engine.start_timeout_ms + 10000);
+}
+
+static int64_t
+limit_stop(const struct apw_job *job)
+{
+	(void)job;
+	return 6000;
+}
+
+static int64_t
+limit_lock(const struct apw_job *job)
+{
+	(void)job;
+	return JOB_LOCK_MS + 10000;
+}
+
+static void
+late_resolve(struct apw_job *job)
+{
+	job_conclude(job, APW_ENDING_PROVISION_FAILED,
+	    "the app did not say in time what the flow needs");
+}
+
+static void
+late_stock(struct apw_job *job)
+{
+	job_conclude(job, APW_ENDING_PROVISION_FAILED,
+	    "provisioning did not end in time");
+}
+
+static void
+late_boot(struct apw_job *job)
+{
+	job_conclude(job, APW_ENDING_BROKEN,
+	    "SANDBOX_INTERNAL_ERROR: no engine came up in time");
+}
+
+static void
+late_report(struct apw_job *job)
+{
+	job->reported = true;
+	job_next(job);
+}
+
+static void
+late_complete(struct apw_job *job)
+{
+	apw_error("the job could not be completed in time: the app will give "
+	    "it out again");
+	job_end(job);
+}
+
+static const struct job_step
+job_step_flow_version = { "flow version", job_flow_version_enter,
+    late_resolve, limit_resolve },
+job_step_pieces = { "pieces", job_pieces_enter, late_resolve, limit_pieces },
+job_step_stock = { "stock", job_stock_enter, late_stock, limit_stock },
+job_step_boot = { "boot", job_boot_enter, late_boot, limit_boot },
+job_step_run = { "run", job_run_enter, job_run_timeout, job_run_limit },
+job_step_report = { "report", job_report_enter, late_report, limit_lock },
+job_step_complete = { "complete", job_complete_enter, late_complete,
+    limit_lock };
+
+const struct job_step job_step_stop = { "stop", NULL, job_stop_timeout,
+    limit_stop };
+/* the engine ended under our hands: its end will be told, then boot again */
+const struct job_step job_step_boot_again = { "boot", NULL, late_boot,
+    limit_boot };
+
+static const struct job_step *const job_walk[] = {
+	&job_step_flow_version, &job_step_pieces, &job_step_stock,
+	&job_step_boot, &job_step_run, &job_step_report, &job_step_complete,
+};
+
+static void
+job_phase(struct apw_job *job, const char *phase)
+{
+	struct apw_score_slot	*score = job->env.score;
+
+	apw_score_begin(&score->seq);
+	snprintf(score->phase, sizeof(score->phase), "%s", phase);
+	apw_score_end(&score->seq);
+}
+
+void
+job_go(struct apw_job *job, const struct job_step *step)
+{
+	int64_t		ms = step->limit_ms(job);
+	struct timeval	tv = { ms / 1000, ms % 1000 * 1000 };
+
+	job->step = step;
+	job_phase(job, step->name);
+	event_add(job->timer, &tv);
+	if (step->enter != NULL)
+		step->enter(job);
+}
+
+void
+job_next(struct apw_job *job)
+{
+	size_t	i;
+
+	if (job->step == &job_step_boot_again) {
+		job_go(job, &job_step_run);
+		return;
+	}
+	for (i = 0; i + 1 < sizeof(job_walk) / sizeof(*job_walk); i++)
+		if (job_walk[i] == job->step) {
+			job_go(job, job_walk[i + 1]);
+			return;
+		}
+	APW_ASSERT(job->step != job->step);	/* nothing follows */
+}
+
+static void
+job_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct apw_job	*job;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(job, arg, JOB_MAGIC);
+	apw_warn("a step of the job took too long",
+	    APW_S("step", job->step->name),
+	    APW_I("ms", apw_now_ms() - job->started_ms));
+	job->step->on_timeout(job);
+}
+
+/* What the engine wrote goes with the ending, if the ending wants it: of a
+ * dead engine also what only its descriptors got. */
+static void
+job_take_logs(struct apw_job *job)
+{
+	bool	dead = job->ending == APW_ENDING_BROKEN;
+
+	if (!job->has_engine || (job->outcome->sends & APW_SENDS_LOGS) == 0)
+		return;
+	apw_capture_logs(apw_engine_capture(job->env.engine), dead,
+	    &job->logs);
+}
+
+static void
+job_count(struct apw_job *job)
+{
+	const char	*status = apw_outcome_status(job->outcome,
+	    job->env.settings->release);
+
+	atomic_fetch_add(strcmp(status, "OK") == 0 ?
+	    &job->env.score->jobs_ok : &job->env.score->jobs_failed, 1);
+}
+
+void
+job_conclude_text(struct apw_job *job, enum apw_ending ending,
+    struct apw_str text)
+{
+	struct apw_buf	message = APW_BUF_INIT(JOB_ERROR_MAX + 64);
+
+	if (job->concluded)
+		return;
+	job->concluded = true;
+	job->ending = ending;
+	job->outcome = apw_outcome(job->ops != NULL ? job->ops->family :
+	    APW_FAMILY_FLOW, ending);
+	if (text.n > JOB_ERROR_MAX) {
+		text.n = JOB_ERROR_MAX;
+		while (text.n > 0 && (text.p[text.n] & 0xc0) == 0x80)
+			text.n--;
+	}
+	apw_buf_str(&message, text);
+	apw_buf_free(&job->message);
+	job->message = message;
+	job_stock_forget(job);
+	job_take_logs(job);
+	if (job->ops != NULL && job->ops->tell != NULL)
+		job->ops->tell(job, job->answer);
+	job_engine_release(job);
+	job_count(job);
+	job_go(job, &job_step_report);
+}
+
+void
+job_conclude(struct apw_job *job, enum apw_ending ending, const char *fmt, ...)
+{
+	char	text[2048];
+	va_list	ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	job_conclude_text(job, ending, apw_str_c(text));
+}
+
+/* One line for each job. */
+static void
+job_obituary(struct apw_job *job)
+{
+	int64_t	now = apw_now_ms();
+
+	if (job->outcome == NULL)
+		return;
+	apw_info("job done", APW_S("type", job->type),
+	    APW_S("ending", apw_ending_name(job->ending)),
+	    APW_S("status", apw_outcome_status(job->outcome,
+	    job->env.settings->release)),
+	    APW_I("ms", now - job->started_ms),
+	    APW_I("calls", job->relayed), APW_I("refused", job->refused));
+	if (job->ending != APW_ENDING_ENGINE_OK && job->message.len != 0) {
+		struct apw_str	text = apw_buf_view(&job->message);
+
+		if (text.n > 512)
+			text.n = 512;
+		apw_notice("job did not end well",
+		    APW_S("ending", apw_ending_name(job->ending)),
+		    APW_SN("message", text));
+	}
+}
+
+void
+job_end(struct apw_job *job)
+{
+	if (job->ended)
+		return;
+	job->ended = true;
+	job_obituary(job);
+	job_lease_stop(job);
+	event_del(job->timer);
+	event_active(job->end_event, EV_TIMEOUT, 0);
+}
+
+static void
+job_on_end(evutil_socket_t fd, short what, void *arg)
+{
+	struct apw_job	*job;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(job, arg, JOB_MAGIC);
+	job->env.on_end(job->env.arg);
+}
+
+static void
+job_score(struct apw_job *job)
+{
+	struct apw_score_slot	*score = job->env.score;
+
+	apw_score_begin(&score->seq);
+	snprintf(score->job_id, sizeof(score->job_id), "%s", job->id);
+	snprintf(score->job_type, sizeof(score->job_type), "%s", job->type);
+	apw_score_end(&score->seq);
+}
+
+/* The lease runs before anything else is done; a job that cannot be read is
+ * answered all the same, as long as its lease can. */
+void
+apw_job_begin(struct apw_job *job)
+{
+	struct apw_err	err = APW_ERR_NONE;
+	int		bad = job_read(job, &err);
+
+	if (job->lease.key.n == 0) {
+		apw_error("a job cannot be read", APW_E(&err));
+		job_end(job);
+		return;
+	}
+	apw_log_job(job->id);
+	job_score(job);
+	apw_info("job taken", APW_S("type", job->type));
+	if (bad == -1)
+		job_conclude(job, APW_ENDING_BAD_JOB, "VALIDATION: %s",
+		    err.text);
+	else if (job_lease_start(job, &err) == -1)
+		job_conclude(job, APW_ENDING_BROKEN, "%s", err.text);
+	else if (job->ops == NULL)
+		job_conclude(job, APW_ENDING_UNSUPPORTED,
+		    "VALIDATION: jobs of type %.64s are not supported by "
+		    "this build", job->type);
+	else if (job->ops->provision(job, &job->ids, &err) == -1)
+		job_conclude(job, APW_ENDING_BAD_JOB, "%s", err.text);
+	else
+		job_go(job, job_walk[0]);
+}
+
+struct apw_job *
+apw_job_new(const struct apw_job_env *env, struct apw_str text)
+{
+	struct apw_job	*job = calloc(1, sizeof(*job));
+
+	if (job == NULL)
+		return NULL;
+	job->magic = JOB_MAGIC;
+	job->env = *env;
+	job->started_ms = apw_now_ms();
+	job->id = job->type = "unknown";
+	job->logs.max = JOB_LOGS_MAX;
+	if ((job->arena = apw_arena_new()) == NULL ||
+	    (job->text.p = apw_arena_str(job->arena, text)) == NULL ||
+	    (job->timer = evtimer_new(env->base, job_on_timer, job)) == NULL ||
+	    (job->end_event = evtimer_new(env->base, job_on_end,
+	    job)) == NULL) {
+		apw_job_free(job);
+		return NULL;
+	}
+	job->text.n = text.n;
+	return job;
+}
+
+void
+apw_job_abandon(struct apw_job *job, const char *why)
+{
+	apw_warn("job is given up", APW_S("why", why));
+	job->concluded = true;
+	job_stock_forget(job);
+	job_engine_release(job);
+	job_calls_free(job);
+	job->lease.call = NULL;
+	job_end(job);
+}
+
+void
+apw_job_free(struct apw_job *job)
+{
+	if (job == NULL)
+		return;
+	job_stock_forget(job);
+	job_engine_release(job);
+	job_lease_stop(job);
+	job_calls_free(job);
+	if (job->timer != NULL)
+		event_free(job->timer);
+	if (job->end_event != NULL)
+		event_free(job->end_event);
+	apw_buf_free(&job->flow_version);
+	apw_buf_free(&job->message);
+	apw_buf_free(&job->logs);
+	apw_buf_free(&job->response);
+	apw_arena_free(job->arena);
+	job->magic = 0;
+	free(job);
+}
+
+/* For the hooks of the families. */
+
+struct apw_arena *
+apw_job_arena(struct apw_job *job)
+{
+	return job->arena;
+}
+
+const struct apw_settings *
+apw_job_settings(const struct apw_job *job)
+{
+	return job->env.settings;
+}
+
+void *
+apw_job_fields(const struct apw_job *job)
+{
+	return job->fields;
+}
+
+struct apw_str
+apw_job_flow_version(const struct apw_job *job)
+{
+	return apw_buf_view(&job->flow_version);
+}
+
+const char *
+apw_job_text(struct apw_job *job, struct apw_str literal)
+{
+	return job_text(job, literal);
+}
+
+void
+apw_job_base(struct apw_job *job, struct apw_job_parts *p)
+{
+	const struct apw_settings	*s = job->env.settings;
+	struct apw_buf			 b = APW_BUF_INIT(65536);
+	double				 limit = job->ops->limit_ms(s) / 1000.0;
+
+	apw_buf_printf(&b, ",\"timeoutInSeconds\":%.15g,\"internalApiUrl\":",
+	    limit);
+	apw_buf_json_c(&b,
+	    job->env.source->internal_api_url(job->env.source_of));
+	apw_buf_puts(&b, ",\"publicApiUrl\":");
+	apw_buf_json_c(&b, s->public_api_url);
+	apw_parts_lit(p, b.failed ? NULL :
+	    apw_arena_str(job->arena, apw_buf_view(&b)));
+	apw_buf_free(&b);
+	apw_parts_member(p, "\"engineToken\"", job->engine_token);
+}

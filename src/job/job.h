@@ -1,0 +1,126 @@
+/* A job: taken from the source, walked through its steps, completed. */
+#ifndef APW_JOB_H
+#define APW_JOB_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+
+#include "core/apw_arena.h"
+#include "core/apw_cycle.h"
+#include "core/apw_score.h"
+#include "core/apw_str.h"
+#include "modules/source/source.h"
+#include "slot/engine.h"
+#include "slot/settings.h"
+#include "stock/stock.h"
+
+struct apw_job;
+struct apw_job_parts;
+
+/* What a slot lends to its job, for the job's life. */
+struct apw_job_env {
+	struct event_base		*base;
+	const struct apw_cycle		*cycle;
+	const struct apw_source_ops	*source;
+	struct apw_source		*source_of;	/* this slot's instance */
+	struct apw_stock		*stock;
+	struct apw_engine		*engine;
+	const struct apw_settings	*settings;	/* may change between jobs */
+	const struct apw_sandbox_ops	*sandbox;
+	struct apw_score_slot		*score;
+	/* the job is over and its lease closed: free it, take the next */
+	void				(*on_end)(void *arg);
+	void				*arg;
+};
+
+/* Of the raw job object that the source gave; the text is copied.  NULL: out
+ * of memory. */
+struct apw_job *apw_job_new(const struct apw_job_env *, struct apw_str text);
+/* Start the walk.  on_end comes later, exactly once, from the loop. */
+void	apw_job_begin(struct apw_job *);
+/* The job is not ours any more: kill its engine and report nothing; on_end
+ * follows. */
+void	apw_job_abandon(struct apw_job *, const char *why);
+/* Forget it at once (end of the slot): no callback. */
+void	apw_job_free(struct apw_job *);
+
+/*
+ * Job families.  One module a family; the walk is the same for all, the
+ * family says three things.
+ */
+
+/* A member of jobData: its type is checked before anything else happens. */
+enum apw_field_type { APW_FIELD_STRING, APW_FIELD_NUMBER, APW_FIELD_BOOL,
+	APW_FIELD_OBJECT, APW_FIELD_ANY };
+
+struct apw_job_field {
+	const char		*key;		/* NULL ends the table */
+	enum apw_field_type	 type;
+	bool			 required;	/* else it may be absent or null */
+	size_t			 offset;	/* of a struct apw_str: its raw text,
+						   empty when absent or null */
+};
+
+/* What every family has, decoded; NULL when the family has no such field. */
+struct apw_job_ids {
+	const char	*platform_id, *project_id;
+	const char	*flow_id, *flow_version_id;
+	const char	*run_id;
+	const char	*logs_file_id;
+	const char	*worker_handler_id, *http_request_id;
+	struct apw_str	 stream_step_progress;	/* raw; for reports */
+};
+
+enum apw_family { APW_FAMILY_FLOW, APW_NFAMILIES };	/* rows of the outcome table */
+
+struct apw_job_ops {
+	const char *const		*types;		/* jobType values, NULL-terminated */
+	enum apw_family			 family;
+	const struct apw_job_field	*fields;
+	size_t				 fields_size;	/* of the struct they fill */
+
+	/* What to provision: the ids (flow_version_id NULL: no flow).  -1 and
+	 * err: the job cannot be done, and is completed so. */
+	int	(*provision)(struct apw_job *, struct apw_job_ids *,
+		    struct apw_err *);
+	/* Why the job's own data forbids to run it, once it is provisioned;
+	 * NULL: nothing does.  May be NULL itself. */
+	const char *(*forbids)(struct apw_job *);
+	/* What to send to the engine: append the members of the operation
+	 * object.  Returns its type, or NULL when there is nothing to do. */
+	const char *(*operation)(struct apw_job *, struct apw_job_parts *);
+	/* What to tell the app when it is over, beyond the outcome table:
+	 * called before the report is made.  May be NULL. */
+	void	(*tell)(struct apw_job *, struct apw_str response);
+	/* The operation's time limit. */
+	int64_t	(*limit_ms)(const struct apw_settings *);
+};
+
+/* For the hooks. */
+struct apw_arena *apw_job_arena(struct apw_job *);
+const struct apw_settings *apw_job_settings(const struct apw_job *);
+void	*apw_job_fields(const struct apw_job *);	/* the family's struct */
+struct apw_str apw_job_flow_version(const struct apw_job *);	/* raw, or empty */
+/* The text of a raw string, in the job's arena; NULL: absent or unfit. */
+const char *apw_job_text(struct apw_job *, struct apw_str literal);
+/* Append the base members of every operation that are not fields of the job:
+ * limit, URLs, engine token; each preceded by a comma. */
+void	apw_job_base(struct apw_job *, struct apw_job_parts *);
+
+/* Splicing an object out of raw slices, without copying them. */
+#define APW_JOB_PARTS_MAX	128
+struct apw_job_parts {
+	struct apw_str	v[APW_JOB_PARTS_MAX];	/* borrowed */
+	size_t		n;
+	bool		failed;			/* too many: a bug, or out of memory */
+};
+void	apw_parts_lit(struct apw_job_parts *, const char *text);
+void	apw_parts_raw(struct apw_job_parts *, struct apw_str raw);
+/* `,"key":raw`; nothing when raw is empty. */
+void	apw_parts_member(struct apw_job_parts *, const char *key_with_quotes,
+	    struct apw_str raw);
+/* The same with a value for when raw is empty ("null", "false"). */
+void	apw_parts_member_or(struct apw_job_parts *, const char *key_with_quotes,
+	    struct apw_str raw, const char *otherwise);
+
+#endif

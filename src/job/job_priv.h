@@ -1,0 +1,150 @@
+/* The job's inside, for src/job only.  The walk through the files:
+ *
+ *	job.c ─ fields.c ─ lease.c ─ flow_version.c ─ walk.c ─ resolve.c ─
+ *	run.c (with relay.c) ─ verdict.c ─ outcome.c ─ report.c ─ complete.c
+ */
+#ifndef APW_JOB_PRIV_H
+#define APW_JOB_PRIV_H
+
+#include "core/apw_buf.h"
+#include "core/apw_log.h"
+#include "job/job.h"
+#include "job/outcome.h"
+#include "job/walk.h"
+
+#define JOB_MAGIC		0x4a4f4221
+#define JOB_RPC_MS		60000		/* the app's own limit for a call */
+#define JOB_LOCK_MS		120000		/* a lock lasts from its extension */
+#define JOB_ERROR_MAX		(64 * 1024)	/* of errorMessage */
+
+/* A place on the way; no wait without its deadline. */
+struct job_step {
+	const char	*name;			/* phase on the scoreboard */
+	void		(*enter)(struct apw_job *);
+	void		(*on_timeout)(struct apw_job *);
+	int64_t		(*limit_ms)(const struct apw_job *);
+};
+
+/* A call to the app that may be asked again when its fate is unknown. */
+struct job_call;
+typedef void job_reply_fn(struct apw_job *, void *arg,
+	    const struct apw_reply *);
+
+struct job_lease {
+	struct apw_str	 key;			/* "jobId":…,"token":…,"queueName":… */
+	struct event	*timer;			/* owned */
+	struct job_call	*call;			/* extension under way, or NULL */
+	int64_t		 ours_until_ms;		/* monotonic; proven so far */
+	bool		 doubted;		/* has been logged */
+};
+
+struct job_piece {				/* one that the flow uses */
+	const char	*name, *version;	/* as the flow says */
+	struct apw_str	 package;		/* raw PiecePackage, in the arena */
+	struct apw_stock_piece order;
+	bool		 ordered;		/* false: a dev piece, not installed */
+};
+
+struct apw_job {
+	uint32_t			 magic;
+	struct apw_job_env		 env;
+	struct apw_arena		*arena;		/* owned */
+	const struct apw_job_ops	*ops;		/* NULL: unknown type */
+	const struct job_step		*step;
+	struct event			*timer;		/* the step's; owned */
+	struct event			*end_event;	/* owned */
+	int64_t				 started_ms;
+
+	/* the job object, raw */
+	struct apw_str	 text, data;
+	struct apw_str	 engine_token;
+	const char	*id, *type;
+	void		*fields;			/* the family's slices */
+	struct apw_job_ids ids;
+
+	struct job_lease lease;
+	struct job_call	*calls;				/* list, owned */
+
+	/* what it needs */
+	struct apw_buf	 flow_version;			/* owned */
+	struct apw_walk	 walk;
+	struct job_piece *pieces;
+	size_t		 npieces, next_piece, open_pieces;
+	struct apw_stock_order order;
+	struct apw_stock_ticket *ticket;		/* NULL: none under way */
+
+	/* the engine */
+	bool		 has_engine;			/* acquired, not released */
+	bool		 operation_sent;
+	unsigned	 engine_tries;
+	int64_t		 run_ms;			/* monotonic, at execute */
+	size_t		 relayed;			/* calls of the engine passed on */
+	size_t		 refused;			/* and not passed on */
+
+	/* how it ended */
+	bool		 concluded, reported, ended;
+	enum apw_ending	 ending;
+	const struct apw_outcome *outcome;
+	struct apw_buf	 message;			/* errorMessage; owned */
+	struct apw_buf	 logs;				/* owned */
+	struct apw_buf	 response;			/* raw EngineResponse; owned */
+	struct apw_str	 answer;			/* its `response` member */
+	unsigned	 complete_drops;		/* parts left out as too large */
+};
+
+/* job.c */
+void	job_go(struct apw_job *, const struct job_step *);
+void	job_next(struct apw_job *);		/* this step is done */
+/* The ending is known: on to the report, from wherever we are. */
+void	job_conclude(struct apw_job *, enum apw_ending, const char *fmt, ...)
+	    __attribute__((format(printf, 3, 4)));
+void	job_conclude_text(struct apw_job *, enum apw_ending, struct apw_str);
+void	job_end(struct apw_job *);
+extern const struct job_step job_step_stop, job_step_boot_again;
+
+/* fields.c */
+int	job_read(struct apw_job *, struct apw_err *);
+const char *job_text(struct apw_job *, struct apw_str literal);
+
+/* call.c: the payload is copied only when it may be repeated.  reply is
+ * called from the loop, unless the job ends or cancels before. */
+struct job_repeat {
+	int64_t		 ms;		/* for so long when its fate is unknown */
+	unsigned	 refusals;	/* and so often when it was refused */
+};
+struct job_call *job_call(struct apw_job *, const char *method,
+	    const struct apw_str *parts, size_t nparts,
+	    const struct job_repeat *, job_reply_fn *, void *arg);
+void	job_call_cancel(struct apw_job *, struct job_call *);
+void	job_calls_free(struct apw_job *);
+/* Nobody waits for the answer; it outlives the job. */
+void	job_post(struct apw_job *, const char *method,
+	    const struct apw_str *parts, size_t nparts);
+
+/* lease.c */
+int	job_lease_start(struct apw_job *, struct apw_err *);
+void	job_lease_stop(struct apw_job *);
+int64_t	job_lease_left_ms(const struct apw_job *);
+
+/* flow_version.c, resolve.c, run.c */
+void	job_flow_version_enter(struct apw_job *);
+void	job_pieces_enter(struct apw_job *);
+void	job_stock_enter(struct apw_job *);
+void	job_stock_forget(struct apw_job *);
+void	job_mark_pieces(struct apw_job *);
+void	job_boot_enter(struct apw_job *);
+void	job_run_enter(struct apw_job *);
+void	job_run_timeout(struct apw_job *);
+void	job_stop_timeout(struct apw_job *);
+int64_t	job_run_limit(const struct apw_job *);
+void	job_engine_release(struct apw_job *);
+
+/* relay.c */
+void	job_relay(struct apw_job *, uint32_t call, struct apw_str method,
+	    struct apw_str payload);
+
+/* report.c, complete.c */
+void	job_report_enter(struct apw_job *);
+void	job_complete_enter(struct apw_job *);
+
+#endif

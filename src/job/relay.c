@@ -1,0 +1,183 @@
+/* Calls of the engine, passed on to the app.  Room: job.
+ *
+ * The engine runs code of users: it may say what it likes about its own run
+ * and nothing about another's.  Methods are on a list, and every identity in
+ * a payload must be the one of the job in hand.  Payloads pass as raw text;
+ * how much may be in flight is bounded by the engine link. */
+#include "job/job_priv.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "core/apw_auto.h"
+#include "proto/apw_raw.h"
+
+#define RELAY_COPY_BYTES	(1024 * 1024)	/* larger ones are not repeated */
+
+/* one second less than the engine link's own limit */
+static const struct job_repeat relay_repeat = { .ms = 54000 };
+
+/* A member that must be the job's own. */
+struct relay_rule {
+	const char	*key;
+	size_t		 id;		/* offset in struct apw_job_ids */
+	bool		 required;
+	const struct relay_rule *inside;	/* an object with rules of its own */
+};
+
+#define ID(member)	offsetof(struct apw_job_ids, member)
+
+static const struct relay_rule relay_run[] = {
+	{ "id", ID(run_id), true, NULL },
+	{ "projectId", ID(project_id), true, NULL },
+	{ "flowId", ID(flow_id), false, NULL },
+	{ "flowVersionId", ID(flow_version_id), false, NULL },
+	{ NULL }
+};
+
+static const struct relay_rule relay_step_response[] = {
+	{ "runId", ID(run_id), true, NULL },
+	{ NULL }
+};
+
+static const struct relay_rule relay_progress[] = {
+	{ "flowRun", 0, true, relay_run },
+	{ NULL }
+};
+
+static const struct relay_rule relay_run_log[] = {
+	{ "runId", ID(run_id), true, NULL },
+	{ "projectId", ID(project_id), true, NULL },
+	{ "logsFileId", ID(logs_file_id), false, NULL },
+	{ "stepResponse", 0, false, relay_step_response },
+	{ NULL }
+};
+
+static const struct relay_rule relay_response[] = {
+	{ "workerHandlerId", ID(worker_handler_id), true, NULL },
+	{ "httpRequestId", ID(http_request_id), true, NULL },
+	{ NULL }
+};
+
+static const struct relay_rule relay_step_progress[] = {
+	{ "projectId", ID(project_id), true, NULL },
+	{ "stepResponse", 0, true, relay_step_response },
+	{ NULL }
+};
+
+static const struct relay_method {
+	const char		*name;
+	const struct relay_rule	*rules;
+} relay_methods[] = {
+	{ "uploadRunLog", relay_run_log },
+	{ "updateRunProgress", relay_progress },
+	{ "sendFlowResponse", relay_response },
+	{ "updateStepProgress", relay_step_progress },
+};
+
+#define RELAY_RULES_MAX	8
+
+static const char *relay_check(const struct apw_job_ids *,
+    const struct relay_rule *, struct apw_str);
+
+static const char *
+relay_check_member(const struct apw_job_ids *ids, const struct relay_rule *r,
+    struct apw_str value)
+{
+	const char	*mine;
+
+	if (r->inside != NULL)
+		return relay_check(ids, r->inside, value);
+	mine = *(const char *const *)((const char *)ids + r->id);
+	if (mine == NULL || !apw_raw_equals(apw_raw_trim(value), mine))
+		return r->key;
+	return NULL;
+}
+
+/* NULL: all is the job's own; else the key that is not.  One pass, since a
+ * payload may be large; a repeated key is checked each time. */
+static const char *
+relay_check(const struct apw_job_ids *ids, const struct relay_rule *rules,
+    struct apw_str object)
+{
+	const struct relay_rule	*r;
+	struct apw_raw_iter	 it;
+	struct apw_str		 key, value;
+	bool			 seen[RELAY_RULES_MAX] = { false };
+	const char		*bad;
+
+	if (apw_raw_type(object) != APW_RAW_OBJECT ||
+	    apw_raw_iter(&it, object) == -1)
+		return "payload";
+	while (apw_raw_next(&it, &key, &value) == 1)
+		for (r = rules; r->key != NULL; r++) {
+			if (!apw_raw_equals(key, r->key))
+				continue;
+			if (!r->required && apw_raw_type(value) == APW_RAW_NULL)
+				continue;
+			bad = relay_check_member(ids, r, value);
+			if (bad != NULL)
+				return bad;
+			seen[r - rules] = true;
+		}
+	for (r = rules; r->key != NULL; r++)
+		if (r->required && !seen[r - rules])
+			return r->key;
+	return NULL;
+}
+
+static void
+relay_on_reply(struct apw_job *job, void *arg, const struct apw_reply *reply)
+{
+	uint32_t	call = (uint32_t)(uintptr_t)arg;
+
+	if (!job->has_engine)
+		return;
+	if (reply->kind == APW_REPLY_OK)
+		apw_engine_answer(job->env.engine, call, &reply->result, NULL);
+	else {
+		apw_warn("a call of the engine was not taken by the app",
+		    APW_S("error", reply->error));
+		apw_engine_answer(job->env.engine, call, NULL, reply->error);
+	}
+}
+
+static void
+relay_refuse(struct apw_job *job, uint32_t call, struct apw_str method,
+    const char *why, const char *key)
+{
+	job->refused++;
+	if (method.n > 64)
+		method.n = 64;
+	apw_warn("a call of the engine was refused", APW_SN("method", method),
+	    APW_S("why", why), APW_S("key", key),
+	    APW_I("refused", job->refused));
+	apw_engine_answer(job->env.engine, call, NULL, why);
+}
+
+void
+job_relay(struct apw_job *job, uint32_t call, struct apw_str method,
+    struct apw_str payload)
+{
+	const struct relay_method	*m = NULL;
+	const char			*bad;
+	size_t				 i;
+
+	for (i = 0; i < APW_COUNT(relay_methods); i++)
+		if (apw_str_is(method, relay_methods[i].name))
+			m = &relay_methods[i];
+	if (m == NULL) {
+		relay_refuse(job, call, method,
+		    "this method is not for engines", NULL);
+		return;
+	}
+	if ((bad = relay_check(&job->ids, m->rules, payload)) != NULL) {
+		relay_refuse(job, call, method,
+		    "the call is not about the job in hand", bad);
+		return;
+	}
+	job->relayed++;
+	job_call(job, m->name, &payload, 1,
+	    payload.n <= RELAY_COPY_BYTES ? &relay_repeat : NULL,
+	    relay_on_reply, (void *)(uintptr_t)call);
+}

@@ -1,0 +1,188 @@
+/* The engine at work for the job: taken, given its operation, listened to.
+ * Room: job. */
+#include "job/job_priv.h"
+
+#include "core/apw_clock.h"
+#include "proto/apw_raw.h"
+#include "slot/capture.h"
+
+#define RUN_TRIES_MAX	2	/* engines that end before the operation is sent */
+#define RUN_LOGS_MAX	(8 * 1024 * 1024)
+
+static void run_acquire(struct apw_job *);
+
+static void
+run_on_ready(void *arg)
+{
+	struct apw_job	*job;
+
+	APW_CAST(job, arg, JOB_MAGIC);
+	job_next(job);
+}
+
+/* The answer in a word: what became of the operation. */
+static void
+run_on_result(void *arg, struct apw_str response)
+{
+	struct apw_str	 status, error;
+	struct apw_job	*job;
+	enum apw_ending	 ending;
+
+	APW_CAST(job, arg, JOB_MAGIC);
+	if (job->concluded)
+		return;
+	apw_buf_reset(&job->response);
+	apw_buf_str(&job->response, apw_raw_trim(response));
+	response = apw_buf_view(&job->response);
+	if (job->response.failed ||
+	    apw_raw_type(response) != APW_RAW_OBJECT ||
+	    apw_raw_member(response, "status", &status) != 1 ||
+	    apw_raw_type(status) != APW_RAW_STRING) {
+		job_conclude(job, APW_ENDING_BROKEN,
+		    "the engine's answer is no EngineResponse");
+		return;
+	}
+	ending = apw_ending_of_status(apw_raw_trim(status));
+	if (apw_raw_member(response, "response", &job->answer) != 1)
+		job->answer = APW_STR("");
+	if (apw_raw_member(response, "error", &error) != 1)
+		error = APW_STR("");
+	if (apw_raw_type(error) == APW_RAW_STRING)
+		apw_raw_decode(&job->message, apw_raw_trim(error));
+	else if (ending == APW_ENDING_ENGINE_INTERNAL_ERROR)
+		apw_buf_puts(&job->message,
+		    "the engine ended the operation with INTERNAL_ERROR");
+	job_conclude_text(job, ending, apw_buf_view(&job->message));
+}
+
+static void
+run_on_call(void *arg, uint32_t call, struct apw_str method,
+    struct apw_str payload)
+{
+	struct apw_job	*job;
+
+	APW_CAST(job, arg, JOB_MAGIC);
+	job_relay(job, call, method, payload);
+}
+
+static void
+run_on_gone(void *arg, const struct apw_evidence *ev, const struct apw_err *err)
+{
+	struct apw_buf	 text = APW_BUF_INIT(0);
+	enum apw_verdict verdict;
+	struct apw_job	*job;
+
+	APW_CAST(job, arg, JOB_MAGIC);
+	if (job->concluded)
+		return;
+	if (ev == NULL) {
+		job_conclude(job, APW_ENDING_BROKEN,
+		    "SANDBOX_INTERNAL_ERROR: the engine could not be "
+		    "started: %s", err->text);
+		return;
+	}
+	/* it was whole and has not seen the operation: another may try */
+	if (!job->operation_sent && ev->connected &&
+	    ++job->engine_tries < RUN_TRIES_MAX) {
+		apw_engine_release(job->env.engine);
+		job->has_engine = false;
+		run_acquire(job);
+		return;
+	}
+	verdict = apw_verdict(ev);
+	apw_verdict_message(verdict, ev, &text);
+	job_conclude_text(job, apw_ending_of_verdict(verdict),
+	    apw_buf_view(&text));
+	apw_buf_free(&text);
+}
+
+static const struct apw_engine_events run_events = {
+	.on_ready = run_on_ready,
+	.on_result = run_on_result,
+	.on_call = run_on_call,
+	.on_gone = run_on_gone,
+};
+
+static void
+run_acquire(struct apw_job *job)
+{
+	struct apw_tenant	tenant = { job->ids.platform_id,
+	    job->ids.project_id, job->ids.flow_id };
+
+	job->has_engine = true;
+	if (apw_engine_acquire(job->env.engine, &tenant, &run_events,
+	    job) == 1)
+		job_next(job);
+}
+
+void
+job_boot_enter(struct apw_job *job)
+{
+	const char	*why = job->ops->forbids == NULL ? NULL :
+	    job->ops->forbids(job);
+
+	if (why != NULL)
+		job_conclude(job, APW_ENDING_NOT_RUNNABLE, "%s", why);
+	else
+		run_acquire(job);
+}
+
+void
+job_run_enter(struct apw_job *job)
+{
+	struct apw_job_parts	 parts = { .n = 0 };
+	struct apw_err		 err = APW_ERR_NONE;
+	const char		*type;
+
+	type = job->ops->operation(job, &parts);
+	if (type == NULL || parts.failed) {
+		job_conclude(job, APW_ENDING_BROKEN,
+		    "the operation could not be composed");
+		return;
+	}
+	if (apw_engine_execute(job->env.engine, type, parts.v, parts.n,
+	    &err) == -1) {
+		/* its end is on the way: then another engine may try */
+		if (++job->engine_tries < RUN_TRIES_MAX) {
+			job_go(job, &job_step_boot_again);
+			return;
+		}
+		job_conclude(job, APW_ENDING_BROKEN,
+		    "SANDBOX_INTERNAL_ERROR: the operation could not be "
+		    "sent: %s", err.text);
+		return;
+	}
+	job->operation_sent = true;
+	job->run_ms = apw_now_ms();
+	job_mark_pieces(job);
+}
+
+int64_t
+job_run_limit(const struct apw_job *job)
+{
+	return job->ops->limit_ms(job->env.settings);
+}
+
+/* The operation took its time: its engine and all below it go. */
+void
+job_run_timeout(struct apw_job *job)
+{
+	apw_engine_kill(job->env.engine, true, NULL);
+	job_go(job, &job_step_stop);
+}
+
+/* It was killed and its end did not come. */
+void
+job_stop_timeout(struct apw_job *job)
+{
+	job_conclude(job, APW_ENDING_TIME_LIMIT, "SANDBOX_EXECUTION_TIMEOUT");
+}
+
+void
+job_engine_release(struct apw_job *job)
+{
+	if (!job->has_engine)
+		return;
+	job->has_engine = false;
+	apw_engine_release(job->env.engine);
+}

@@ -1,0 +1,34 @@
+/* SANDBOX_CODE_ONLY: the engine is a plain child; it runs code steps in V8
+ * isolates of its own, without packages.  Room: modules/sandbox. */
+#include <stddef.h>
+
+#include "core/apw_module.h"
+#include "modules/sandbox/plain.h"
+
+static const char *const code_only_modes[] = { "SANDBOX_CODE_ONLY", NULL };
+
+static int
+code_only_probe(const void *conf, struct apw_err *err)
+{
+	(void)conf;
+	(void)err;
+	return 0;
+}
+
+static const struct apw_sandbox_ops code_only_ops = {
+	.modes = code_only_modes,
+	.warm = true,
+	.isolates_v8 = true,
+	.probe = code_only_probe,
+	.boot = apw_plain_boot,
+	.kill = apw_plain_kill,
+};
+
+extern struct apw_module apw_sandbox_code_only_module;
+
+struct apw_module apw_sandbox_code_only_module = {
+	.name = "sandbox_code_only",
+	.block = "SANDBOX_CODE_ONLY",
+	.kind = APW_MODULE_SANDBOX,
+	.ops.sandbox = &code_only_ops,
+};

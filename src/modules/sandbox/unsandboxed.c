@@ -1,0 +1,35 @@
+/* UNSANDBOXED: the engine is a plain child that may do what our user may;
+ * code steps run in a process below it, with packages from the registry.
+ * For trusted flows.  Room: modules/sandbox. */
+#include <stddef.h>
+
+#include "core/apw_module.h"
+#include "modules/sandbox/plain.h"
+
+static const char *const unsandboxed_modes[] = { "UNSANDBOXED", NULL };
+
+static int
+unsandboxed_probe(const void *conf, struct apw_err *err)
+{
+	(void)conf;
+	(void)err;
+	return 0;
+}
+
+static const struct apw_sandbox_ops unsandboxed_ops = {
+	.modes = unsandboxed_modes,
+	.warm = true,
+	.packages = true,
+	.probe = unsandboxed_probe,
+	.boot = apw_plain_boot,
+	.kill = apw_plain_kill,
+};
+
+extern struct apw_module apw_sandbox_unsandboxed_module;
+
+struct apw_module apw_sandbox_unsandboxed_module = {
+	.name = "sandbox_unsandboxed",
+	.block = "UNSANDBOXED",
+	.kind = APW_MODULE_SANDBOX,
+	.ops.sandbox = &unsandboxed_ops,
+};

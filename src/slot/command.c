@@ -1,0 +1,252 @@
+/* Composing an engine's command; see command.h.  Room: slot.
+ *
+ * Nothing is inherited: what is not named here does not reach the engine. */
+#include "slot/command.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/apw_auto.h"
+#include "core/apw_buf.h"
+
+#define COMMAND_VALUE_MAX	(128 * 1024)	/* the kernel's own limit */
+#define COMMAND_NODE_PATH	"/usr/src/node_modules"
+
+/* Without these the engine never connects or cannot run a step. */
+static const char *const command_required[] = {
+	"HOME", "NODE_PATH", "AP_EXECUTION_MODE", "AP_SANDBOX_WS_PORT",
+	"AP_SANDBOX_WS_TOKEN", "AP_BASE_CODE_DIRECTORY", "SANDBOX_ID",
+};
+
+struct command_maker {
+	struct apw_arena	*arena;
+	struct apw_command	*cmd;
+	struct apw_err		*err;
+	int			 status;
+};
+
+static bool
+command_name_ok(const char *name)
+{
+	const char	*p = name;
+
+	if (!isalpha((unsigned char)*p) && *p != '_')
+		return false;
+	while (isalnum((unsigned char)*p) || *p == '_')
+		p++;
+	return *p == '\0';
+}
+
+static const char *
+command_lookup(const struct apw_command *cmd, const char *name, size_t *at)
+{
+	size_t	n = strlen(name), i;
+
+	for (i = 0; i < cmd->nenv; i++)
+		if (strncmp(cmd->envp[i], name, n) == 0 &&
+		    cmd->envp[i][n] == '=') {
+			*at = i;
+			return cmd->envp[i] + n + 1;
+		}
+	return NULL;
+}
+
+/* A later value replaces an earlier one of the same name.  Values are not
+ * put into errors: they may be secrets. */
+static void
+command_env(struct command_maker *m, const char *name, const char *value)
+{
+	size_t	at = m->cmd->nenv;
+	char	*pair;
+
+	if (m->status == -1)
+		return;
+	if (!command_name_ok(name)) {
+		m->status = apw_err_set(m->err, 0, "\"%s\" is no name of an "
+		    "environment variable", name);
+		return;
+	}
+	if (strpbrk(value, "\r\n") != NULL ||
+	    strlen(value) > COMMAND_VALUE_MAX) {
+		m->status = apw_err_set(m->err, 0, "the value of %s cannot be "
+		    "passed to an engine: line break inside, or too long",
+		    name);
+		return;
+	}
+	command_lookup(m->cmd, name, &at);
+	pair = apw_arena_printf(m->arena, "%s=%s", name, value);
+	if (pair == NULL || at + 1 >= APW_COMMAND_ENV_MAX) {
+		m->status = apw_err_set(m->err, 0,
+		    "too many environment variables for an engine");
+		return;
+	}
+	m->cmd->envp[at] = pair;
+	if (at == m->cmd->nenv)
+		m->cmd->nenv++;
+}
+
+static void
+command_env_number(struct command_maker *m, const char *name, int64_t n)
+{
+	char	text[24];
+
+	snprintf(text, sizeof(text), "%lld", (long long)n);
+	command_env(m, name, text);
+}
+
+static void
+command_env_list(struct command_maker *m, const char *name,
+    const struct apw_strlist *list)
+{
+	struct apw_buf	joined = APW_BUF_INIT(COMMAND_VALUE_MAX);
+	size_t		i;
+
+	for (i = 0; i < list->n; i++)
+		apw_buf_printf(&joined, "%s%s", i == 0 ? "" : ",", list->v[i]);
+	if (list->n != 0 && joined.data != NULL)
+		command_env(m, name, joined.data);
+	apw_buf_free(&joined);
+}
+
+bool
+apw_command_may_propagate(const char *name)
+{
+	return command_name_ok(name) && strncmp(name, "AP_", 3) != 0 &&
+	    strncmp(name, "NODE_", 5) != 0 && strcmp(name, "SANDBOX_ID") != 0;
+}
+
+static bool
+command_is_proxy(const char *name)
+{
+	static const char *const names[] = { "HTTP_PROXY", "HTTPS_PROXY",
+	    "http_proxy", "https_proxy", "NO_PROXY", "no_proxy" };
+	size_t	i;
+
+	for (i = 0; i < APW_COUNT(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+static void
+command_propagate(struct command_maker *m, const struct apw_strlist *names,
+    bool strict)
+{
+	const char	*value;
+	size_t		 i;
+
+	for (i = 0; i < names->n; i++) {
+		if (!apw_command_may_propagate(names->v[i]) ||
+		    (strict && command_is_proxy(names->v[i])))
+			continue;
+		value = getenv(names->v[i]);
+		if (value != NULL && *value != '\0')
+			command_env(m, names->v[i], value);
+	}
+}
+
+static void
+command_argv(struct command_maker *m, const struct apw_command_in *in)
+{
+	const char	**argv = m->cmd->argv;
+	size_t		  n = 0;
+
+	argv[n++] = in->cycle->engine.node;
+	/* costs 55 ms a start: only where V8 isolates need it */
+	if (in->sandbox->isolates_v8)
+		argv[n++] = "--no-node-snapshot";
+	argv[n++] = "--expose-gc";
+	argv[n++] = apw_arena_printf(m->arena, "--max-old-space-size=%llu",
+	    (unsigned long long)in->settings->memory_mb);
+	argv[n++] = in->bundle;
+	argv[n] = NULL;
+	if (argv[n - 2] == NULL)
+		m->status = apw_err_set(m->err, 0, "out of memory");
+}
+
+static void
+command_environment(struct command_maker *m, const struct apw_command_in *in)
+{
+	const struct apw_settings	*s = in->settings;
+	const struct apw_engine_conf	*conf = &in->cycle->engine;
+
+	command_env(m, "HOME", "/tmp/");
+	command_env(m, "NODE_PATH", conf->node_path != NULL ?
+	    conf->node_path : COMMAND_NODE_PATH);
+	command_env(m, "AP_EXECUTION_MODE", s->mode);
+	command_env_number(m, "AP_MAX_FLOW_RUN_LOG_SIZE_MB", s->run_log_mb);
+	command_env_number(m, "AP_MAX_FILE_SIZE_MB", s->file_mb);
+	command_env_number(m, "AP_PAUSED_FLOW_TIMEOUT_DAYS", s->paused_days);
+	command_env(m, "AP_NETWORK_MODE",
+	    s->strict ? "STRICT" : "UNRESTRICTED");
+	command_env_list(m, "AP_DEV_PIECES", &s->dev_pieces);
+	command_env_list(m, "AP_SSRF_ALLOW_LIST", &s->ssrf_allow);
+	command_propagate(m, &conf->propagate, s->strict);
+	command_propagate(m, &s->propagate, s->strict);
+	command_env(m, "AP_BASE_CODE_DIRECTORY", in->codes);
+}
+
+static int
+command_check(struct command_maker *m)
+{
+	const char	*value;
+	size_t		 i, at;
+
+	for (i = 0; i < APW_COUNT(command_required); i++) {
+		value = command_lookup(m->cmd, command_required[i], &at);
+		if (value == NULL || *value == '\0')
+			return apw_err_set(m->err, 0,
+			    "an engine needs %s", command_required[i]);
+	}
+	return 0;
+}
+
+int
+apw_command_make(struct apw_arena *arena, const struct apw_command_in *in,
+    struct apw_command *cmd, struct apw_err *err)
+{
+	struct command_maker	m = { arena, cmd, err, 0 };
+
+	memset(cmd, 0, sizeof(*cmd));
+	command_argv(&m, in);
+	command_environment(&m, in);
+	if (in->sandbox_id != NULL) {
+		command_env_number(&m, "AP_SANDBOX_WS_PORT", in->port);
+		command_env(&m, "AP_SANDBOX_WS_TOKEN", in->token);
+		command_env(&m, "SANDBOX_ID", in->sandbox_id);
+		if (m.status == 0)
+			m.status = command_check(&m);
+	}
+	cmd->envp[cmd->nenv] = NULL;
+	return m.status;
+}
+
+static uint64_t
+command_hash(uint64_t h, const char *text)
+{
+	for (; text != NULL && *text != '\0'; text++)
+		h = (h ^ (unsigned char)*text) * 1099511628211u;
+	return h * 1099511628211u;
+}
+
+uint64_t
+apw_command_fingerprint(const struct apw_command_in *in)
+{
+	struct apw_command_in	 general = *in;
+	struct apw_command	 cmd;
+	struct apw_arena	*arena = apw_arena_new();
+	uint64_t		 h = 14695981039346656037u;
+	size_t			 i;
+
+	general.sandbox_id = NULL;
+	if (arena == NULL || apw_command_make(arena, &general, &cmd, NULL) == -1)
+		h = 0;
+	for (i = 0; h != 0 && cmd.argv[i] != NULL; i++)
+		h = command_hash(h, cmd.argv[i]);
+	for (i = 0; h != 0 && i < cmd.nenv; i++)
+		h = command_hash(h, cmd.envp[i]);
+	apw_arena_free(arena);
+	return h;
+}

@@ -1,0 +1,47 @@
+/* The command line and environment of an engine, composed name by name. */
+#ifndef APW_SLOT_COMMAND_H
+#define APW_SLOT_COMMAND_H
+
+#include <stdint.h>
+
+#include "core/apw_arena.h"
+#include "core/apw_cycle.h"
+#include "core/apw_err.h"
+#include "modules/sandbox/sandbox.h"
+#include "slot/settings.h"
+
+#define APW_COMMAND_ARGV_MAX	8
+#define APW_COMMAND_ENV_MAX	320
+
+struct apw_command_in {			/* all borrowed */
+	const struct apw_cycle		*cycle;
+	const struct apw_settings	*settings;
+	const struct apw_sandbox_ops	*sandbox;
+	const char			*bundle;	/* main.js in the stock */
+	const char			*codes;		/* code steps in the stock */
+	/* of one start; NULL for the fingerprint */
+	const char			*sandbox_id;
+	const char			*token;
+	unsigned			 port;
+};
+
+struct apw_command {			/* texts are in the arena given */
+	const char	*argv[APW_COMMAND_ARGV_MAX];
+	const char	*envp[APW_COMMAND_ENV_MAX];
+	size_t		 nenv;
+};
+
+/* Names the app wants propagated are taken from our environment, except
+ * those that would change what the daemon decides (AP_*, NODE_*,
+ * SANDBOX_ID).  -1 when a name or value cannot be passed safely. */
+int	apw_command_make(struct apw_arena *, const struct apw_command_in *,
+	    struct apw_command *, struct apw_err *);
+
+/* Of everything but what belongs to one start: when it changes, a warm
+ * engine is stale. */
+uint64_t apw_command_fingerprint(const struct apw_command_in *);
+
+/* May the app's settings propagate this name? */
+bool	apw_command_may_propagate(const char *name);
+
+#endif

@@ -1,0 +1,85 @@
+/* The one engine of a slot: booted when a job needs it, kept warm where the
+ * rules allow, watched all its life, ended with everything below it. */
+#ifndef APW_SLOT_ENGINE_H
+#define APW_SLOT_ENGINE_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/apw_cycle.h"
+#include "core/apw_score.h"
+#include "job/verdict.h"
+#include "modules/sandbox/sandbox.h"
+#include "slot/reuse.h"
+#include "slot/settings.h"
+#include "stock/stock.h"
+
+struct apw_capture;
+
+struct apw_engine;
+
+struct apw_engine_env {			/* borrowed for the engine's life */
+	struct event_base	*base;
+	const struct apw_cycle	*cycle;
+	struct apw_stock	*stock;
+	struct apw_score_slot	*score;
+	unsigned		 slot;
+};
+
+/* What the user of the engine (the job in hand) is told, from the event loop
+ * only, never from inside a call.  Borrowed texts end with the callback. */
+struct apw_engine_events {
+	/* acquire() has led to an engine that waits for an operation */
+	void	(*on_ready)(void *arg);
+	/* the EngineResponse of the operation, raw */
+	void	(*on_result)(void *arg, struct apw_str response);
+	/* it calls the app: answer with apw_engine_answer() */
+	void	(*on_call)(void *arg, uint32_t call, struct apw_str method,
+		    struct apw_str payload);
+	/* there is no engine: it did not come up, or it ended.  err: why it
+	 * could not even be started, else NULL and evidence is set */
+	void	(*on_gone)(void *arg, const struct apw_evidence *,
+		    const struct apw_err *err);
+};
+
+struct apw_engine *apw_engine_new(const struct apw_engine_env *,
+	    struct apw_err *);
+/* What engines are started from; borrowed until the next call.  When it
+ * makes another command line or environment, a warm engine is stale.  The
+ * first call binds the engine link; its port stays for the slot's life. */
+int	apw_engine_settings(struct apw_engine *, const struct apw_settings *,
+	    const struct apw_sandbox_ops *, const void *sandbox_conf,
+	    struct apw_err *);
+
+/* Take the engine for a job: 1 it is warm and ready now (on_ready does not
+ * come), 0 on_ready or on_gone will come. */
+int	apw_engine_acquire(struct apw_engine *, const struct apw_tenant *,
+	    const struct apw_engine_events *, void *arg);
+/* Send one operation.  Its output is captured from here to the result. */
+int	apw_engine_execute(struct apw_engine *, const char *operation_type,
+	    const struct apw_str *parts, size_t nparts, struct apw_err *);
+void	apw_engine_answer(struct apw_engine *, uint32_t call,
+	    const struct apw_str *result, const char *error);
+/* Kill it because of the time limit (timer) or for this reason (a constant
+ * sentence, continuing "the engine was stopped: …"); on_gone follows. */
+void	apw_engine_kill(struct apw_engine *, bool timer, const char *why);
+/* The job is done with it: no event comes any more.  Kept warm if whole and
+ * the rules allow; otherwise ended in the background. */
+void	apw_engine_release(struct apw_engine *);
+
+/* What the last operation (or start) wrote; valid until the next begins. */
+const struct apw_capture *apw_engine_capture(const struct apw_engine *);
+
+/* For the machine information: false when there is no process. */
+bool	apw_engine_info(const struct apw_engine *, const char **sandbox_id,
+	    pid_t *pid, bool *busy);
+
+/* End the engine and what is below it; done(arg) when nothing is left, or
+ * 5 s have passed.  Also when there was none. */
+void	apw_engine_shutdown(struct apw_engine *, void (*done)(void *),
+	    void *arg);
+void	apw_engine_free(struct apw_engine *);
+
+#endif

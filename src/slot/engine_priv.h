@@ -1,0 +1,77 @@
+/* The engine's inside, shared by engine.c (its steps) and engine_process.c
+ * (the process, its descriptors and what it leaves behind). */
+#ifndef APW_SLOT_ENGINE_PRIV_H
+#define APW_SLOT_ENGINE_PRIV_H
+
+#include "core/apw_arena.h"
+#include "link/engine_link.h"
+#include "slot/capture.h"
+#include "slot/engine.h"
+
+#define ENGINE_MAGIC	0x454e4749
+
+struct engine_step {
+	const char	*name;
+	void		(*on_link)(struct apw_engine *);	/* it called back */
+	void		(*on_result)(struct apw_engine *, struct apw_str);
+	void		(*on_lost)(struct apw_engine *);	/* connection ended */
+	void		(*on_exit)(struct apw_engine *);	/* process ended */
+	void		(*on_timeout)(struct apw_engine *);
+	int64_t		 timeout_ms;	/* 0: see limit */
+	int64_t		(*limit)(const struct apw_engine *);	/* 0: for ever */
+};
+
+struct apw_engine {
+	uint32_t			 magic;
+	struct apw_engine_env		 env;
+	struct apw_engine_link		*link;		/* owned */
+	const struct engine_step	*step;
+	struct event			*timer;		/* the step's deadline; owned */
+
+	const struct apw_settings	*settings;	/* borrowed, may be NULL */
+	const struct apw_sandbox_ops	*sandbox;
+	const void			*sandbox_conf;
+	uint64_t			 fingerprint;	/* of what would be booted */
+
+	/* the user, while the engine is taken */
+	bool				 taken;
+	bool				 wanted;	/* start one when all is clean */
+	bool				 serving;	/* the process is the user's */
+	struct apw_engine_events	 events;
+	void				*arg;		/* borrowed */
+	char				*tenant_text;	/* owned; what is below */
+	struct apw_tenant		 tenant;	/* of the first job */
+	struct apw_tenant		 next;		/* of the job that waits; borrowed */
+
+	/* the process */
+	struct apw_child		 child;		/* pid 0: none */
+	struct event			*exit_event, *out_event, *err_event;
+	char				 sandbox_id[24];
+	uint64_t			 booted_from;	/* fingerprint at boot */
+	uint64_t			 booted_stock;	/* stock's generation at boot */
+	int64_t				 booted_ms;
+	uint64_t			 oom_kills;	/* count at boot */
+	unsigned			 jobs;
+
+	/* its end */
+	struct apw_evidence		 evidence;
+	char				 lost[128], refused[160];
+	struct apw_err			 start_error;
+	struct apw_capture		 capture;
+
+	struct event			*sweep_timer;	/* owned */
+	void				(*done)(void *);	/* shutdown asked */
+	void				*done_arg;
+};
+
+/* engine_process.c */
+int	engine_process_start(struct apw_engine *, struct apw_err *);
+void	engine_process_kill(struct apw_engine *);
+/* Reap; fills in the evidence and closes descriptors. */
+void	engine_process_reap(struct apw_engine *);
+void	engine_process_forget(struct apw_engine *);
+
+/* engine.c */
+void	engine_on_exit(evutil_socket_t, short, void *);
+
+#endif

@@ -1,0 +1,214 @@
+/* The engine's process: start, descriptors, end.  Room: slot. */
+#include "slot/engine_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/apw_child.h"
+#include "core/apw_clock.h"
+#include "core/apw_log.h"
+#include "slot/command.h"
+#include "slot/oom.h"
+
+#define ENGINE_READ_BYTES	16384
+#define ENGINE_READS_A_TURN	8	/* a flood must not hold the loop */
+#define ENGINE_READS_AT_END	64
+
+/* 1: more may come; 0: end of file or error. */
+static int
+engine_drain(struct apw_engine *e, int fd, int stream, int reads)
+{
+	char	 buf[ENGINE_READ_BYTES];
+	ssize_t	 n;
+
+	while (reads-- > 0) {
+		n = read(fd, buf, sizeof(buf));
+		if (n == -1)
+			return errno == EAGAIN || errno == EINTR;
+		if (n == 0)
+			return 0;
+		apw_capture_add(&e->capture, stream, true,
+		    (struct apw_str){ buf, (size_t)n });
+	}
+	return 1;
+}
+
+static void
+engine_on_stdout(evutil_socket_t fd, short what, void *arg)
+{
+	struct apw_engine	*e;
+
+	(void)what;
+	APW_CAST(e, arg, ENGINE_MAGIC);
+	if (engine_drain(e, fd, 1, ENGINE_READS_A_TURN) == 0)
+		event_del(e->out_event);
+}
+
+static void
+engine_on_stderr(evutil_socket_t fd, short what, void *arg)
+{
+	struct apw_engine	*e;
+
+	(void)what;
+	APW_CAST(e, arg, ENGINE_MAGIC);
+	if (engine_drain(e, fd, 2, ENGINE_READS_A_TURN) == 0)
+		event_del(e->err_event);
+}
+
+/* 21 characters of a URL-safe alphabet, as the app knows them. */
+static int
+engine_new_id(char id[24], struct apw_err *err)
+{
+	static const char	alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
+	    "WXYZ_abcdefghijklmnopqrstuvwxyz-";
+	unsigned char		bytes[21];
+	size_t			i;
+
+	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
+		return apw_err_set(err, errno, "no random bytes for an id");
+	for (i = 0; i < sizeof(bytes); i++)
+		id[i] = alphabet[bytes[i] & 63];
+	id[sizeof(bytes)] = '\0';
+	return 0;
+}
+
+static int
+engine_watch(struct apw_engine *e, struct apw_err *err)
+{
+	struct event_base	*base = e->env.base;
+
+	e->exit_event = event_new(base, e->child.pidfd, EV_READ,
+	    engine_on_exit, e);
+	e->out_event = event_new(base, e->child.out_fd, EV_READ | EV_PERSIST,
+	    engine_on_stdout, e);
+	e->err_event = event_new(base, e->child.err_fd, EV_READ | EV_PERSIST,
+	    engine_on_stderr, e);
+	if (e->exit_event == NULL || e->out_event == NULL ||
+	    e->err_event == NULL || event_add(e->exit_event, NULL) == -1 ||
+	    event_add(e->out_event, NULL) == -1 ||
+	    event_add(e->err_event, NULL) == -1)
+		return apw_err_set(err, 0, "cannot watch the engine");
+	return 0;
+}
+
+static int
+engine_spawn(struct apw_engine *e, struct apw_arena *arena,
+    struct apw_err *err)
+{
+	char			token[APW_ENGINE_LINK_TOKEN_BYTES];
+	struct apw_command	cmd;
+	struct apw_command_in	in = {
+		.cycle = e->env.cycle, .settings = e->settings,
+		.sandbox = e->sandbox,
+		.bundle = apw_stock_engine(e->env.stock),
+		.codes = apw_stock_codes(e->env.stock),
+		.sandbox_id = e->sandbox_id, .token = token,
+		.port = apw_engine_link_port(e->link),
+	};
+	struct apw_box_spec	spec = {
+		.slot = e->env.slot, .sandbox_id = e->sandbox_id,
+		.argv = cmd.argv, .envp = cmd.envp, .cwd = ".",
+		.memory_bytes = e->settings->memory_mb * 1024 * 1024,
+	};
+	int			rv;
+
+	if (engine_new_id(e->sandbox_id, err) == -1 ||
+	    apw_engine_link_expect(e->link, e->sandbox_id, token, err) == -1)
+		return -1;
+	rv = apw_command_make(arena, &in, &cmd, err);
+	if (rv == 0)
+		rv = e->sandbox->boot(e->sandbox_conf, &spec, &e->child, err);
+	explicit_bzero(token, sizeof(token));
+	return rv;
+}
+
+int
+engine_process_start(struct apw_engine *e, struct apw_err *err)
+{
+	struct apw_arena	*arena = apw_arena_new();
+	int			 rv;
+
+	if (arena == NULL)
+		return apw_err_set(err, ENOMEM, "cannot start an engine");
+	e->booted_ms = apw_now_ms();
+	e->booted_stock = apw_stock_generation(e->env.stock);
+	e->booted_from = e->fingerprint;
+	e->oom_kills = apw_oom_kills();
+	e->jobs = 0;
+	memset(&e->evidence, 0, sizeof(e->evidence));
+	e->evidence.sandbox_id = e->sandbox_id;
+	e->evidence.code = -1;
+	rv = engine_spawn(e, arena, err);
+	apw_arena_free(arena);
+	if (rv == -1)
+		return -1;
+	atomic_fetch_add(&e->env.score->engine_starts, 1);
+	atomic_store(&e->env.score->engine_pid, e->child.pid);
+	apw_capture_begin(&e->capture);
+	apw_info("engine started", APW_I("pid", e->child.pid),
+	    APW_S("sandbox", e->sandbox_id));
+	return engine_watch(e, err);
+}
+
+void
+engine_process_kill(struct apw_engine *e)
+{
+	if (e->child.pid != 0)
+		e->sandbox->kill(e->sandbox_conf, &e->child);
+}
+
+/* What is in the pipes now is its last word: a grandchild that still holds
+ * them open is not waited for. */
+static void
+engine_last_words(struct apw_engine *e)
+{
+	engine_drain(e, e->child.out_fd, 1, ENGINE_READS_AT_END);
+	engine_drain(e, e->child.err_fd, 2, ENGINE_READS_AT_END);
+}
+
+void
+engine_process_reap(struct apw_engine *e)
+{
+	struct apw_evidence	*ev = &e->evidence;
+	siginfo_t		 info = { 0 };
+
+	engine_last_words(e);
+	if (waitid(P_PIDFD, (id_t)e->child.pidfd, &info,
+	    WEXITED | WNOHANG) == 0 && info.si_pid != 0) {
+		ev->ended = true;
+		if (info.si_code == CLD_EXITED)
+			ev->code = info.si_status;
+		else
+			ev->signal = info.si_status;
+	}
+	ev->ran_ms = apw_now_ms() - e->booted_ms;
+	ev->oom_kill = ev->signal == SIGKILL &&
+	    apw_oom_kills() > e->oom_kills;
+	engine_process_forget(e);
+}
+
+void
+engine_process_forget(struct apw_engine *e)
+{
+	struct event	**events[] = { &e->exit_event, &e->out_event,
+	    &e->err_event };
+	size_t		 i;
+
+	for (i = 0; i < 3; i++) {
+		if (*events[i] != NULL)
+			event_free(*events[i]);
+		*events[i] = NULL;
+	}
+	if (e->child.pid == 0)
+		return;
+	apw_child_disown(e->child.pid);
+	close(e->child.pidfd);
+	close(e->child.out_fd);
+	close(e->child.err_fd);
+	memset(&e->child, 0, sizeof(e->child));
+	atomic_store(&e->env.score->engine_pid, 0);
+}
