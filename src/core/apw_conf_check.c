@@ -32,9 +32,7 @@ place_of(const struct apw_cycle *cycle, const struct apw_conf_context *context,
 		o = apw_conf_find_origin(cycle, context, d);
 	if (o != NULL && o->from != APW_FROM_DEFAULT)
 		return o->place;
-	if (context->given)
-		return context->place;
-	return (struct apw_conf_place){ 0 };
+	return context->place;	/* empty when nobody wrote the block */
 }
 
 static bool
@@ -235,9 +233,12 @@ check_engine(struct apw_conf *conf)
 	context = apw_conf_context_of(conf->cycle, "engine");
 	if (context->errors != 0)
 		return;
-	if (conf->cycle->engine.node != NULL)
+	/* the line that names it may be what could not be read */
+	if (conf->cycle->engine.node != NULL && !(conf->broken &&
+	    is_default(conf->cycle, context, "node")))
 		check_node(conf, context);
-	if (conf->cycle->engine.bundle != NULL)
+	if (conf->cycle->engine.bundle != NULL && !(conf->broken &&
+	    is_default(conf->cycle, context, "bundle")))
 		check_bundle(conf, context);
 }
 

@@ -195,8 +195,8 @@ include_glob(struct parser *ps, struct apw_conf_place place,
 	int	rc;
 
 	rc = glob(pattern, GLOB_ERR, NULL, &g);
-	if (rc == GLOB_NOMATCH) {
-		/* an empty apworker.d/ is no mistake */
+	/* an empty or missing apworker.d/ is no mistake */
+	if (rc == GLOB_NOMATCH || (rc == GLOB_ABORTED && errno == ENOENT)) {
 		globfree(&g);
 		return;
 	}
@@ -269,6 +269,7 @@ struct words {
 	struct apw_conf_word	v[APW_CONF_WORDS_MAX];
 	size_t			n;
 	bool			too_many;
+	bool			bad;	/* complained: nothing more is said */
 };
 
 static struct apw_conf_stmt *
@@ -276,6 +277,11 @@ new_stmt(struct parser *ps, struct words *w)
 {
 	struct apw_conf_stmt	*s;
 
+	if (w->bad) {
+		w->bad = false;
+		w->n = 0;
+		return NULL;
+	}
 	if (w->too_many) {
 		apw_conf_error(ps->conf, w->v[0].place, "\"%s\" has more than "
 		    "%d arguments", apw_conf_quote(ps->conf, w->v[0].s),
@@ -340,7 +346,7 @@ open_block(struct parser *ps, struct words *w, unsigned depth,
 	struct apw_conf_stmt	*s = NULL;
 	struct apw_conf_word	 name = { (char *)(uintptr_t)"{", parse_place(ps) };
 
-	if (w->n == 0)
+	if (w->n == 0 && !w->bad)
 		parse_error(ps, "found \"{\"; expected a directive");
 	else
 		s = new_stmt(ps, w);
@@ -371,6 +377,8 @@ open_block(struct parser *ps, struct words *w, unsigned depth,
 static void
 close_block(struct parser *ps, struct words *w, struct stmt_list *list)
 {
+	if (w->bad)
+		(void)new_stmt(ps, w);
 	if (w->n == 0)
 		return;
 	parse_error(ps, "found \"}\"; expected \";\" after \"%s\"",
@@ -385,7 +393,7 @@ end_text(struct parser *ps, struct words *w, unsigned depth,
 	const char	*end = ps->text->from == APW_FROM_FILE ?
 	    "the end of the file" : "the end of the text";
 
-	if (ps->gave_up || ps->conf->no_memory ||
+	if (ps->gave_up || w->bad || ps->conf->no_memory ||
 	    ps->conf->stmts > APW_CONF_STMTS_MAX)
 		return;
 	if (w->n != 0)
@@ -417,7 +425,7 @@ parse_list(struct parser *ps, unsigned depth,
 			add_word(ps, w);
 			break;
 		case APW_TOKEN_SEMICOLON:
-			if (w->n == 0)
+			if (w->n == 0 && !w->bad)
 				parse_error(ps, "found \";\"; expected a "
 				    "directive");
 			else
@@ -435,6 +443,7 @@ parse_list(struct parser *ps, unsigned depth,
 			break;
 		case APW_TOKEN_BAD:
 			parse_error(ps, "%s", ps->lex.err.text);
+			w->bad = true;
 			break;
 		case APW_TOKEN_END:
 			end_text(ps, w, depth, opened);

@@ -19,8 +19,10 @@ const struct apw_directive app_directives[] = {
 	  .help = "The worker token itself; token_file is the better place." },
 	{ .name = "token_file", .args = { 1, 1 }, .set = apw_set_secret_file,
 	  .offset = offsetof(struct app_conf, token),
+	  .env = "CREDENTIALS_DIRECTORY",
 	  .reload = APW_NEW_SLOTS, .secret = true, .arg_help = "FILE",
-	  .help = "A file with the worker token, readable by the master only." },
+	  .help = "A file with the worker token, readable by the master only. "
+	    "The systemd credential worker-token is its default." },
 	{ .name = "group", .args = { 1, 1 }, .set = apw_set_string,
 	  .offset = offsetof(struct app_conf, group),
 	  .env = "AP_WORKER_GROUP_ID", .reload = APW_NEW_SLOTS,

@@ -393,6 +393,7 @@ static const struct apw_source_ops app_ops = {
 struct apw_module apw_source_app_module = {
 	.name = "source_app",
 	.block = "app",
+	.help = "Jobs of an Activepieces app.",
 	.kind = APW_MODULE_SOURCE,
 	.directives = app_directives,
 	.conf_size = sizeof(struct app_conf),

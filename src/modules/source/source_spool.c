@@ -341,6 +341,7 @@ static const struct apw_directive spool_directives[] = {
 struct apw_module apw_source_spool_module = {
 	.name = "source_spool",
 	.block = "spool",
+	.help = "Jobs that are files in a directory: no app is needed.",
 	.kind = APW_MODULE_SOURCE,
 	.directives = spool_directives,
 	.conf_size = sizeof(struct spool_conf),
