@@ -47,7 +47,7 @@ for my $start (@starts) {
 # A refused engine is not waited for.
 my $refused = $api->job('wrong_token');
 cmp_ok($refused->{completions}[0]{t_ms} - $refused->{handed}[0]{t_ms}, '<',
-	1500 * Test::Apworker::Util::slow(), 'a refused engine is ended at once');
+	1500 * slow(), 'a refused engine is ended at once');
 
 # A second connection is sent away, the first one works on.
 $api->push_job(flow_job(id => 'twice', engine => [ { do => 'sleep', ms => 200 },

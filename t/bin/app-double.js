@@ -653,6 +653,9 @@ const commands = {
 		w.done = end;
 		waits.push(w);
 	}),
+	clock: () => now(),
+	/* t_ms 0 on the clock of process.hrtime(), in ms */
+	zero: () => Number(started) / 1e6,
 	job: (a) => jobs.get(a.id) || null,
 	jobs: () => [...jobs.values()],
 	file: (a) => files.has(a.id) ? files.get(a.id).toString('base64') : null,

@@ -1,13 +1,18 @@
 'use strict';
 
 /*
- * An engine that does nothing, as fast as it can: answers each operation OK,
- * with the time it spent on it.  For the benches; written on the real
- * socket.io client so that both workers can be measured with it.
+ * An engine that does nothing, as fast as it can: answers each operation OK.
+ * For the benches, on the real socket.io client as engines are.  When it arrived
+ * and when it was answered is written to records.jsonl, later, in one go.
+ * (Dialect B1: AP_SANDBOX_WS_TOKEN, rpc, rpc-notify.)
  */
 
+const fs = require('fs');
+const path = require('path');
 const { io } = require('socket.io-client');
 
+const place = globalThis.APW_DOUBLE || { dir: __dirname };
+const now = () => Number(process.hrtime.bigint()) / 1e6;
 const socket = io(`ws://127.0.0.1:${process.env.AP_SANDBOX_WS_PORT}`, {
 	path: '/worker/ws', reconnection: false,
 	auth: {
@@ -15,10 +20,22 @@ const socket = io(`ws://127.0.0.1:${process.env.AP_SANDBOX_WS_PORT}`, {
 		connectionToken: process.env.AP_SANDBOX_WS_TOKEN,
 	},
 });
+let lines = '';
 
-setTimeout(() => socket.connected || process.exit(5), 60000);
+function write()
+{
+	if (lines !== '')
+		fs.appendFileSync(path.join(place.dir, 'records.jsonl'), lines);
+	lines = '';
+}
+
+setTimeout(() => socket.connected || process.exit(5), 60000).unref();
+setInterval(write, 200);
 socket.on('disconnect', () => process.exit(6));
 socket.on('rpc', (request, ack) => {
+	const arrived = now();
+
 	ack({ status: 'OK' });
+	lines += JSON.stringify({ what: 'nop', in: arrived, out: now(),
+	    run: request.payload.operation.flowRunId }) + '\n';
 });
-/* The dialect is found by this word: rpc-notify. */

@@ -41,7 +41,7 @@ use Test::Apworker::Util;
 
 use base qw/Exporter Test::Apworker::Checks Test::Apworker::Conf
 	Test::Apworker::Monitor/;
-our @EXPORT = qw/flow_job flow_version code_step piece_step wait_for deadline
+our @EXPORT = qw/flow_job flow_version code_step piece_step wait_for deadline slow slurp
 	json unjson/;
 
 our $CHECKS = 5;		# the free checks, added to each plan
@@ -102,11 +102,12 @@ sub plan {
 	return $self;
 }
 
-# Nothing was started: no checks, no directory.
+# No checks, no directory: nothing was started, or no test is made of it.
 sub discard {
 	my ($self) = @_;
 
 	$self->{done} = 1;
+	$_->stop() for grep { defined } @{ $self->{doubles} || [] };
 	@live = grep { $_ != $self } @live;
 	File::Path::remove_tree($self->{testdir});
 	return $self;
