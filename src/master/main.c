@@ -1,11 +1,163 @@
-/* apworkerd: options, then the master.  Room: master. */
-#include <stdio.h>
-
+/* apworkerd: options, checks, then the master.  Room: master. */
 #include "config.h"
 
-int
-main(void)
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/apw_conf.h"
+#include "core/apw_exit.h"
+#include "core/apw_module.h"
+#include "master/child.h"
+#include "master/daemon.h"
+#include "master/master_priv.h"
+#include "master/options.h"
+#include "master/pidfile.h"
+
+static const char *
+file_name(const struct apw_options *o)
 {
-	printf("%s\n", PACKAGE_STRING);
+	return o->conf.file == NULL ? "environment" : o->conf.file;
+}
+
+static int
+complain(const struct apw_err *err)
+{
+	fprintf(stderr, "apworkerd: %s\n", err->text);
+	return -1;
+}
+
+static int
+test(const struct apw_options *o, struct apw_cycle *cycle)
+{
+	if (master_check(cycle, stderr) == -1)
+		return APW_EXIT_CONF;
+	if (o->dump)
+		apw_conf_dump(cycle, stdout);
+	else
+		fprintf(stderr, "%s: configuration is good\n", file_name(o));
+	return APW_EXIT_OK;
+}
+
+static int
+send_signal(const struct apw_options *o, const struct apw_cycle *cycle)
+{
+	struct apw_err	err = APW_ERR_NONE;
+	pid_t		pid;
+
+	if (apw_pidfile_owner(cycle->main.pid_path, &pid, &err) == -1) {
+		complain(&err);
+		return APW_EXIT_TEMP;
+	}
+	if (kill(pid, o->signal) == -1) {
+		apw_err_set(&err, errno, "cannot send \"%s\" to pid %d",
+		    o->signal_name, (int)pid);
+		complain(&err);
+		return APW_EXIT_OS;
+	}
+	return APW_EXIT_OK;
+}
+
+/* Reloads read the file again, from another directory: made absolute, but
+ * not resolved (a link may point elsewhere by then).  Lives as long as we. */
+static int
+make_absolute(const char **path, struct apw_err *err)
+{
+	static char	buf[2][PATH_MAX];
+	static unsigned	used;
+	char		*b = buf[used % 2], cwd[PATH_MAX];
+
+	if (*path == NULL || **path == '/')
+		return 0;
+	if (getcwd(cwd, sizeof(cwd)) == NULL)
+		return apw_err_set(err, errno, "current directory");
+	if (snprintf(b, PATH_MAX, "%s/%s", cwd, *path) >= PATH_MAX)
+		return apw_err_set(err, ENAMETOOLONG, "%s", *path);
+	used++;
+	*path = b;
 	return 0;
+}
+
+/* The starter of a daemon waits for `report`: it is told of success and of
+ * failure. */
+static int
+serve(struct apw_options *o, struct apw_cycle *cycle)
+{
+	static struct master master;	/* children see it until they end */
+	struct apw_err	 err = APW_ERR_NONE;
+	bool		 keep_stderr = strcmp(cycle->main.log_path,
+			     "stderr") == 0;
+	int		 report = -1, rc;
+
+	if (master_check(cycle, stderr) == -1) {
+		apw_cycle_free(cycle);
+		return APW_EXIT_CONF;
+	}
+	if (make_absolute(&o->conf.file, &err) == -1 ||
+	    make_absolute(&o->conf.prefix, &err) == -1 ||
+	    (cycle->main.daemon && apw_daemon_detach(&report, &err) == -1)) {
+		complain(&err);
+		apw_cycle_free(cycle);
+		return APW_EXIT_OS;
+	}
+	master.options = &o->conf;
+	master.daemon = cycle->main.daemon;
+	apw_title_set("apworkerd: master %s", file_name(o));
+	if (apw_master_start(&master, cycle, &err) == -1) {
+		complain(&err);
+		if (apw_log_fd() != STDERR_FILENO)
+			apw_alert("cannot start", APW_E(&err));
+		if (master.cycle == NULL)
+			apw_cycle_free(cycle);
+		apw_master_free(&master);
+		if (report != -1)
+			apw_daemon_up(&report, APW_EXIT_OS, keep_stderr);
+		return APW_EXIT_OS;
+	}
+	if (report != -1)
+		apw_daemon_up(&report, APW_EXIT_OK, keep_stderr);
+	rc = apw_master_run(&master);
+	apw_master_free(&master);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct apw_options	 o;
+	struct apw_err		 err = APW_ERR_NONE;
+	struct apw_cycle	*cycle;
+	int			 rc;
+
+	apw_daemon_std_fds();
+	umask(022);
+	apw_title_init(argc, argv);
+	if (apw_options_parse(&o, argc, argv, &err) == -1) {
+		complain(&err);
+		return APW_EXIT_CONF;
+	}
+	apw_modules_init();
+	if (o.help || o.version || o.build) {
+		if (o.help)
+			apw_options_help();
+		else if (o.build)
+			apw_version_build();
+		else
+			apw_version_print();
+		return APW_EXIT_OK;
+	}
+	if ((cycle = apw_conf_read(&o.conf, stderr)) == NULL) {
+		fprintf(stderr, "apworkerd: %s: %s\n", file_name(&o), o.test ?
+		    "configuration is not good" : "not started");
+		return APW_EXIT_CONF;
+	}
+	if (!o.test && o.signal_name == NULL)
+		return serve(&o, cycle);
+	rc = o.test ? test(&o, cycle) : send_signal(&o, cycle);
+	apw_cycle_free(cycle);
+	return rc;
 }
