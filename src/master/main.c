@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/apw_auto.h"
 #include "core/apw_conf.h"
 #include "core/apw_exit.h"
 #include "core/apw_module.h"
@@ -110,7 +111,7 @@ serve(struct apw_options *o, struct apw_cycle *cycle)
 	if (apw_master_start(&master, cycle, &err) == -1) {
 		complain(&err);
 		if (apw_log_fd() != STDERR_FILENO)
-			apw_alert("cannot start", APW_E(&err));
+			apw_error("cannot start", APW_E(&err));
 		if (master.cycle == NULL)
 			apw_cycle_free(cycle);
 		apw_master_free(&master);
@@ -123,6 +124,28 @@ serve(struct apw_options *o, struct apw_cycle *cycle)
 	rc = apw_master_run(&master);
 	apw_master_free(&master);
 	return rc;
+}
+
+/* Who only wants to send a signal hears of errors, not of warnings. */
+static struct apw_cycle *
+read_conf(const struct apw_options *o)
+{
+	struct apw_cycle	*cycle;
+	apw_autofree char	*text = NULL;
+	size_t			 n;
+	FILE			*out = open_memstream(&text, &n);
+
+	if (out == NULL)
+		return NULL;
+	cycle = apw_conf_read(&o->conf, out);
+	fclose(out);
+	if (cycle == NULL || o->signal_name == NULL)
+		fputs(text, stderr);
+	if (cycle == NULL)
+		fprintf(stderr, "apworkerd: %s: %s\n", file_name(o),
+		    o->test ? "configuration is not good" :
+		    o->signal_name != NULL ? "no signal sent" : "not started");
+	return cycle;
 }
 
 int
@@ -150,11 +173,8 @@ main(int argc, char **argv)
 			apw_version_print();
 		return APW_EXIT_OK;
 	}
-	if ((cycle = apw_conf_read(&o.conf, stderr)) == NULL) {
-		fprintf(stderr, "apworkerd: %s: %s\n", file_name(&o), o.test ?
-		    "configuration is not good" : "not started");
+	if ((cycle = read_conf(&o)) == NULL)
 		return APW_EXIT_CONF;
-	}
 	if (!o.test && o.signal_name == NULL)
 		return serve(&o, cycle);
 	rc = o.test ? test(&o, cycle) : send_signal(&o, cycle);

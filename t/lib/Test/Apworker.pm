@@ -161,6 +161,7 @@ sub daemon_path {
 	my ($self, $name) = @_;
 	$name ||= 'apworkerd';
 
+	return $self->{program} if $self->{program} && $name eq 'apworkerd';
 	my $env = $name eq 'apworkerd' ? 'APWORKERD' : 'APWORKERCTL';
 	return Cwd::abs_path($ENV{$env}) if $ENV{$env};
 	my $top = $ENV{APW_BUILD} || "$here/..";
@@ -357,8 +358,10 @@ sub test_conf {
 sub ctl {
 	my ($self, @args) = @_;
 	my %opt = @args && ref $args[-1] eq 'HASH' ? %{ pop @args } : ();
+	$self->write_conf_now();
 	return $self->run_command([ $self->daemon_path('apworkerctl'),
-		'-c', $self->conf_file(), @args ], %opt);
+		'-c', $self->conf_file(), '-g', $self->globals(), @args ],
+		%opt);
 }
 
 # --------------------------------------------------------------- the log

@@ -34,6 +34,16 @@ my %checks = (
 			|| glob "$here/../src/job/*.c";
 		return -x $path ? undef : "no $path (run make)";
 	},
+	# the daemon with slots that do what they are told (bin/fake-slot.c)
+	fake_slots => sub {
+		my ($t) = @_;
+		my $top = $ENV{APW_BUILD} || "$here/..";
+		my $path = Cwd::abs_path("$top/t/bin/apworkerd-fake");
+		return 'no t/bin/apworkerd-fake (run make check-unit)'
+			unless $path && -x $path;
+		$t->{program} = $path;
+		return undef;
+	},
 	ctl => sub {
 		my ($t) = @_;
 		my $path = $t->daemon_path('apworkerctl');
