@@ -137,7 +137,8 @@ slot_adopt_settings(struct apw_slot *s)
 	s->next = NULL;
 	if (slot_fit_sandbox(s, &err) == -1) {
 		apw_error("no job can be taken", APW_E(&err));
-		snprintf(s->blocked, sizeof(s->blocked), "%s", err.text);
+		snprintf(s->blocked, sizeof(s->blocked), "%.*s",
+		    (int)sizeof(s->blocked) - 1, err.text);
 	} else
 		s->blocked[0] = '\0';
 	slot_score_app(s);
