@@ -66,7 +66,7 @@ like("$code $err", qr/^75 .*nobody holds/, '-s does not believe a number');
 
 $t->run();
 is($t->read_file('apworkerd.pid'), $t->pid() . "\n", 'stale pidfile taken');
-$t->wait_ready();
+$t->wait_status(sub { $_->{slots_able} == 2 });
 is(join(',', sort keys %{ family($t) }), 'monitor,slot 1,slot 2', 'family');
 like(Test::Apworker::Proc::cmdline($t->pid()),
 	qr/^apworkerd: master .*apworker\.conf/, 'title');
