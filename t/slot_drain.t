@@ -22,7 +22,7 @@ for my $sig (qw/QUIT TERM/) {
 	$api->push_job(flow_job(id => "hand-$sig", engine => $wait[0]));
 	$t->run();
 	$t->engine()->wait_record('operation', $sig eq 'QUIT' ? 1 : 2);
-	$t->signal($sig);
+	$t->log_mark()->signal($sig);
 	$t->wait_log(qr/drain|leaving|stopping|SIG$sig/i);
 	ok(!$t->reap(), "$sig: waits for the job");
 	$t->engine()->release('on');
@@ -35,7 +35,7 @@ for my $sig (qw/QUIT TERM/) {
 $t->run();
 my $polls = $api->calls('poll');
 $api->wait_call('poll', $polls + 1);
-$t->signal('QUIT');
+$t->log_mark()->signal('QUIT');
 $t->wait_log(qr/drain|leaving|stopping|SIGQUIT/i);
 $api->push_job(flow_job(id => 'late'));
 is($api->wait_done('late')->{status}, 'OK',
@@ -49,7 +49,7 @@ $api->push_job(flow_job(id => 'never', engine => [ { do => 'fork' },
 	{ do => 'never' } ]));
 $t->run();
 $t->engine()->wait_record('fork');
-$t->signal('TERM');
+$t->log_mark()->signal('TERM');
 $t->wait_log(qr/drain|leaving|stopping|SIGTERM/i);
 my $t0 = Time::HiRes::time();
 $t->signal('TERM');

@@ -366,10 +366,16 @@ sub ctl {
 
 # --------------------------------------------------------------- the log
 
+# All of it: the log file, then what came on stdout and stderr.
 sub log {
+	my ($self, @from) = @_;
+	return join '', map { substr slurp($_), shift @from || 0 }
+		$self->log_files();
+}
+
+sub log_files {
 	my ($self) = @_;
-	return join '', map { slurp($_) }
-		"$self->{testdir}/stderr.log", $self->log_file();
+	return ($self->log_file(), "$self->{testdir}/stderr.log");
 }
 
 sub log_file {
@@ -386,13 +392,20 @@ sub log_tail {
 	return join '', map { "$_\n" } @lines;
 }
 
+# wait_log() looks at what comes from now on.
+sub log_mark {
+	my ($self) = @_;
+	$self->{mark} = [ map { length slurp($_) } $self->log_files() ];
+	return $self;
+}
+
 # Waits until the log has the text; returns the match ($1, or the line).
 sub wait_log {
 	my ($self, $re, $seconds) = @_;
 
 	my $found;
 	wait_for(sub {
-		$self->log() =~ /^(.*?$re.*)$/m or return 0;
+		$self->log(@{ $self->{mark} || [] }) =~ /^(.*?$re.*)$/m or return 0;
 		$found = defined $2 ? $2 : $1;
 		return 1;
 	}, "log line $re", $seconds) or return undef;
