@@ -137,6 +137,7 @@ job_go(struct apw_job *job, const struct job_step *step)
 
 	job->step = step;
 	job_phase(job, step->name);
+	apw_debug("job goes on", APW_S("step", step->name));
 	event_add(job->timer, &tv);
 	if (step->enter != NULL)
 		step->enter(job);

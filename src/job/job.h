@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "core/apw_arena.h"
+#include "core/apw_buf.h"
 #include "core/apw_cycle.h"
 #include "core/apw_score.h"
 #include "core/apw_str.h"
@@ -107,13 +108,21 @@ const char *apw_job_text(struct apw_job *, struct apw_str literal);
  * limit, URLs, engine token; each preceded by a comma. */
 void	apw_job_base(struct apw_job *, struct apw_job_parts *);
 
-/* Splicing an object out of raw slices, without copying them. */
-#define APW_JOB_PARTS_MAX	128
+/* Splicing an object out of raw slices: small ones are gathered in a text,
+ * large ones are named, not copied. */
+#define APW_JOB_PARTS_MAX	24
 struct apw_job_parts {
-	struct apw_str	v[APW_JOB_PARTS_MAX];	/* borrowed */
+	struct apw_buf	text;			/* owned */
+	struct {
+		struct apw_str	raw;		/* borrowed; p NULL: of the text, */
+		size_t		from;		/* from here */
+	} v[APW_JOB_PARTS_MAX];
 	size_t		n;
-	bool		failed;			/* too many: a bug, or out of memory */
+	bool		failed;			/* a bug, or out of memory */
 };
+void	apw_parts_free(struct apw_job_parts *);
+/* As slices, in out[APW_JOB_PARTS_MAX]; valid until the parts change. */
+size_t	apw_parts_slices(const struct apw_job_parts *, struct apw_str *out);
 void	apw_parts_lit(struct apw_job_parts *, const char *text);
 void	apw_parts_raw(struct apw_job_parts *, struct apw_str raw);
 /* `,"key":raw`; nothing when raw is empty. */

@@ -177,6 +177,8 @@ job_relay(struct apw_job *job, uint32_t call, struct apw_str method,
 		return;
 	}
 	job->relayed++;
+	apw_debug("call of the engine", APW_S("method", m->name),
+	    APW_I("bytes", payload.n));
 	job_call(job, m->name, &payload, 1,
 	    payload.n <= RELAY_COPY_BYTES ? &relay_repeat : NULL,
 	    relay_on_reply, (void *)(uintptr_t)call);

@@ -127,34 +127,45 @@ job_boot_enter(struct apw_job *job)
 		run_acquire(job);
 }
 
+static int
+run_send(struct apw_job *job, struct apw_err *err)
+{
+	struct apw_job_parts	 parts = { .n = 0 };
+	struct apw_str		 slices[APW_JOB_PARTS_MAX];
+	const char		*type;
+	int			 rv;
+
+	type = job->ops->operation(job, &parts);
+	if (type == NULL || parts.failed)
+		rv = apw_err_set(err, 0, "it could not be composed");
+	else
+		rv = apw_engine_execute(job->env.engine, type, slices,
+		    apw_parts_slices(&parts, slices), err);
+	apw_parts_free(&parts);
+	return rv;
+}
+
 void
 job_run_enter(struct apw_job *job)
 {
-	struct apw_job_parts	 parts = { .n = 0 };
-	struct apw_err		 err = APW_ERR_NONE;
-	const char		*type;
+	struct apw_err	err = APW_ERR_NONE;
 
-	type = job->ops->operation(job, &parts);
-	if (type == NULL || parts.failed) {
-		job_conclude(job, APW_ENDING_BROKEN,
-		    "the operation could not be composed");
+	if (run_send(job, &err) == 0) {
+		job->operation_sent = true;
+		job->run_ms = apw_now_ms();
+		job_mark_pieces(job);
 		return;
 	}
-	if (apw_engine_execute(job->env.engine, type, parts.v, parts.n,
-	    &err) == -1) {
-		/* its end is on the way: then another engine may try */
-		if (++job->engine_tries < RUN_TRIES_MAX) {
-			job_go(job, &job_step_boot_again);
-			return;
-		}
-		job_conclude(job, APW_ENDING_BROKEN,
-		    "SANDBOX_INTERNAL_ERROR: the operation could not be "
-		    "sent: %s", err.text);
+	apw_warn("the operation could not be sent", APW_E(&err));
+	if (++job->engine_tries < RUN_TRIES_MAX) {
+		/* it is about to end, or of no use: another may try */
+		apw_engine_kill(job->env.engine, false,
+		    "it took no operation");
+		job_go(job, &job_step_boot_again);
 		return;
 	}
-	job->operation_sent = true;
-	job->run_ms = apw_now_ms();
-	job_mark_pieces(job);
+	job_conclude(job, APW_ENDING_BROKEN, "SANDBOX_INTERNAL_ERROR: the "
+	    "operation could not be sent: %s", err.text);
 }
 
 int64_t
