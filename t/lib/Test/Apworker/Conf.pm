@@ -65,8 +65,8 @@ engine { node %%NODE%%; bundle %%BUNDLE%%; $more{engine} }
 stock {
 	path %%TESTDIR%%/stock;
 	jail off;
-	installer bun %%FAKE_BUN%%;
-	bundler esbuild %%FAKE_ESBUILD%%;
+	installer_path %%FAKE_BUN%%;
+	bundler_path %%FAKE_ESBUILD%%;
 	$more{stock}
 }
 EOC
