@@ -14,7 +14,9 @@
 #include "core/apw_directive.h"
 #include "core/apw_log.h"
 #include "core/apw_module.h"
+#include "master/dirs.h"
 #include "modules/source/source_spool_priv.h"
+#include "modules/source/spool_priv.h"
 #include "proto/apw_raw.h"
 
 #define SPOOL_TROUBLE_SEC	5	/* rest after trouble with the directory */
@@ -338,6 +340,29 @@ static const struct apw_directive spool_directives[] = {
 	{ .name = NULL }
 };
 
+/* In the master: the folders, given to those who work in them. */
+static int
+spool_prepare(struct apw_cycle *cycle, void *conf, struct apw_err *err)
+{
+	const struct spool_conf	*sc = conf;
+	apw_autofree char	*path = NULL;
+	size_t			 d;
+
+	if (apw_dir_make(sc->path, &cycle->main, err) == -1)
+		return -1;
+	for (d = 0; d < SPOOL_NDIRS; d++) {
+		if (asprintf(&path, "%s/%s", sc->path, spool_dirs[d]) == -1) {
+			path = NULL;
+			return apw_err_set(err, ENOMEM, "spool");
+		}
+		if (apw_dir_make(path, &cycle->main, err) == -1)
+			return -1;
+		free(path);
+		path = NULL;
+	}
+	return 0;
+}
+
 struct apw_module apw_source_spool_module = {
 	.name = "source_spool",
 	.block = "spool",
@@ -345,5 +370,6 @@ struct apw_module apw_source_spool_module = {
 	.kind = APW_MODULE_SOURCE,
 	.directives = spool_directives,
 	.conf_size = sizeof(struct spool_conf),
+	.prepare = spool_prepare,
 	.ops.source = &spool_source_ops,
 };
