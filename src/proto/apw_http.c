@@ -260,9 +260,12 @@ apw_http_header(const struct apw_http_head *h, const char *name)
 bool
 apw_http_has_token(struct apw_str list, const char *token)
 {
-	const char	*p = list.p, *end = list.p + list.n, *from;
+	const char	*p = list.p, *end, *from;
 	struct apw_str	 word;
 
+	if (list.n == 0)
+		return false;
+	end = list.p + list.n;
 	while (p < end) {
 		while (p < end && (*p == ' ' || *p == '\t' || *p == ','))
 			p++;

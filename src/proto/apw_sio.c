@@ -173,7 +173,7 @@ apw_sio_parse(struct apw_str text, struct apw_sio_packet *pkt,
 	const char	*p = text.p, *end = text.p + text.n;
 	int		 digits;
 
-	memset(pkt, 0, sizeof(*pkt));
+	*pkt = (struct apw_sio_packet){ .name = { "", 0 }, .args = { "", 0 } };
 	if (text.n == 0 || *p < '0' || *p > '6')
 		return apw_err_set(err, 0, "unknown packet type");
 	pkt->type = (enum apw_sio_type)(*p++ - '0');

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Fuzz one target with clang's libFuzzer:  sh t/fuzz/fuzz.sh NAME [SECONDS]
+# Run from the top of a configured tree.  New inputs go to var/fuzz/NAME, which
+# is not kept; what is worth keeping is copied to t/fuzz/corpus/NAME by hand.
+set -e
+name=${1:?name of a target: raw eio sio rpc http ws}
+seconds=${2:-20}
+out=var/fuzz
+mkdir -p "$out/$name"
+clang -std=gnu17 -g -O1 -D_GNU_SOURCE -DAPW_LIBFUZZER -fsanitize=fuzzer,address,undefined \
+	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -Isrc -I. \
+	-o "$out/fuzz_$name" "t/fuzz/fuzz_$name.c" \
+	src/core/apw_err.c src/core/apw_str.c src/core/apw_buf.c \
+	src/core/apw_log.c src/core/apw_clock.c src/proto/*.c src/link/*.c \
+	-lwslay -ljansson -levent_openssl -levent -lssl -lcrypto
+exec "$out/fuzz_$name" -max_total_time="$seconds" -max_len=8192 -timeout=10 \
+	-print_final_stats=0 -artifact_prefix="$out/$name-" \
+	"$out/$name" "t/fuzz/corpus/$name"

@@ -1,0 +1,33 @@
+/* RPC envelopes: method and payload are slices of the input; error texts
+ * can be sent on. */
+#include "fuzz_main.h"
+
+#include "proto/apw_raw.h"
+#include "proto/apw_rpc.h"
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	struct apw_str	text = { (const char *)data, n }, method, payload;
+	struct apw_buf	out = APW_BUF_INIT(0), error = APW_BUF_INIT(0);
+
+	if (apw_rpc_parse(text, "method", &method, &payload) == 0) {
+		FUZZ_CHECK(method.p > text.p &&
+		    method.p + method.n < text.p + n);
+		FUZZ_CHECK(method.n > 0 && method.n <= 64);
+		apw_rpc_message(payload, &out);
+		if (apw_raw_check(text, 0) == 0)
+			FUZZ_CHECK(apw_raw_check(payload, 0) == 0);
+	}
+	apw_buf_reset(&out);
+	if (apw_rpc_error(text, &out) == 1 && !out.failed &&
+	    memchr(apw_buf_view(&out).p, '\0', out.len) == NULL) {
+		apw_rpc_error_put(&error, apw_buf_view(&out).p);
+		FUZZ_CHECK(apw_raw_check(apw_buf_view(&error),
+		    APW_RAW_UTF8) == 0);
+	}
+	apw_rpc_first(text);
+	apw_buf_free(&out);
+	apw_buf_free(&error);
+	return 0;
+}
