@@ -28,12 +28,12 @@ stock_bundle_artefact(struct apw_buf *out, struct apw_str why)
 {
 	struct apw_buf	text = APW_BUF_INIT(4 * WHY_BYTES);
 
-	if (why.n > WHY_BYTES)
+	if (why.n > WHY_BYTES) {
 		why.n = WHY_BYTES;
-	while (why.n > 0 && (why.p[why.n - 1] & 0xc0) == 0x80)
-		why.n--;	/* not in the middle of a character */
-	if (why.n > 0 && (why.p[why.n - 1] & 0x80) != 0)
-		why.n--;
+		/* not in the middle of a character */
+		while (why.n > 0 && (why.p[why.n] & 0xc0) == 0x80)
+			why.n--;
+	}
 	apw_buf_puts(&text, "Compilation Error ");
 	apw_buf_str(&text, why);
 	apw_buf_puts(out, "exports.code = async () => { throw new Error(");

@@ -1,0 +1,343 @@
+/* The stock's rules without processes: names, package.json, faults, the text
+ * of a step that did not compile, what a bundle may take in. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "core/apw_auto.h"
+#include "stock/stock_priv.h"
+
+static void
+test_names(void **state)
+{
+	static const char *const steps[] = { "step_1", "_", "A9", NULL };
+	static const char *const no_steps[] = { "", "1a", "a-b", "../x", "a/b",
+	    "a.b", "a b", "\xc3\xa9", NULL };
+	static const char *const names[] = { "axios", "@a/b", "JSONStream",
+	    "a.b-c_d~e", "@activepieces/piece-http", NULL };
+	static const char *const no_names[] = { "", "@a", "@/b", "@a/", "a/b",
+	    "@a/b/c", "..", "../a", "@../a", "@a/..", ".a", "a..b", "a b",
+	    "a\\b", "a?b", "@a/.b", NULL };
+	char	longer[300];
+	size_t	i;
+
+	(void)state;
+	for (i = 0; steps[i] != NULL; i++)
+		assert_true(stock_is_step(steps[i]));
+	for (i = 0; no_steps[i] != NULL; i++)
+		assert_false(stock_is_step(no_steps[i]));
+	for (i = 0; names[i] != NULL; i++)
+		assert_true(stock_is_package(apw_str_c(names[i])));
+	for (i = 0; no_names[i] != NULL; i++)
+		assert_false(stock_is_package(apw_str_c(no_names[i])));
+	assert_false(stock_is_package((struct apw_str){ "a\0b", 3 }));
+	memset(longer, 'a', sizeof(longer));
+	longer[sizeof(longer) - 1] = '\0';
+	assert_false(stock_is_step(longer));
+	assert_false(stock_is_package(apw_str_c(longer)));
+	assert_false(stock_is_step(NULL));
+}
+
+static void
+test_exact(void **state)
+{
+	static const char *const yes[] = { "0.0.1", "10.20.30", "1.2.3-beta.1",
+	    "1.2.3+build", NULL };
+	static const char *const no[] = { "", "1", "1.2", "1.2.", "^1.2.3",
+	    "~1.2.3", "latest", "1.2.3/x", "1.2.3-..", "1.2.3 ", "1.2.3.4",
+	    "v1.2.3", "../../x", NULL };
+	size_t	i;
+
+	(void)state;
+	for (i = 0; yes[i] != NULL; i++)
+		assert_true(stock_is_exact(yes[i]));
+	for (i = 0; no[i] != NULL; i++)
+		assert_false(stock_is_exact(no[i]));
+	assert_false(stock_is_exact(NULL));
+}
+
+static void
+test_piece_folder(void **state)
+{
+	struct apw_stock_piece	p = { .package_type = "REGISTRY",
+	    .piece_type = "OFFICIAL", .name = "@a/piece-x",
+	    .version = "1.2.3" };
+	char			buf[STOCK_PATH_BYTES], tiny[8];
+
+	(void)state;
+	assert_int_equal(stock_piece_folder(&p, true, buf, sizeof(buf)), 0);
+	assert_string_equal(buf, "common/pieces/@a/piece-x-1.2.3");
+	assert_int_equal(stock_piece_folder(&p, true, tiny, sizeof(tiny)), -1);
+	p.piece_type = "CUSTOM";
+	p.platform_id = "plat";
+	assert_int_equal(stock_piece_folder(&p, false, buf, sizeof(buf)), 0);
+	assert_string_equal(buf, "common/pieces/@a/piece-x-1.2.3");
+	assert_int_equal(stock_piece_folder(&p, true, buf, sizeof(buf)), 0);
+	assert_string_equal(buf,
+	    "custom_pieces/plat/pieces/@a/piece-x-1.2.3");
+	p.platform_id = "../../etc";
+	assert_int_equal(stock_piece_folder(&p, true, buf, sizeof(buf)), -1);
+	p.platform_id = "plat";
+	p.package_type = "ARCHIVE";
+	assert_int_equal(stock_piece_folder(&p, true, buf, sizeof(buf)), -1);
+	p.archive_id = "a/b";
+	assert_int_equal(stock_piece_folder(&p, true, buf, sizeof(buf)), -1);
+	p.archive_id = "ab";
+	assert_int_equal(stock_piece_folder(&p, true, buf, sizeof(buf)), 0);
+}
+
+static void
+filter(const char *user, const char *want, size_t ndeps)
+{
+	struct stock_package	p;
+	struct apw_err		err = APW_ERR_NONE;
+
+	if (stock_package_filter(apw_str_c(user), true, &p, &err) == -1) {
+		if (want != NULL)
+			fail_msg("%s: %s", user, err.text);
+		return;
+	}
+	if (want == NULL)
+		fail_msg("%s passed as %s", user, p.json.data);
+	assert_string_equal(p.json.data, want);
+	assert_int_equal(p.ndeps, ndeps);
+	apw_buf_free(&p.json);
+}
+
+static void
+test_package_filter(void **state)
+{
+	struct stock_package	p;
+
+	(void)state;
+	filter("", "{\"dependencies\":{}}", 0);
+	filter("no json", "{\"dependencies\":{}}", 0);
+	filter("[1]", "{\"dependencies\":{}}", 0);
+	filter("{\"dependencies\":7}", "{\"dependencies\":{}}", 0);
+	filter("{\"scripts\":{\"postinstall\":\"touch /x\"},"
+	    "\"overrides\":{\"a\":\"file:/\"},\"type\":\"module\","
+	    "\"dependencies\":{\"a\":\"^1.2.3\"}}",
+	    "{\"dependencies\":{\"a\":\"^1.2.3\"}}", 1);
+	filter("{\"dependencies\":{\"a\":\">=1 <2 || 3.x\",\"@b/c\":\"latest\","
+	    "\"d\":\"\",\"e\":\"*\",\"f\":\"npm:@g/h@~1.0\"}}",
+	    "{\"dependencies\":{\"a\":\">=1 <2 || 3.x\",\"@b/c\":\"latest\","
+	    "\"d\":\"\",\"e\":\"*\",\"f\":\"npm:@g/h@~1.0\"}}", 5);
+	assert_int_equal(stock_package_filter(APW_STR(
+	    "{\"dependencies\":{\"a\":\"file:/etc\"}}"), false, &p, NULL), 0);
+	assert_string_equal(p.json.data, "{\"dependencies\":{}}");
+	assert_int_equal(p.ndeps, 0);
+	apw_buf_free(&p.json);
+}
+
+static void
+test_package_refusals(void **state)
+{
+	static const char *const specs[] = { "file:/etc", "link:../x", "./x",
+	    "../x", "..", ".", "/etc", "~", "~root", "~/x", "git+ssh://h/x",
+	    "git@h:x", "github:a/b", "a/b", "http://h/x.tgz",
+	    "https://h/x.tgz", "workspace:*", "catalog:", "patch:x@1",
+	    "x.tgz", "x.tar.gz", "npm:../x", "npm:a@file:/etc", "npm:a@/x",
+	    "portal:/x", "C:/x", "1\\u00002", NULL };
+	static const char *const names[] = { "..", "../x", "a/b", "@a",
+	    "a\\\\b", ".x", "", NULL };
+	char	text[400];
+	size_t	i;
+
+	(void)state;
+	for (i = 0; specs[i] != NULL; i++) {
+		snprintf(text, sizeof(text),
+		    "{\"dependencies\":{\"a\":\"%s\"}}", specs[i]);
+		/* a NUL is no JSON for us: counts as {} */
+		filter(text, strstr(specs[i], "u0000") != NULL ?
+		    "{\"dependencies\":{}}" : NULL, 0);
+	}
+	for (i = 0; names[i] != NULL; i++) {
+		snprintf(text, sizeof(text),
+		    "{\"dependencies\":{\"%s\":\"1\"}}", names[i]);
+		filter(text, NULL, 0);
+	}
+	filter("{\"dependencies\":{\"a\":{}}}", NULL, 0);
+	filter("{\"dependencies\":{\"a\":1}}", NULL, 0);
+}
+
+static void
+test_faults(void **state)
+{
+	static const char *const user[] = {
+		"error: GET https://r.example/x - 404",
+		"error: No version matching \"99\" found for specifier \"x\" "
+		    "(but package exists)\nerror: x@99 failed to resolve",
+		"npm error code E404", "npm error code ETARGET\nnpm error "
+		    "notarget No matching version found for x@99.", NULL };
+	static const char *const ours[] = {
+		"error: ConnectionRefused downloading package manifest x\n"
+		    "error: x@99 failed to resolve",
+		"error: GET https://r.example/x - 404\nerror: GET "
+		    "https://r.example/y - 503",
+		"npm error code ECONNREFUSED", "npm error code ENOSPC",
+		"error: NoSpaceLeft", "something new", "", NULL };
+	struct stock_outcome	o = { .exit_code = 1 };
+	size_t			i;
+
+	(void)state;
+	for (i = 0; user[i] != NULL; i++)
+		assert_int_equal(stock_fault_text(apw_str_c(user[i])),
+		    APW_STOCK_USER);
+	for (i = 0; ours[i] != NULL; i++)
+		assert_int_equal(stock_fault_text(apw_str_c(ours[i])),
+		    APW_STOCK_OURS);
+	apw_buf_puts(&o.err, user[0]);
+	assert_int_equal(stock_fault_of(&o), APW_STOCK_USER);
+	o.timed_out = true;
+	assert_int_equal(stock_fault_of(&o), APW_STOCK_OURS);
+	o.timed_out = false;
+	o.signal = 9;
+	o.exit_code = -1;
+	assert_int_equal(stock_fault_of(&o), APW_STOCK_OURS);
+	o.signal = 0;
+	o.exit_code = 0;
+	assert_int_equal(stock_fault_of(&o), APW_STOCK_OK);
+	stock_outcome_free(&o);
+}
+
+static void
+test_artefact(void **state)
+{
+	struct apw_buf	out = APW_BUF_INIT(0);
+	char		*big = malloc(200000);
+
+	(void)state;
+	stock_bundle_artefact(&out, APW_STR("bad `x` ${process.exit()} \"q\" "
+	    "\\ \n\x01 \xe2\x80\xa8"));
+	assert_string_equal(out.data, "exports.code = async () => { throw new "
+	    "Error(\"Compilation Error bad `x` ${process.exit()} \\\"q\\\" "
+	    "\\\\ \\n\\u0001 \xe2\x80\xa8\"); };\n");
+	apw_buf_reset(&out);
+	memset(big, 'x', 200000);
+	memcpy(big + (32 << 10) - 1, "\xc3\xa9", 2);
+	stock_bundle_artefact(&out, (struct apw_str){ big, 200000 });
+	assert_true(out.len < 40000);
+	assert_null(strchr(out.data, '\xc3'));
+	free(big);
+	apw_buf_free(&out);
+}
+
+static void
+test_outcome_text(void **state)
+{
+	struct stock_outcome	o = { .exit_code = 3 };
+	struct apw_buf		text = APW_BUF_INIT(0);
+
+	(void)state;
+	apw_buf_puts(&o.err, "a\x1b[31m\xff\xc3\xa9\xed\xa0\x80\tz");
+	apw_buf_puts(&o.out, "out\n");
+	stock_outcome_text(&o, &text);
+	assert_string_equal(text.data,
+	    "Exit 3\na?[31m?\xc3\xa9???\tz\nout\n");
+	apw_buf_free(&text);
+	stock_outcome_free(&o);
+}
+
+static int
+inputs(const char *path)
+{
+	char	text[300];
+
+	snprintf(text, sizeof(text), "{\"inputs\":{\"index.ts\":{},\"%s\":{}},"
+	    "\"outputs\":{}}", path);
+	return stock_bundle_inputs(apw_str_c(text), NULL);
+}
+
+static void
+test_inputs(void **state)
+{
+	(void)state;
+	assert_int_equal(inputs("node_modules/a/index.js"), 0);
+	assert_int_equal(inputs("(disabled):node_modules/a/b.js"), 0);
+	assert_int_equal(inputs("<runtime>"), 0);
+	assert_int_equal(inputs("a..b/c"), 0);
+	assert_int_equal(inputs("../x.js"), 1);
+	assert_int_equal(inputs("node_modules/../../x.js"), 1);
+	assert_int_equal(inputs("(disabled):../x"), 1);
+	assert_int_equal(inputs("/etc/passwd"), 1);
+	assert_int_equal(inputs("file:///etc/passwd"), 1);
+	assert_int_equal(inputs("ns:https://h/x"), 1);
+	assert_int_equal(stock_bundle_inputs(APW_STR("{}"), NULL), -1);
+	assert_int_equal(stock_bundle_inputs(APW_STR("not json"), NULL), -1);
+	assert_int_equal(stock_bundle_inputs(APW_STR(""), NULL), -1);
+}
+
+static void
+test_leaks(void **state)
+{
+	(void)state;
+	assert_false(stock_bundle_leaks(APW_STR("")));
+	assert_false(stock_bundle_leaks(APW_STR("    index.ts:1:4:\n      "
+	    "1 \xe2\x94\x82 import '/etc/passwd':\n")));
+	assert_true(stock_bundle_leaks(APW_STR(
+	    "x\n    ../../etc/passwd:1:4:\n      1 | root:x:0")));
+	assert_true(stock_bundle_leaks(APW_STR("    /etc/passwd:1:4:")));
+}
+
+static void
+test_hash(void **state)
+{
+	struct apw_str	a[] = { APW_STR("ab"), APW_STR("c") };
+	struct apw_str	b[] = { APW_STR("a"), APW_STR("bc") };
+	char		ha[STOCK_HASH_SIZE], hb[STOCK_HASH_SIZE];
+
+	(void)state;
+	assert_int_equal(stock_hash(ha, a, 2), 0);
+	assert_int_equal(stock_hash(hb, b, 2), 0);
+	assert_int_equal(strlen(ha), 64);
+	assert_string_not_equal(ha, hb);
+}
+
+static void
+test_code_hash(void **state)
+{
+	struct apw_cycle	 cycle = { .number = 1 };
+	struct apw_stock	 s = { .cycle = &cycle,
+	    .installer = { .version = (char []){ "1.0" } },
+	    .bundler = { .version = (char []){ "2.0" } } };
+	struct apw_stock_code	 c = { .source = APW_STR("{}") };
+	struct apw_stock_order	 o = { .codes = &c, .ncodes = 1 };
+	char			 h[4][STOCK_HASH_SIZE];
+	char			 newer[] = "2.1";
+
+	(void)state;
+	stock_code_hash(&s, &o, &c, h[0]);
+	o.packages = true;
+	stock_code_hash(&s, &o, &c, h[1]);
+	s.bundler.version = newer;
+	stock_code_hash(&s, &o, &c, h[2]);
+	c.source = APW_STR("{ }");
+	stock_code_hash(&s, &o, &c, h[3]);
+	assert_string_not_equal(h[0], h[1]);
+	assert_string_not_equal(h[1], h[2]);
+	assert_string_not_equal(h[2], h[3]);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_exact),
+		cmocka_unit_test(test_piece_folder),
+		cmocka_unit_test(test_package_filter),
+		cmocka_unit_test(test_package_refusals),
+		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_artefact),
+		cmocka_unit_test(test_outcome_text),
+		cmocka_unit_test(test_inputs),
+		cmocka_unit_test(test_leaks),
+		cmocka_unit_test(test_hash),
+		cmocka_unit_test(test_code_hash),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
