@@ -82,6 +82,12 @@ write_piece(struct batch *b, const struct apw_stock_piece *p,
 	return rc;
 }
 
+static bool
+uses_npm(const struct batch *b)
+{
+	return b->k->stock->cycle->stock.installer == APW_INSTALLER_NPM;
+}
+
 static int
 write_workspace(struct batch *b, struct apw_err *err)
 {
@@ -102,7 +108,8 @@ write_workspace(struct batch *b, struct apw_err *err)
 	apw_buf_puts(&text, "]}\n");
 	if (rc == 0 && text.failed)
 		rc = apw_err_set(err, ENOMEM, "package.json");
-	if (rc == 0)
+	/* npm would take a piece's folder for a part of it */
+	if (rc == 0 && !uses_npm(b))
 		rc = stock_write(b->st.fd, "package.json", apw_buf_view(&text),
 		    err);
 	apw_buf_free(&text);
@@ -116,7 +123,7 @@ run_installer(struct batch *b, enum apw_stock_fault *fault,
 	char	folder[STOCK_PATH_BYTES];
 	size_t	i;
 
-	if (b->k->stock->cycle->stock.installer != APW_INSTALLER_NPM)
+	if (!uses_npm(b))
 		return stock_install(b->k, &b->st, ".", true, fault, err);
 	for (i = 0; i < b->n; i++) {
 		folder_of(b->pieces[i], folder, sizeof(folder));

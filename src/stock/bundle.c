@@ -82,11 +82,12 @@ stock_bundle_inputs(struct apw_str metafile, struct apw_err *err)
 	return rc;
 }
 
-/* A line "../../etc/passwd:1:5:" is followed by the file's text. */
+/* The line "../../etc/passwd:1:5:" of esbuild is followed by the file's text,
+ * bun's "at /etc/passwd:1:5" comes after it. */
 bool
 stock_bundle_leaks(struct apw_str text)
 {
-	const char	*p = text.p, *end = text.p + text.n, *line_end;
+	const char	*p = text.p, *end = text.p + text.n, *line_end, *from;
 
 	for (; p < end; p = line_end + 1) {
 		line_end = memchr(p, '\n', end - p);
@@ -94,9 +95,11 @@ stock_bundle_leaks(struct apw_str text)
 			line_end = end;
 		while (p < line_end && (*p == ' ' || *p == '\t'))
 			p++;
-		if (line_end - p > 3 && (line_end[-1] == ':' ||
-		    line_end[-1] == '\r') &&
-		    (p[0] == '/' || (p[0] == '.' && p[1] == '.')))
+		from = p;
+		if (line_end - p > 3 && memcmp(p, "at ", 3) == 0)
+			from = p + 3;
+		if (line_end - from > 3 && (from > p || line_end[-1] == ':') &&
+		    (from[0] == '/' || (from[0] == '.' && from[1] == '.')))
 			return true;
 	}
 	return false;
@@ -106,15 +109,30 @@ static const char outside[] = "an import leads to a file outside the step's "
     "own folder; only code of the step, packages of its package.json and "
     "Node's own modules can be imported\n";
 
+/* Where we build is nobody's matter. */
+static void
+cut_folder(struct apw_buf *text, const char *cwd)
+{
+	size_t	n = strlen(cwd);
+	char	*p = text->data;
+
+	while (p != NULL && (p = memmem(p, text->data + text->len - p, cwd,
+	    n)) != NULL && p[n] == '/') {
+		memmove(p, p + n + 1, text->data + text->len - p - n);
+		text->len -= n + 1;
+	}
+}
+
 /* The user's error, as far as the tool's text tells. */
 static int
-bundle_failed(const struct stock_outcome *o, struct apw_buf *why,
-    struct apw_err *err)
+bundle_failed(const struct stock_outcome *o, const char *cwd,
+    struct apw_buf *why, struct apw_err *err)
 {
 	struct apw_buf	text = APW_BUF_INIT(8 * STOCK_OUTPUT_BYTES);
 	int		rc = 1;
 
 	stock_outcome_text(o, &text);
+	cut_folder(&text, cwd);
 	if (o->timed_out || o->cancelled || o->signal != 0 ||
 	    o->exit_code == 127 || text.data == NULL ||
 	    strcasestr(text.data, "error") == NULL ||
@@ -186,7 +204,7 @@ stock_bundle(struct stock_keeper *k, const struct stock_staging *st,
 	if (stock_outcome_ok(&outcome))
 		rc = bundle_check(step_fd, why, err);
 	else
-		rc = bundle_failed(&outcome, why, err);
+		rc = bundle_failed(&outcome, cwd, why, err);
 	if (outcome.timed_out)
 		apw_err_wrap(err, "build did not end within %lld ms",
 		    (long long)run.timeout_ms);

@@ -27,6 +27,7 @@
 #define LOCKS_DIR		".locks"
 #define FAILED_DIR		".failed"
 #define FAILED_BYTES		4096
+#define FAILED_KEEP_S		86400	/* the longest negative_ttl */
 
 unsigned
 stock_stripe(const char *key)
@@ -126,17 +127,27 @@ staging_sweep_one(int parent_fd, const char *name)
 	struct stat	st;
 
 	if (fd == -1 || fstat(fd, &st) == -1 ||
-	    st.st_ctime > time(NULL) - STAGING_GRACE_S ||
+	    st.st_mtime > time(NULL) - STAGING_GRACE_S ||
 	    flock(fd, LOCK_EX | LOCK_NB) == -1)
 		return;
 	stock_tree_remove(parent_fd, name);
 }
 
-/* What keepers of an earlier life left behind: a live one holds its lock. */
-void
-stock_staging_sweep(struct apw_stock *stock)
+static void
+failed_sweep_one(int parent_fd, const char *name)
 {
-	int		 fd = stock_open(stock->root_fd, STAGING_DIR,
+	struct stat	st;
+
+	if (fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_mtime < time(NULL) - FAILED_KEEP_S)
+		unlinkat(parent_fd, name, 0);
+}
+
+static void
+sweep(struct apw_stock *stock, const char *folder,
+    void (*one)(int parent_fd, const char *name))
+{
+	int		 fd = stock_open(stock->root_fd, folder,
 	    O_RDONLY | O_DIRECTORY);
 	DIR		*dir = fd == -1 ? NULL : fdopendir(fd);
 	struct dirent	*e;
@@ -148,8 +159,16 @@ stock_staging_sweep(struct apw_stock *stock)
 	}
 	while ((e = readdir(dir)) != NULL)
 		if (e->d_name[0] != '.')
-			staging_sweep_one(dirfd(dir), e->d_name);
+			one(dirfd(dir), e->d_name);
 	closedir(dir);
+}
+
+/* What keepers of an earlier life left behind: a live one holds its lock. */
+void
+stock_sweep(struct apw_stock *stock)
+{
+	sweep(stock, STAGING_DIR, staging_sweep_one);
+	sweep(stock, FAILED_DIR, failed_sweep_one);
 }
 
 static int

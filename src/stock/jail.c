@@ -31,7 +31,8 @@ static const char *const system_read[] = {
 	"/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin",
 	"/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d",
 	"/etc/ld.so.preload", "/etc/alternatives", "/etc/localtime",
-	"/proc", "/sys/fs/cgroup", "/sys/devices/system/cpu", NULL
+	"/etc/ssl/openssl.cnf", "/etc/pki/tls/openssl.cnf",
+	"/etc/crypto-policies", "/proc", "/sys/fs/cgroup", "/sys/devices/system/cpu", NULL
 };
 static const char *const system_write[] = {
 	"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom",

@@ -57,9 +57,8 @@ order_present(struct apw_stock *stock, const struct apw_stock_order *o)
 	return true;
 }
 
-/* In the keeper. */
 static enum apw_stock_fault
-order_make(struct stock_keeper *k, void *arg, struct apw_err *err)
+order_make_all(struct stock_keeper *k, void *arg, struct apw_err *err)
 {
 	const struct apw_stock_order	*o = arg;
 	enum apw_stock_fault		 fault;
@@ -76,6 +75,17 @@ order_make(struct stock_keeper *k, void *arg, struct apw_err *err)
 	if (fault != APW_STOCK_OK)
 		return fault;
 	return stock_pieces_make(k, o, err);
+}
+
+/* In the keeper. */
+static enum apw_stock_fault
+order_make(struct stock_keeper *k, void *arg, struct apw_err *err)
+{
+	enum apw_stock_fault	fault = order_make_all(k, arg, err);
+
+	if (!k->cancelled)
+		stock_sweep(k->stock);
+	return fault;
 }
 
 static void

@@ -110,7 +110,7 @@ int	stock_lock_stripe(struct stock_keeper *, unsigned stripe,
 int	stock_staging_begin(struct stock_keeper *, struct stock_staging *,
 	    struct apw_err *);
 void	stock_staging_end(struct stock_staging *);
-void	stock_staging_sweep(struct apw_stock *);
+void	stock_sweep(struct apw_stock *);	/* leftovers; may take long */
 /* Puts staged `from` in the place of `to`, atomically; what was there ends
  * up in the staging directory. */
 int	stock_publish(struct stock_staging *, const char *from, int to_fd,

@@ -111,6 +111,17 @@ tool_take_version(const struct apw_buf *out, char *version, size_t size)
 	version[i] = '\0';
 }
 
+static void
+tool_say_why(const struct stock_tool *tool, const struct stock_outcome *o)
+{
+	struct apw_buf	text = APW_BUF_INIT(8 * STOCK_OUTPUT_BYTES);
+
+	stock_outcome_text(o, &text);
+	apw_warn("tool does not run", APW_S("tool", tool->path),
+	    APW_S("said", text.data));
+	apw_buf_free(&text);
+}
+
 static enum apw_stock_fault
 tool_ask(struct stock_keeper *k, void *arg, struct apw_err *err)
 {
@@ -133,6 +144,8 @@ tool_ask(struct stock_keeper *k, void *arg, struct apw_err *err)
 		if (stock_outcome_ok(&outcome))
 			tool_take_version(&outcome.out, version,
 			    sizeof(version));
+		else
+			tool_say_why(tool, &outcome);
 		stock_outcome_free(&outcome);
 	}
 	stock_staging_end(&st);

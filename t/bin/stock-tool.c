@@ -223,7 +223,8 @@ main(void)
 		json_object_set_new(r.out, "fault", json_string("OPEN"));
 		json_object_set_new(r.out, "error", json_string(err.text));
 		json_dumpf(r.out, stdout, JSON_COMPACT);
-		return 1;
+		fflush(stdout);
+		_Exit(1);
 	}
 	if (text(in, "archive") != NULL)
 		put_archive(&r, text(in, "archive"));

@@ -135,18 +135,36 @@ test_publish(void **state)
 }
 
 static void
+old(int dir_fd, const char *name)
+{
+	const struct timespec	times[2] = { { 0, UTIME_OMIT }, { 1000, 0 } };
+
+	assert_int_equal(utimensat(dir_fd, name, times, 0), 0);
+}
+
+static void
 test_sweep(void **state)
 {
 	struct world		*w = *state;
 	struct stock_keeper	 k = { .stock = w->stock, .control_fd = -1 };
 	struct stock_staging	 st;
 
-	/* both too young to be swept, and one is locked */
 	assert_int_equal(stock_staging_begin(&k, &st, NULL), 0);
 	put(w->stock->root_fd, ".staging/dead", "f", "x");
-	stock_staging_sweep(w->stock);
-	assert_true(stock_exists(w->stock->root_fd, ".staging/dead"));
+	put(w->stock->root_fd, ".staging/young", "f", "x");
+	old(st.parent_fd, st.name);
+	old(st.parent_fd, "dead");
+	stock_sweep(w->stock);
+	assert_false(stock_exists(st.parent_fd, "dead"));
+	assert_true(stock_exists(st.parent_fd, "young"));
+	assert_true(stock_exists(st.parent_fd, st.name));	/* locked */
 	stock_staging_end(&st);
+	put(w->stock->root_fd, ".failed", "k", "x");
+	stock_sweep(w->stock);
+	assert_true(stock_exists(w->stock->root_fd, ".failed/k"));
+	old(w->stock->root_fd, ".failed/k");
+	stock_sweep(w->stock);
+	assert_false(stock_exists(w->stock->root_fd, ".failed/k"));
 }
 
 static void

@@ -1,0 +1,127 @@
+'use strict';
+
+// A registry of npm packages on the loopback: node npm-registry.js DIR
+//
+// DIR/packages.json, read at each request:
+//	{ NAME: { versions: { VERSION: { files: { PATH: TEXT }, dependencies,
+//	    bin } }, status: answer with it, hang: never answer,
+//	    tarball: { status, hang, cut: so many bytes, then the end,
+//	    wrong: other bytes than announced, wait: until DIR/go-NAME } } }
+// Writes its port to DIR/port and a line for each request to DIR/requests.
+
+const crypto = require('crypto');
+const fs = require('fs');
+const http = require('http');
+const path = require('path');
+const zlib = require('zlib');
+
+const dir = process.argv[2];
+
+function octal(n, width) {
+	return n.toString(8).padStart(width - 1, '0') + '\0';
+}
+
+function tarEntry(name, text) {
+	const body = Buffer.from(text);
+	const head = Buffer.alloc(512);
+	head.write(name, 0, 100);
+	head.write(octal(0o644, 8), 100);
+	head.write(octal(0, 8), 108);
+	head.write(octal(0, 8), 116);
+	head.write(octal(body.length, 12), 124);
+	head.write(octal(0, 12), 136);
+	head.write('        ', 148);
+	head.write('0', 156);
+	head.write('ustar\x0000', 257);
+	let sum = 0;
+	for (const byte of head)
+		sum += byte;
+	head.write(octal(sum, 7) + ' ', 148);
+	return Buffer.concat([head, body,
+		Buffer.alloc((512 - body.length % 512) % 512)]);
+}
+
+function tarball(name, version, spec) {
+	const files = Object.assign({ 'package.json': JSON.stringify({ name,
+		version, main: spec.main || 'src/index.js',
+		dependencies: spec.dependencies || {},
+		scripts: spec.scripts || {} }) }, spec.files || {});
+	const parts = Object.keys(files).map((file) =>
+		tarEntry('package/' + file, files[file]));
+	return zlib.gzipSync(Buffer.concat([...parts, Buffer.alloc(1024)]));
+}
+
+function packages() {
+	return JSON.parse(fs.readFileSync(path.join(dir, 'packages.json')));
+}
+
+function packument(base, name, spec) {
+	const versions = {};
+	for (const [version, v] of Object.entries(spec.versions || {})) {
+		const bytes = tarball(name, version, v);
+		versions[version] = { name, version,
+			dependencies: v.dependencies || {},
+			scripts: v.scripts || {},
+			hasInstallScript: !!v.scripts,
+			dist: { tarball: `${base}${name}/-/${version}.tgz`,
+				shasum: crypto.createHash('sha1').update(bytes)
+					.digest('hex'),
+				integrity: 'sha512-' + crypto
+					.createHash('sha512').update(bytes)
+					.digest('base64') } };
+	}
+	const latest = Object.keys(versions).pop();
+	return JSON.stringify({ name, 'dist-tags': { latest }, versions });
+}
+
+function serveTarball(res, name, version, spec) {
+	const how = spec.tarball || {};
+	let bytes = tarball(name, version, spec.versions[version]);
+
+	if (how.hang)
+		return;
+	if (how.wait && !fs.existsSync(path.join(dir, 'go-' + how.wait))) {
+		setTimeout(serveTarball, 10, res, name, version, spec);
+		return;
+	}
+	if (how.status) {
+		res.writeHead(how.status).end('no');
+		return;
+	}
+	if (how.wrong)
+		bytes = zlib.gzipSync(tarEntry('package/evil.js', 'x'));
+	res.writeHead(200, { 'content-type': 'application/octet-stream',
+		'content-length': bytes.length });
+	if (how.cut) {
+		res.write(bytes.subarray(0, how.cut));
+		setTimeout(() => res.destroy(), 50);
+	} else
+		res.end(bytes);
+}
+
+const server = http.createServer((req, res) => {
+	const base = `http://127.0.0.1:${server.address().port}/`;
+	const url = decodeURIComponent(req.url.slice(1).split('?')[0]);
+	const [name, rest] = url.split('/-/');
+	const spec = packages()[name];
+
+	fs.appendFileSync(path.join(dir, 'requests'),
+		`${req.method} ${url} ${req.headers.authorization || '-'}\n`);
+	if (!spec)
+		res.writeHead(404).end('{"error":"Not found"}');
+	else if (rest)
+		serveTarball(res, name, rest.replace(/\.tgz$/, ''), spec);
+	else if (spec.hang)
+		return;
+	else if (spec.status)
+		res.writeHead(spec.status).end('{"error":"told so"}');
+	else
+		res.writeHead(200, { 'content-type': 'application/json' })
+			.end(packument(base, name, spec));
+});
+
+server.listen(0, '127.0.0.1', () => {
+	fs.writeFileSync(path.join(dir, 'port.new'),
+		String(server.address().port));
+	fs.renameSync(path.join(dir, 'port.new'), path.join(dir, 'port'));
+});
