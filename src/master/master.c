@@ -223,11 +223,12 @@ master_on_stop(evutil_socket_t signo, short what, void *arg)
 
 	(void)what;
 	APW_CAST(m, arg, MASTER_MAGIC);
-	if (m->leave < LEAVE_STOP)
+	if (m->leave < LEAVE_STOP) {
 		leave_begin(m, LEAVE_STOP);
-	else
-		leave_now(m, signo == SIGINT ? "second SIGINT" :
-		    "second SIGTERM");
+		return;
+	}
+	m->hurry = true;
+	leave_now(m, signo == SIGINT ? "second SIGINT" : "second SIGTERM");
 }
 
 /* A terminal that changes its size sends SIGWINCH too: only those who have
@@ -260,7 +261,7 @@ master_go_on_leaving(struct master *m)
 	m->monitor = NULL;
 	for (p = TAILQ_FIRST(&m->procs); p != NULL; p = next) {
 		next = TAILQ_NEXT(p, entry);
-		master_proc_feed(p, m->leave == LEAVE_NOW ? MPROC_EV_KILL :
+		master_proc_feed(p, m->hurry ? MPROC_EV_KILL :
 		    MPROC_EV_DRAIN);
 	}
 	if (TAILQ_EMPTY(&m->procs))

@@ -49,6 +49,7 @@ struct master {
 	struct mproc		*monitor;	/* of `cycle`; NULL: none */
 	struct mprocs		 procs;
 	enum mleave		 leave;
+	bool			 hurry;		/* the monitor too, at once */
 	bool			 slots_drained;	/* SIGWINCH: none wanted */
 	bool			 on_terminal;
 	bool			 daemon;

@@ -32,7 +32,7 @@ end_meaning(const struct mproc *p)
 	if (p->stalled)
 		return "made no progress, was killed";
 	if (p->state == MPROC_KILLED)
-		return "did not leave in time, was killed";
+		return "killed while leaving";
 	if (!WIFSIGNALED(p->status))
 		return exit_meaning(WEXITSTATUS(p->status));
 	name = sigabbrev_np(WTERMSIG(p->status));
