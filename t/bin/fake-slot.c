@@ -201,8 +201,6 @@ obey(void)
 	char		v[64];
 	sigset_t	all;
 
-	if (order("stray-fds", v) != NULL)
-		tell_fds();
 	if (order("why", v) != NULL)
 		set_text(fake.score->why, sizeof(fake.score->why), v);
 	if (order("orphans", v) != NULL)
@@ -236,6 +234,7 @@ apw_slot_main(const struct apw_cycle *cycle, unsigned number,
 	};
 	const struct timeval	 tv = { 0, TICK_MS * 1000 };
 	struct event		*ev[APW_COUNT(signals)], *tick;
+	char			 v[64];
 	size_t			 i;
 
 	fake.score = score;
@@ -243,6 +242,8 @@ apw_slot_main(const struct apw_cycle *cycle, unsigned number,
 	fake.dir = cycle->main.state_path;
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	read_orders();
+	if (order("stray-fds", v) != NULL)
+		tell_fds();
 	fake.base = event_base_new();
 	for (i = 0; i < APW_COUNT(signals); i++) {
 		ev[i] = evsignal_new(fake.base, signals[i].signo,
