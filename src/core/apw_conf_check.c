@@ -10,18 +10,16 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/apw_auto.h"
 #include "modules/sandbox/sandbox.h"
 
 #define PATHS_MAX	8
 
 /* Where a value was given; for a default, its block, or the file. */
-static struct apw_conf_place
-place_of(const struct apw_cycle *cycle, const struct apw_conf_context *context,
-    const char *name)
+struct apw_conf_place
+apw_conf_place_of(const struct apw_cycle *cycle,
+    const struct apw_conf_context *context, const char *name)
 {
 	const struct apw_directive	*d;
 	const struct apw_conf_origin	*o = NULL;
@@ -35,8 +33,8 @@ place_of(const struct apw_cycle *cycle, const struct apw_conf_context *context,
 	return context->place;	/* empty when nobody wrote the block */
 }
 
-static bool
-is_default(const struct apw_cycle *cycle,
+bool
+apw_conf_is_default(const struct apw_cycle *cycle,
     const struct apw_conf_context *context, const char *name)
 {
 	const struct apw_conf_origin	*o;
@@ -56,7 +54,7 @@ apw_conf_complain(struct apw_cycle *cycle, const char *directive,
 	if (conf == NULL)
 		return;		/* not while reading: nobody listens */
 	va_start(ap, fmt);
-	apw_conf_verror(conf, place_of(cycle, conf->checking != NULL ?
+	apw_conf_verror(conf, apw_conf_place_of(cycle, conf->checking != NULL ?
 	    conf->checking : cycle->contexts, directive), false, fmt, ap);
 	va_end(ap);
 }
@@ -75,7 +73,7 @@ check_user(struct apw_conf *conf)
 	m->gid = getegid();
 	if (m->user == NULL)
 		return;
-	place = place_of(conf->cycle, conf->cycle->contexts, "user");
+	place = apw_conf_place_of(conf->cycle, conf->cycle->contexts, "user");
 	errno = 0;
 	pw = getpwnam(m->user);
 	if (pw == NULL) {
@@ -108,205 +106,9 @@ check_log(struct apw_conf *conf)
 
 	if (m->daemon && m->log_path != NULL &&
 	    strcmp(m->log_path, "stderr") == 0)
-		apw_conf_warning(conf, place_of(conf->cycle,
+		apw_conf_warning(conf, apw_conf_place_of(conf->cycle,
 		    conf->cycle->contexts, "daemon"), "\"daemon\" is on and "
 		    "\"log\" is stderr: log lines go nowhere");
-}
-
-/* ---- engine ---- */
-
-static bool
-is_program(const char *path)
-{
-	struct stat	st;
-
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-	    access(path, X_OK) == 0;
-}
-
-static char *
-find_on_path(struct apw_conf *conf, const char *name)
-{
-	const char	*p = getenv("PATH");
-	char		 path[PATH_MAX];
-	size_t		 n;
-
-	if (p == NULL || *p == '\0')
-		p = "/usr/local/bin:/usr/bin:/bin";
-	for (; *p != '\0'; p += n + (p[n] == ':')) {
-		n = strcspn(p, ":");
-		/* a relative entry means another file in each directory */
-		if (n == 0 || *p != '/' || n > INT_MAX)
-			continue;
-		snprintf(path, sizeof(path), "%.*s/%s", (int)n, p, name);
-		if (is_program(path))
-			return apw_arena_strdup(conf->arena, path);
-	}
-	return NULL;
-}
-
-/* The check found a value that nobody gave: -T shows it. */
-static void
-note_found(struct apw_conf *conf, const struct apw_conf_context *context,
-    const char *name, char *value)
-{
-	const struct apw_directive	*d;
-	struct apw_conf_origin		*o;
-
-	d = apw_conf_find_directive(context->directives, name);
-	o = apw_conf_find_origin(conf->cycle, context, d);
-	if (o == NULL) {
-		o = apw_arena_alloc(conf->arena, sizeof(*o));
-		if (o == NULL) {
-			conf->no_memory = true;
-			return;
-		}
-		o->context = context;
-		o->directive = d;
-		*conf->origins_tail = o;
-		conf->origins_tail = &o->next;
-	}
-	o->args = apw_arena_alloc(conf->arena, sizeof(*o->args));
-	if (o->args == NULL) {
-		conf->no_memory = true;
-		return;
-	}
-	o->args[0] = value;
-	o->nargs = 1;
-	o->found = true;
-}
-
-static void
-check_node(struct apw_conf *conf, const struct apw_conf_context *context)
-{
-	struct apw_engine_conf	*e = context->conf;
-	struct apw_conf_place	 place = place_of(conf->cycle, context, "node");
-	char			*path;
-
-	if (strchr(e->node, '/') != NULL) {
-		path = apw_conf_absolute(conf, e->node);
-		if (path == NULL)
-			return;
-		if (!is_program(path)) {
-			apw_conf_error(conf, place, "\"node\" is \"%s\": %s; "
-			    "expected the Node.js executable",
-			    apw_conf_quote(conf, path), access(path, F_OK) ==
-			    -1 ? strerror(errno) : "not executable");
-			return;
-		}
-	} else if ((path = find_on_path(conf, e->node)) == NULL) {
-		apw_conf_error(conf, place, "\"node\" is \"%s\", and PATH has "
-		    "no such program; expected the Node.js executable",
-		    apw_conf_quote(conf, e->node));
-		return;
-	}
-	if (strchr(e->node, '/') == NULL)
-		note_found(conf, context, "node", path);
-	e->node = path;
-}
-
-static void
-check_bundle(struct apw_conf *conf, const struct apw_conf_context *context)
-{
-	const struct apw_engine_conf	*e = context->conf;
-	struct stat			 st;
-	const char			*why = NULL;
-
-	if (stat(e->bundle, &st) == -1)
-		why = strerror(errno);
-	else if (!S_ISREG(st.st_mode))
-		why = "not a file";
-	else if (access(e->bundle, R_OK) == -1)
-		why = strerror(errno);
-	if (why != NULL)
-		apw_conf_error(conf, place_of(conf->cycle, context, "bundle"),
-		    "\"bundle\" is \"%s\"%s: %s; expected the engine's main.js",
-		    apw_conf_quote(conf, e->bundle), is_default(conf->cycle,
-		    context, "bundle") ? " by default" : "", why);
-}
-
-static void
-check_engine(struct apw_conf *conf)
-{
-	const struct apw_conf_context	*context;
-
-	context = apw_conf_context_of(conf->cycle, "engine");
-	if (context->errors != 0)
-		return;
-	/* the line that names it may be what could not be read */
-	if (conf->cycle->engine.node != NULL && !(conf->broken &&
-	    is_default(conf->cycle, context, "node")))
-		check_node(conf, context);
-	if (conf->cycle->engine.bundle != NULL && !(conf->broken &&
-	    is_default(conf->cycle, context, "bundle")))
-		check_bundle(conf, context);
-}
-
-/* ---- stock ---- */
-
-struct tool {
-	const char	*directive, *path_directive;
-	char		*usual, *other;		/* names of programs */
-};
-
-/* The program of the chosen tool.  When nobody chose, the usual one is
- * missing, and the other one is there, that one is taken: true. */
-static bool
-check_tool(struct apw_conf *conf, const struct apw_conf_context *context,
-    const struct tool *t, bool is_other, char **path)
-{
-	const char	*name = is_other ? t->other : t->usual;
-	bool		 take_other = false;
-
-	if (*path != NULL) {
-		if (!is_program(*path))
-			apw_conf_error(conf, place_of(conf->cycle, context,
-			    t->path_directive), "\"%s\" is \"%s\": %s; "
-			    "expected a program", t->path_directive,
-			    apw_conf_quote(conf, *path),
-			    access(*path, F_OK) == -1 ? strerror(errno) :
-			    "not executable");
-		return false;
-	}
-	*path = find_on_path(conf, name);
-	if (*path == NULL && is_default(conf->cycle, context, t->directive)) {
-		*path = find_on_path(conf, t->other);
-		take_other = *path != NULL;
-	}
-	if (take_other)
-		note_found(conf, context, t->directive, t->other);
-	if (*path != NULL)
-		note_found(conf, context, t->path_directive, *path);
-	else
-		/* flows without code and pieces need neither */
-		apw_conf_warning(conf, place_of(conf->cycle, context,
-		    t->directive), "\"%s\" is \"%s\", and PATH has no such "
-		    "program: jobs that need it will fail", t->directive,
-		    name);
-	return take_other;
-}
-
-static void
-check_stock(struct apw_conf *conf)
-{
-	static char		 bun[] = "bun", npm[] = "npm",
-				 esbuild[] = "esbuild";
-	static const struct tool installer = { "installer", "installer_path",
-				     bun, npm };
-	static const struct tool bundler = { "bundler", "bundler_path",
-				     esbuild, bun };
-	struct apw_stock_conf	*s = &conf->cycle->stock;
-	const struct apw_conf_context	*context;
-
-	context = apw_conf_context_of(conf->cycle, "stock");
-	if (context->errors != 0)
-		return;
-	if (check_tool(conf, context, &installer,
-	    s->installer == APW_INSTALLER_NPM, &s->installer_path))
-		s->installer = APW_INSTALLER_NPM;
-	if (check_tool(conf, context, &bundler,
-	    s->bundler == APW_BUNDLER_BUN, &s->bundler_path))
-		s->bundler = APW_BUNDLER_BUN;
 }
 
 /* ---- paths ---- */
@@ -354,7 +156,7 @@ add_path(struct apw_conf *conf, struct checked_path *all, size_t *n,
 	if (path == NULL || *n == PATHS_MAX)
 		return;
 	p->what = what;
-	p->place = place_of(conf->cycle, context, name);
+	p->place = apw_conf_place_of(conf->cycle, context, name);
 	p->real = real_path(conf, path);
 	p->ours = ours;
 	p->is_file = is_file;
@@ -440,7 +242,7 @@ check_module(struct apw_conf *conf, struct apw_conf_context *context)
 	conf->checking = context;
 	if (context->module->check(conf->cycle, context->conf, &err) == -1 &&
 	    err.text[0] != '\0')
-		apw_conf_error(conf, place_of(conf->cycle, context, NULL),
+		apw_conf_error(conf, apw_conf_place_of(conf->cycle, context, NULL),
 		    "%s: %s", context->label, err.text);
 	conf->checking = NULL;
 }
@@ -503,7 +305,7 @@ check_monitor(struct apw_conf *conf)
 	for (i = 0; i < m->listen.n; i++)
 		for (j = 0; j < i; j++)
 			if (strcmp(m->listen.v[i], m->listen.v[j]) == 0)
-				apw_conf_error(conf, place_of(conf->cycle,
+				apw_conf_error(conf, apw_conf_place_of(conf->cycle,
 				    context, "listen"), "\"listen\" has \"%s\" "
 				    "twice", apw_conf_quote(conf,
 				    m->listen.v[i]));
@@ -516,8 +318,7 @@ apw_conf_check(struct apw_conf *conf)
 		return;
 	check_user(conf);
 	check_log(conf);
-	check_engine(conf);
-	check_stock(conf);
+	apw_conf_check_programs(conf);
 	check_monitor(conf);
 	check_source(conf);
 	check_sandbox(conf);

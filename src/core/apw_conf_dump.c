@@ -149,11 +149,13 @@ put_sandbox(FILE *f, const struct apw_cycle *cycle)
 		    context->kind->kind != APW_BLOCK_SANDBOX)
 			continue;
 		if (context->module == cycle->sandbox) {
-			fprintf(f, "\nsandbox %s {  # ", cycle->mode);
+			fprintf(f, "\nsandbox %s%s  # ", cycle->mode,
+			    context->directives != NULL ? " {" : ";");
 			put_place(f, cycle->mode_place);
 			putc('\n', f);
 			put_directives(f, cycle, context, "\t");
-			fputs("}\n", f);
+			if (context->directives != NULL)
+				fputs("}\n", f);
 		} else if (cycle->sandbox == NULL && context->given) {
 			put_block(f, cycle, context);
 		}

@@ -31,7 +31,8 @@ manual_modules(const struct manual *m, const struct apw_conf_block *b)
 		m->block(m->f, b, module);
 		for (d = module->directives; d != NULL && d->name != NULL; d++)
 			m->directive(m->f, d, "\t");
-		m->end(m->f, "\t");
+		if (module->directives != NULL)
+			m->end(m->f, "\t");
 	}
 }
 
@@ -186,7 +187,8 @@ full_block(FILE *f, const struct apw_conf_block *b, const struct apw_module *m)
 	if (m != NULL) {
 		putc('\n', f);
 		full_text(f, "", m->help);
-		fprintf(f, "#%s %s {\n", b->name, m->block);
+		fprintf(f, "#%s %s%s\n", b->name, m->block,
+		    m->directives != NULL ? " {" : ";");
 		return;
 	}
 	putc('\n', f);

@@ -27,6 +27,7 @@
 #define APW_CONF_TEXTS_MAX	128	/* files that are included */
 #define APW_CONF_CHAIN_MAX	8	/* files that include each other */
 #define APW_CONF_ERRORS_MAX	100	/* that are printed */
+#define APW_CONF_NAMES_MAX	160	/* looked through for "did you mean" */
 #define APW_CONF_SECRET_MAX	16384
 
 enum apw_conf_from {
@@ -137,6 +138,15 @@ extern const struct apw_directive apw_conf_main_directives[];
 extern const struct apw_conf_block apw_conf_blocks[];
 extern const char *const apw_conf_include_help;
 
+/* Setters of the core's own (apw_conf_main_set.c). */
+apw_set_fn apw_conf_set_user;
+apw_set_fn apw_conf_set_log;
+apw_set_fn apw_conf_set_bytes_auto;
+apw_set_fn apw_conf_set_listen;
+apw_set_fn apw_conf_set_networks;
+apw_set_fn apw_conf_set_propagate;
+extern const struct apw_enum apw_conf_log_levels[];
+
 /* Where a value came from; one a value, several for lists. */
 struct apw_conf_origin {
 	struct apw_conf_origin		*next;
@@ -220,7 +230,26 @@ const char *apw_conf_env_secret(const char *name);
 /* Those of the cycle; apw_secrets_wipe() wipes the environment's, too. */
 void	apw_conf_secrets_free(struct apw_cycle *);
 
-/* Cross checks (apw_conf_check.c). */
+/* Statements of a context (apw_conf_read.c), blocks and what they choose
+ * (apw_conf_block.c). */
+void	apw_conf_read_list(struct apw_conf *, struct apw_conf_context *,
+	    const struct apw_conf_stmt *);
+void	apw_conf_read_block(struct apw_conf *, const struct apw_conf_block *,
+	    const struct apw_conf_stmt *);
+const struct apw_conf_block *apw_conf_find_block(const char *name);
+void	apw_conf_settle(struct apw_conf *);
+/* "...; did you mean ...?" when one of names is near. */
+void	apw_conf_complain_nearest(struct apw_conf *, struct apw_conf_place,
+	    const char *word, const char *const *names, const char *fmt, ...)
+	    __attribute__((format(printf, 5, 6)));
+
+/* Cross checks (apw_conf_check.c, apw_conf_program.c). */
 void	apw_conf_check(struct apw_conf *);
+void	apw_conf_check_programs(struct apw_conf *);
+/* Where a value was given; for a default, its block, or nowhere. */
+struct apw_conf_place apw_conf_place_of(const struct apw_cycle *,
+	    const struct apw_conf_context *, const char *directive);
+bool	apw_conf_is_default(const struct apw_cycle *,
+	    const struct apw_conf_context *, const char *directive);
 
 #endif

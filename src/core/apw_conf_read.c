@@ -10,12 +10,6 @@
 #include <unistd.h>
 
 #include "core/apw_auto.h"
-#include "modules/sandbox/sandbox.h"
-
-#define NAMES_MAX	160
-
-static void read_list(struct apw_conf *, struct apw_conf_context *,
-	    const struct apw_conf_stmt *);
 
 /* ---- contexts ---- */
 
@@ -27,17 +21,6 @@ count_blocks(void)
 	while (apw_conf_blocks[n].name != NULL)
 		n++;
 	return n;
-}
-
-static const struct apw_conf_block *
-find_block(const char *name)
-{
-	const struct apw_conf_block	*b;
-
-	for (b = apw_conf_blocks; b->name != NULL; b++)
-		if (strcmp(b->name, name) == 0)
-			return b;
-	return NULL;
 }
 
 static int
@@ -52,9 +35,9 @@ make_module_context(struct apw_conf *conf, struct apw_conf_context *context,
 	    m->conf_size != 0 ? m->conf_size : 1);
 	cycle->module_conf[m->index] = context->conf;
 	if (m->kind == APW_MODULE_SOURCE)
-		context->kind = find_block("source");
+		context->kind = apw_conf_find_block("source");
 	else if (m->kind == APW_MODULE_SANDBOX)
-		context->kind = find_block("sandbox");
+		context->kind = apw_conf_find_block("sandbox");
 	context->label = apw_arena_printf(conf->arena, "%s%s%s",
 	    context->kind != NULL ? context->kind->name : "module",
 	    " ", m->block != NULL ? m->block : m->name);
@@ -101,13 +84,8 @@ make_contexts(struct apw_conf *conf)
 
 /* ---- did you mean ---- */
 
-static void
-complain_nearest(struct apw_conf *conf, struct apw_conf_place place,
-    const char *word, const char *const *names, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
-
-static void
-complain_nearest(struct apw_conf *conf, struct apw_conf_place place,
+void
+apw_conf_complain_nearest(struct apw_conf *conf, struct apw_conf_place place,
     const char *word, const char *const *names, const char *fmt, ...)
 {
 	const char	*near = apw_str_nearest(word, names);
@@ -131,7 +109,7 @@ home_of(const struct apw_conf *conf, const char *name)
 	const struct apw_conf_context	*context;
 	size_t				 i;
 
-	if (find_block(name) != NULL || strcmp(name, "include") == 0)
+	if (apw_conf_find_block(name) != NULL || strcmp(name, "include") == 0)
 		return "main";
 	for (i = 0; i < conf->cycle->ncontexts; i++) {
 		context = &conf->cycle->contexts[i];
@@ -146,7 +124,7 @@ static void
 complain_unknown(struct apw_conf *conf, const struct apw_conf_context *context,
     const struct apw_conf_stmt *s)
 {
-	const char			*names[NAMES_MAX + 1];
+	const char			*names[APW_CONF_NAMES_MAX + 1];
 	const char			*name = s->words[0].s, *home;
 	const struct apw_directive	*d;
 	const struct apw_conf_block	*b;
@@ -160,236 +138,19 @@ complain_unknown(struct apw_conf *conf, const struct apw_conf_context *context,
 		return;
 	}
 	for (d = context->directives; d != NULL && d->name != NULL; d++)
-		if (n < NAMES_MAX)
+		if (n < APW_CONF_NAMES_MAX)
 			names[n++] = d->name;
 	if (context->kind == NULL) {
 		for (b = apw_conf_blocks; b->name != NULL; b++)
-			if (n < NAMES_MAX)
+			if (n < APW_CONF_NAMES_MAX)
 				names[n++] = b->name;
-		if (n < NAMES_MAX)
+		if (n < APW_CONF_NAMES_MAX)
 			names[n++] = "include";
 	}
 	names[n] = NULL;
-	complain_nearest(conf, s->words[0].place, name, names,
+	apw_conf_complain_nearest(conf, s->words[0].place, name, names,
 	    "unknown directive \"%s\" in \"%s\"", apw_conf_quote(conf, name),
 	    context->label);
-}
-
-/* ---- blocks ---- */
-
-/* The module that a block's word means; *mode is the sandbox mode's name. */
-static struct apw_conf_context *
-find_module(struct apw_conf *conf, const struct apw_conf_block *b,
-    const char *word, const char **mode)
-{
-	struct apw_conf_context	*context;
-	const struct apw_module	*m;
-	const char *const	*name;
-	size_t			 i;
-
-	for (i = 0; i < conf->cycle->ncontexts; i++) {
-		context = &conf->cycle->contexts[i];
-		m = context->module;
-		if (m == NULL || context->kind != b)
-			continue;
-		if (b->kind == APW_BLOCK_SOURCE) {
-			if (m->block != NULL && strcmp(m->block, word) == 0)
-				return context;
-			continue;
-		}
-		name = m->ops.sandbox != NULL ? m->ops.sandbox->modes : NULL;
-		for (; name != NULL && *name != NULL; name++) {
-			if (strcmp(*name, word) == 0) {
-				*mode = *name;
-				return context;
-			}
-		}
-	}
-	return NULL;
-}
-
-static void
-complain_module(struct apw_conf *conf, const struct apw_conf_block *b,
-    struct apw_conf_place place, const char *word)
-{
-	static const char *const modes[] = { "UNSANDBOXED",
-	    "SANDBOX_CODE_ONLY", "SANDBOX_PROCESS",
-	    "SANDBOX_CODE_AND_PROCESS" };
-	const char	*names[NAMES_MAX + 1];
-	char		 list[512] = "";
-	const struct apw_module	*m;
-	const char *const *name;
-	size_t		 i, n = 0;
-
-	for (i = 0; i < conf->cycle->ncontexts && n < NAMES_MAX; i++) {
-		m = conf->cycle->contexts[i].module;
-		if (m == NULL || conf->cycle->contexts[i].kind != b)
-			continue;
-		if (b->kind == APW_BLOCK_SOURCE) {
-			names[n++] = m->block;
-			continue;
-		}
-		name = m->ops.sandbox != NULL ? m->ops.sandbox->modes : NULL;
-		for (; name != NULL && *name != NULL && n < NAMES_MAX; name++)
-			names[n++] = *name;
-	}
-	if (b->kind == APW_BLOCK_SANDBOX && n < NAMES_MAX)
-		names[n++] = "auto";
-	names[n] = NULL;
-	for (i = 0; i < n; i++) {
-		if (strlen(list) + strlen(names[i]) + 8 > sizeof(list))
-			break;
-		strcat(list, i == 0 ? "" : i == n - 1 ? " or " : ", ");
-		strcat(list, names[i]);
-	}
-	for (i = 0; b->kind == APW_BLOCK_SANDBOX && i < APW_COUNT(modes); i++) {
-		if (strcmp(modes[i], word) == 0) {
-			apw_conf_error(conf, place, "\"sandbox\" is \"%s\", "
-			    "which is not built in; expected %s", word, list);
-			return;
-		}
-	}
-	if (b->kind == APW_BLOCK_SANDBOX && strcmp(word, "SANDBOXED") == 0)
-		apw_conf_error(conf, place, "\"sandbox\" is \"SANDBOXED\"; "
-		    "expected %s; did you mean \"SANDBOX_PROCESS\"?", list);
-	else
-		complain_nearest(conf, place, word, names,
-		    "\"%s\" is \"%s\"; expected %s", b->name,
-		    apw_conf_quote(conf, word), n == 0 ?
-		    "a module, and none is built in" : list);
-}
-
-static void
-choose_source(struct apw_conf *conf, struct apw_conf_context *context,
-    const struct apw_conf_stmt *s)
-{
-	bool	command_line = s->words[0].place.text->from ==
-		    APW_FROM_COMMAND_LINE;
-
-	if (conf->source != NULL && (!command_line ||
-	    conf->source_by_command_line)) {
-		apw_conf_error(conf, s->words[0].place, "a second source: "
-		    "\"%s\" is at %s; expected one", conf->source->label,
-		    apw_conf_place_text(conf, conf->source->place));
-		return;
-	}
-	conf->source = context;
-	conf->source_by_command_line = command_line;
-}
-
-/* Without "auto" the one sandbox block is the choice; beside it, blocks are
- * the settings of modes that the app may choose. */
-static void
-choose_sandbox(struct apw_conf *conf, struct apw_conf_context *context,
-    const char *mode, const struct apw_conf_stmt *s)
-{
-	bool	command_line = s->words[0].place.text->from ==
-		    APW_FROM_COMMAND_LINE;
-
-	if (command_line && !conf->sandbox_by_command_line) {
-		conf->sandbox = NULL;
-		conf->sandbox_auto = false;
-		conf->sandbox_by_command_line = true;
-	}
-	if (context == NULL) {
-		conf->sandbox_auto = true;
-		conf->sandbox_place = s->words[0].place;
-	} else if (conf->sandbox == NULL) {
-		conf->sandbox = context;
-		conf->cycle->mode = mode;
-		if (!conf->sandbox_auto)
-			conf->sandbox_place = s->words[0].place;
-	}
-}
-
-static void
-read_module_block(struct apw_conf *conf, const struct apw_conf_block *b,
-    const struct apw_conf_stmt *s)
-{
-	struct apw_conf_context	*context;
-	const char		*mode = NULL;
-	bool			 is_auto;
-
-	if (b->kind == APW_BLOCK_SOURCE)
-		conf->source_seen = true;
-	is_auto = b->kind == APW_BLOCK_SANDBOX &&
-	    strcmp(s->words[1].s, "auto") == 0;
-	if (is_auto) {
-		if (s->has_block)
-			apw_conf_error(conf, s->words[0].place,
-			    "\"sandbox auto\" has a block; expected \";\"");
-		else
-			choose_sandbox(conf, NULL, NULL, s);
-		return;
-	}
-	context = find_module(conf, b, s->words[1].s, &mode);
-	if (context == NULL) {
-		complain_module(conf, b, s->words[1].place, s->words[1].s);
-		return;
-	}
-	if (context->given && s->words[0].place.text->from ==
-	    context->place.text->from) {
-		apw_conf_error(conf, s->words[0].place, "\"%s\" is given "
-		    "twice; first at %s", context->label,
-		    apw_conf_place_text(conf, context->place));
-		return;
-	}
-	context->given = true;
-	context->place = s->words[0].place;
-	if (b->kind == APW_BLOCK_SOURCE)
-		choose_source(conf, context, s);
-	else
-		choose_sandbox(conf, context, mode, s);
-	read_list(conf, context, s->block);
-}
-
-static void
-read_plain_block(struct apw_conf *conf, const struct apw_conf_block *b,
-    const struct apw_conf_stmt *s)
-{
-	struct apw_conf_context	*context;
-
-	context = apw_conf_context_of(conf->cycle, b->name);
-	if (context->given && s->words[0].place.text->from ==
-	    context->place.text->from) {
-		apw_conf_error(conf, s->words[0].place, "\"%s\" is given "
-		    "twice; first at %s", b->name,
-		    apw_conf_place_text(conf, context->place));
-		return;
-	}
-	context->given = true;
-	context->place = s->words[0].place;
-	if (b->head != NULL && apw_conf_set(conf, context, b->head,
-	    s->words[0].place.text->from, s->words, s->nwords, NULL) == -1)
-		context->errors++;
-	read_list(conf, context, s->block);
-}
-
-static void
-read_block(struct apw_conf *conf, const struct apw_conf_block *b,
-    const struct apw_conf_stmt *s)
-{
-	size_t	want = b->kind == APW_BLOCK_PLAIN ? 0 : 1;
-
-	if (b->kind == APW_BLOCK_SOURCE)
-		conf->source_seen = true;
-	if (s->nwords - 1 != want) {
-		apw_conf_error(conf, s->words[0].place, "\"%s\" has %zu "
-		    "argument%s; expected %s%s", b->name, s->nwords - 1,
-		    s->nwords == 2 ? "" : "s",
-		    want == 0 ? "\"{\"" : "1: ",
-		    want == 0 ? "" : b->arg_help);
-		return;
-	}
-	if (b->kind == APW_BLOCK_PLAIN && !s->has_block) {
-		apw_conf_error(conf, s->words[0].place, "\"%s\" has no block; "
-		    "expected \"{\"", b->name);
-		return;
-	}
-	if (b->kind == APW_BLOCK_SOURCE || b->kind == APW_BLOCK_SANDBOX)
-		read_module_block(conf, b, s);
-	else
-		read_plain_block(conf, b, s);
 }
 
 /* ---- statements ---- */
@@ -404,9 +165,9 @@ read_stmt(struct apw_conf *conf, struct apw_conf_context *context,
 	size_t				 i;
 
 	if (context->kind == NULL)
-		b = find_block(s->words[0].s);
+		b = apw_conf_find_block(s->words[0].s);
 	if (b != NULL) {
-		read_block(conf, b, s);
+		apw_conf_read_block(conf, b, s);
 		return;
 	}
 	d = apw_conf_find_directive(context->directives, s->words[0].s);
@@ -422,7 +183,7 @@ read_stmt(struct apw_conf *conf, struct apw_conf_context *context,
 	for (i = 1; i < s->nwords; i++)
 		if (context->kind == NULL &&
 		    s->words[i].place.line > s->words[i - 1].place.line &&
-		    find_block(s->words[i].s) != NULL)
+		    apw_conf_find_block(s->words[i].s) != NULL)
 			hint = apw_arena_printf(conf->arena, "; is \";\" "
 			    "missing at the end of line %u?",
 			    s->words[i - 1].place.line);
@@ -430,8 +191,8 @@ read_stmt(struct apw_conf *conf, struct apw_conf_context *context,
 	    "\";\"%s", d->name, hint != NULL ? hint : "");
 }
 
-static void
-read_list(struct apw_conf *conf, struct apw_conf_context *context,
+void
+apw_conf_read_list(struct apw_conf *conf, struct apw_conf_context *context,
     const struct apw_conf_stmt *s)
 {
 	unsigned	before = conf->errors;
@@ -439,81 +200,6 @@ read_list(struct apw_conf *conf, struct apw_conf_context *context,
 	for (; s != NULL && !conf->no_memory; s = s->next)
 		read_stmt(conf, context, s);
 	context->errors += conf->errors - before;
-}
-
-/* ---- choices that were not written ---- */
-
-static void
-settle_source(struct apw_conf *conf)
-{
-	const char	*block;
-	const char	*mode;
-
-	if (conf->source == NULL && !conf->source_seen && !conf->broken) {
-		block = apw_conf_env_source(conf);
-		if (block != NULL) {
-			conf->source = find_module(conf, find_block("source"),
-			    block, &mode);
-			if (conf->source != NULL)
-				conf->source->place.text = &conf->environment;
-		}
-	}
-	if (conf->source == NULL)
-		return;
-	conf->source->in_use = true;
-	conf->cycle->source = conf->source->module;
-}
-
-static void
-settle_sandbox(struct apw_conf *conf)
-{
-	struct apw_cycle	*cycle = conf->cycle;
-	char			**args;
-	const char		*note;
-	size_t			 nargs, i;
-
-	if (conf->sandbox == NULL && !conf->sandbox_auto &&
-	    apw_conf_env(conf, "AP_EXECUTION_MODE", &args, &nargs,
-	    &note) == 1) {
-		conf->sandbox_place.text = &conf->environment;
-		if (strcmp(args[0], "auto") != 0) {
-			conf->sandbox = find_module(conf,
-			    find_block("sandbox"), args[0], &cycle->mode);
-			if (conf->sandbox == NULL)
-				complain_module(conf, find_block("sandbox"),
-				    conf->sandbox_place, args[0]);
-		}
-	}
-	if (conf->sandbox_auto || conf->sandbox == NULL)
-		cycle->mode = NULL;
-	else
-		cycle->sandbox = conf->sandbox->module;
-	cycle->mode_place = &conf->sandbox_place;
-	for (i = 0; i < cycle->ncontexts; i++)
-		if (cycle->contexts[i].kind != NULL &&
-		    cycle->contexts[i].kind->kind == APW_BLOCK_SANDBOX)
-			cycle->contexts[i].in_use = cycle->sandbox == NULL ||
-			    cycle->contexts[i].module == cycle->sandbox;
-}
-
-/* Two modes without "auto": which one is meant? */
-static void
-check_one_sandbox(struct apw_conf *conf)
-{
-	const struct apw_conf_context	*context;
-	size_t				 i;
-
-	for (i = 0; conf->cycle->sandbox != NULL &&
-	    i < conf->cycle->ncontexts; i++) {
-		context = &conf->cycle->contexts[i];
-		if (context->given && context->module != conf->cycle->sandbox &&
-		    context->kind->kind == APW_BLOCK_SANDBOX &&
-		    !conf->sandbox_by_command_line)
-			apw_conf_error(conf, context->place, "a second "
-			    "sandbox: \"%s\" is at %s; expected one, or "
-			    "\"sandbox auto;\" too", conf->sandbox->label,
-			    apw_conf_place_text(conf, conf->sandbox->place));
-	}
 }
 
 /* ---- the whole ---- */
@@ -583,11 +269,9 @@ read_all(struct apw_conf *conf)
 		globals = apw_conf_parse_text(conf, "command line",
 		    conf->prefix, o->globals, strlen(o->globals));
 	/* last, so that it wins */
-	read_list(conf, main_context, file);
-	read_list(conf, main_context, globals);
-	settle_source(conf);
-	settle_sandbox(conf);
-	check_one_sandbox(conf);
+	apw_conf_read_list(conf, main_context, file);
+	apw_conf_read_list(conf, main_context, globals);
+	apw_conf_settle(conf);
 	apw_conf_fill(conf);
 	apw_conf_check(conf);
 }

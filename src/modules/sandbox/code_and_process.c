@@ -49,6 +49,8 @@ extern struct apw_module apw_sandbox_code_and_process_module;
 struct apw_module apw_sandbox_code_and_process_module = {
 	.name = "sandbox_code_and_process",
 	.block = "SANDBOX_CODE_AND_PROCESS",
+	.help = "Each engine is isolated by the kernel, and code steps run "
+	    "in V8 isolates.",
 	.kind = APW_MODULE_SANDBOX,
 	.ops.sandbox = &code_and_process_ops,
 };

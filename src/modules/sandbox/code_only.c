@@ -29,6 +29,8 @@ extern struct apw_module apw_sandbox_code_only_module;
 struct apw_module apw_sandbox_code_only_module = {
 	.name = "sandbox_code_only",
 	.block = "SANDBOX_CODE_ONLY",
+	.help = "Engines are plain processes; code steps run in V8 isolates "
+	    "and cannot use npm packages.",
 	.kind = APW_MODULE_SANDBOX,
 	.ops.sandbox = &code_only_ops,
 };

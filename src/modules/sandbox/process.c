@@ -45,6 +45,8 @@ extern struct apw_module apw_sandbox_process_module;
 struct apw_module apw_sandbox_process_module = {
 	.name = "sandbox_process",
 	.block = "SANDBOX_PROCESS",
+	.help = "Each engine is isolated by the kernel; code steps may use "
+	    "npm packages.",
 	.kind = APW_MODULE_SANDBOX,
 	.ops.sandbox = &process_ops,
 };

@@ -30,6 +30,9 @@ extern struct apw_module apw_sandbox_unsandboxed_module;
 struct apw_module apw_sandbox_unsandboxed_module = {
 	.name = "sandbox_unsandboxed",
 	.block = "UNSANDBOXED",
+	.help = "Engines are plain processes of the worker's user; code "
+	    "steps run in a process below and may use npm packages. For "
+	    "trusted flows.",
 	.kind = APW_MODULE_SANDBOX,
 	.ops.sandbox = &unsandboxed_ops,
 };

@@ -122,10 +122,13 @@ sub parse_dump {
 			next;
 		}
 		my ($name, $value) = $text =~ /^(\S+)\s*(.*);$/ or next;
+		if ($name eq 'sandbox') {
+			$all{$name} = [ $value, $origin ];
+			next;
+		}
 		my $key = "$in/$name";
 		$value = "$all{$key}[0] $value" if $all{$key};
 		$all{$key} = [ $value, $origin ];
-		$all{$name} = [ $value, $origin ] if $name eq 'sandbox';
 	}
 	return %all;
 }

@@ -1,0 +1,212 @@
+/* Programs and files that jobs need: node, the engine's bundle, installer
+ * and bundler; found on PATH when only their names are known.  Room: core.
+ * It looks and starts nothing. */
+#include "core/apw_conf_priv.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool
+is_program(const char *path)
+{
+	struct stat	st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+	    access(path, X_OK) == 0;
+}
+
+static char *
+find_on_path(struct apw_conf *conf, const char *name)
+{
+	const char	*p = getenv("PATH");
+	char		 path[PATH_MAX];
+	size_t		 n;
+
+	if (p == NULL || *p == '\0')
+		p = "/usr/local/bin:/usr/bin:/bin";
+	for (; *p != '\0'; p += n + (p[n] == ':')) {
+		n = strcspn(p, ":");
+		/* a relative entry means another file in each directory */
+		if (n == 0 || *p != '/' || n > INT_MAX)
+			continue;
+		snprintf(path, sizeof(path), "%.*s/%s", (int)n, p, name);
+		if (is_program(path))
+			return apw_arena_strdup(conf->arena, path);
+	}
+	return NULL;
+}
+
+/* The check found a value that nobody gave: -T shows it. */
+static void
+note_found(struct apw_conf *conf, const struct apw_conf_context *context,
+    const char *name, char *value)
+{
+	const struct apw_directive	*d;
+	struct apw_conf_origin		*o;
+
+	d = apw_conf_find_directive(context->directives, name);
+	o = apw_conf_find_origin(conf->cycle, context, d);
+	if (o == NULL) {
+		o = apw_arena_alloc(conf->arena, sizeof(*o));
+		if (o == NULL) {
+			conf->no_memory = true;
+			return;
+		}
+		o->context = context;
+		o->directive = d;
+		*conf->origins_tail = o;
+		conf->origins_tail = &o->next;
+	}
+	o->args = apw_arena_alloc(conf->arena, sizeof(*o->args));
+	if (o->args == NULL) {
+		conf->no_memory = true;
+		return;
+	}
+	o->args[0] = value;
+	o->nargs = 1;
+	o->found = true;
+}
+
+static void
+check_node(struct apw_conf *conf, const struct apw_conf_context *context)
+{
+	struct apw_engine_conf	*e = context->conf;
+	struct apw_conf_place	 place = apw_conf_place_of(conf->cycle, context, "node");
+	char			*path;
+
+	if (strchr(e->node, '/') != NULL) {
+		path = apw_conf_absolute(conf, e->node);
+		if (path == NULL)
+			return;
+		if (!is_program(path)) {
+			apw_conf_error(conf, place, "\"node\" is \"%s\": %s; "
+			    "expected the Node.js executable",
+			    apw_conf_quote(conf, path), access(path, F_OK) ==
+			    -1 ? strerror(errno) : "not executable");
+			return;
+		}
+	} else if ((path = find_on_path(conf, e->node)) == NULL) {
+		apw_conf_error(conf, place, "\"node\" is \"%s\", and PATH has "
+		    "no such program; expected the Node.js executable",
+		    apw_conf_quote(conf, e->node));
+		return;
+	}
+	if (strchr(e->node, '/') == NULL)
+		note_found(conf, context, "node", path);
+	e->node = path;
+}
+
+static void
+check_bundle(struct apw_conf *conf, const struct apw_conf_context *context)
+{
+	const struct apw_engine_conf	*e = context->conf;
+	struct stat			 st;
+	const char			*why = NULL;
+
+	if (stat(e->bundle, &st) == -1)
+		why = strerror(errno);
+	else if (!S_ISREG(st.st_mode))
+		why = "not a file";
+	else if (access(e->bundle, R_OK) == -1)
+		why = strerror(errno);
+	if (why != NULL)
+		apw_conf_error(conf, apw_conf_place_of(conf->cycle, context, "bundle"),
+		    "\"bundle\" is \"%s\"%s: %s; expected the engine's main.js",
+		    apw_conf_quote(conf, e->bundle), apw_conf_is_default(conf->cycle,
+		    context, "bundle") ? " by default" : "", why);
+}
+
+static void
+check_engine(struct apw_conf *conf)
+{
+	const struct apw_conf_context	*context;
+
+	context = apw_conf_context_of(conf->cycle, "engine");
+	if (context->errors != 0)
+		return;
+	/* the line that names it may be what could not be read */
+	if (conf->cycle->engine.node != NULL && !(conf->broken &&
+	    apw_conf_is_default(conf->cycle, context, "node")))
+		check_node(conf, context);
+	if (conf->cycle->engine.bundle != NULL && !(conf->broken &&
+	    apw_conf_is_default(conf->cycle, context, "bundle")))
+		check_bundle(conf, context);
+}
+
+/* ---- stock ---- */
+
+struct tool {
+	const char	*directive, *path_directive;
+	char		*usual, *other;		/* names of programs */
+};
+
+/* The program of the chosen tool.  When nobody chose, the usual one is
+ * missing, and the other one is there, that one is taken: true. */
+static bool
+check_tool(struct apw_conf *conf, const struct apw_conf_context *context,
+    const struct tool *t, bool is_other, char **path)
+{
+	const char	*name = is_other ? t->other : t->usual;
+	bool		 take_other = false;
+
+	if (*path != NULL) {
+		if (!is_program(*path))
+			apw_conf_error(conf, apw_conf_place_of(conf->cycle, context,
+			    t->path_directive), "\"%s\" is \"%s\": %s; "
+			    "expected a program", t->path_directive,
+			    apw_conf_quote(conf, *path),
+			    access(*path, F_OK) == -1 ? strerror(errno) :
+			    "not executable");
+		return false;
+	}
+	*path = find_on_path(conf, name);
+	if (*path == NULL && apw_conf_is_default(conf->cycle, context, t->directive)) {
+		*path = find_on_path(conf, t->other);
+		take_other = *path != NULL;
+	}
+	if (take_other)
+		note_found(conf, context, t->directive, t->other);
+	if (*path != NULL)
+		note_found(conf, context, t->path_directive, *path);
+	else
+		/* flows without code and pieces need neither */
+		apw_conf_warning(conf, apw_conf_place_of(conf->cycle, context,
+		    t->directive), "\"%s\" is \"%s\", and PATH has no such "
+		    "program: jobs that need it will fail", t->directive,
+		    name);
+	return take_other;
+}
+
+static void
+check_stock(struct apw_conf *conf)
+{
+	static char		 bun[] = "bun", npm[] = "npm",
+				 esbuild[] = "esbuild";
+	static const struct tool installer = { "installer", "installer_path",
+				     bun, npm };
+	static const struct tool bundler = { "bundler", "bundler_path",
+				     esbuild, bun };
+	struct apw_stock_conf	*s = &conf->cycle->stock;
+	const struct apw_conf_context	*context;
+
+	context = apw_conf_context_of(conf->cycle, "stock");
+	if (context->errors != 0)
+		return;
+	if (check_tool(conf, context, &installer,
+	    s->installer == APW_INSTALLER_NPM, &s->installer_path))
+		s->installer = APW_INSTALLER_NPM;
+	if (check_tool(conf, context, &bundler,
+	    s->bundler == APW_BUNDLER_BUN, &s->bundler_path))
+		s->bundler = APW_BUNDLER_BUN;
+}
+
+void
+apw_conf_check_programs(struct apw_conf *conf)
+{
+	check_engine(conf);
+	check_stock(conf);
+}
