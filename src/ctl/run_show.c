@@ -100,6 +100,23 @@ show_text(const char *indent, const char *text)
 		putchar('\n');
 }
 
+/* An error of the engine: a text, or one that carries JSON with a message. */
+static void
+show_error(const char *indent, const json_t *error)
+{
+	const char	*text = json_string_value(error);
+	json_t		*inner = text == NULL ? NULL : json_loads(text,
+			    JSON_ALLOW_NUL, NULL);
+	const char	*message = json_string_value(json_object_get(
+			    inner != NULL ? inner : error, "message"));
+
+	if (message != NULL || text != NULL)
+		show_text(indent, message != NULL ? message : text);
+	else
+		show_value(indent, error);
+	json_decref(inner);
+}
+
 static void
 show_steps(const json_t *steps)
 {
@@ -111,11 +128,8 @@ show_steps(const json_t *steps)
 		    show_string(step, "status"));
 		if ((value = json_object_get(step, "output")) != NULL)
 			show_value("           output ", value);
-		value = json_object_get(step, "errorMessage");
-		if (json_is_string(value))
-			show_text("           error  ", json_string_value(value));
-		else if (value != NULL)
-			show_value("           error  ", value);
+		if ((value = json_object_get(step, "errorMessage")) != NULL)
+			show_error("           error  ", value);
 	}
 }
 
@@ -138,9 +152,11 @@ ctl_show_text(int result_fd, const char *id, const char *flow_name)
 	if (*show_string(result, "error") != '\0')
 		show_text("error    ", show_string(result, "error"));
 	show_steps(json_object_get(output, "steps"));
-	if (json_is_object(failed) && *show_string(failed, "message") != '\0') {
+	if (json_is_object(failed)) {
 		printf("failed   %s\n", show_string(failed, "name"));
-		show_text("           ", show_string(failed, "message"));
+		if (json_object_get(failed, "message") != NULL)
+			show_error("           ",
+			    json_object_get(failed, "message"));
 	}
 	if (json_object_get(output, "response") != NULL)
 		show_value("response ", json_object_get(output, "response"));

@@ -120,6 +120,14 @@ test_claim_and_settle(void **state)
 	    APW_STR("{\"runResponse\":{\"status\":200}}"));
 	spool_run_note(&run, "sendFlowResponse",
 	    APW_STR("{\"runResponse\":{\"status\":500}}"));
+	spool_run_note(&run, "updateRunProgress", APW_STR("{\"step\":{"
+	    "\"name\":\"s1\",\"path\":[],\"output\":{\"a\":1}}}"));
+	spool_run_note(&run, "updateRunProgress", APW_STR("{\"step\":{"
+	    "\"name\":\"in\",\"path\":[[\"l\",0]],\"output\":{}}}"));
+	spool_run_note(&run, "updateRunProgress", APW_STR("{\"step\":{"
+	    "\"name\":\"s1\",\"path\":[],\"output\":9007199254740993}}"));
+	spool_run_note(&run, "updateRunProgress", APW_STR("{\"step\":{"
+	    "\"name\":\"s2\",\"output\":null}}"));
 	assert_int_equal(spool_run_outcome(&run, APW_STR("{\"status\":\"OK\","
 	    "\"logs\":\"stdout:\\nhi\\n\"}"), &o), 0);
 	assert_true(o.ok);
@@ -132,7 +140,8 @@ test_claim_and_settle(void **state)
 	    "\"status\":\"SUCCEEDED\",\"jobStatus\":\"OK\""));
 	assert_string_equal(slurp(g, "done/a/log"), "stdout:\nhi\n");
 	assert_string_equal(slurp(g, "done/a/output.json"),
-	    "{\"response\":{\"status\":200}}\n");
+	    "{\"response\":{\"status\":200},\"steps\":{"
+	    "\"s1\":9007199254740993,\"s2\":null}}\n");
 	assert_non_null(strstr(slurp(g, "done/a/run.json"), "\"tags\":[]"));
 }
 

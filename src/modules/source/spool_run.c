@@ -8,12 +8,19 @@
 #include "proto/apw_raw.h"
 
 #define RUN_TEXT_MAX	((size_t)64 << 20)	/* of each thing we keep */
+#define RUN_STEPS_MAX	2000
+
+/* The last word about one step: name a string literal, output raw. */
+struct spool_step {
+	STAILQ_ENTRY(spool_step) entry;
+	struct apw_buf	name, output;
+};
 
 void
 spool_run_begin(struct spool_run *run)
 {
 	spool_run_end(run);
-	run->progress.max = run->response.max = run->payloads.max =
+	run->response.max = run->payloads.max =
 	    run->run.max = run->output.max = run->logs.max = RUN_TEXT_MAX;
 	run->error.max = 1 << 20;
 }
@@ -21,8 +28,16 @@ spool_run_begin(struct spool_run *run)
 void
 spool_run_end(struct spool_run *run)
 {
+	struct spool_step	*step, *next;
+
+	/* a run that has not begun is all zeroes */
+	for (step = STAILQ_FIRST(&run->steps); step != NULL; step = next) {
+		next = STAILQ_NEXT(step, entry);
+		apw_buf_free(&step->name);
+		apw_buf_free(&step->output);
+		free(step);
+	}
 	json_decref(run->log);
-	apw_buf_free(&run->progress);
 	apw_buf_free(&run->response);
 	apw_buf_free(&run->payloads);
 	apw_buf_free(&run->run);
@@ -30,6 +45,7 @@ spool_run_end(struct spool_run *run)
 	apw_buf_free(&run->logs);
 	apw_buf_free(&run->error);
 	*run = (struct spool_run){ .log = NULL };
+	STAILQ_INIT(&run->steps);
 }
 
 /* The app merges run logs by run id, later keys win; so do we. */
@@ -55,6 +71,47 @@ run_keep(struct apw_buf *b, struct apw_str text)
 	apw_buf_reset(b);
 	if (apw_buf_str(b, text) == -1)
 		apw_buf_reset(b);	/* too large to keep: as if unsaid */
+}
+
+static struct spool_step *
+run_step(struct spool_run *run, struct apw_str name)
+{
+	struct spool_step	*step;
+
+	STAILQ_FOREACH(step, &run->steps, entry)
+		if (apw_str_eq(apw_buf_view(&step->name), name))
+			return step;
+	if (run->nsteps >= RUN_STEPS_MAX ||
+	    (step = calloc(1, sizeof(*step))) == NULL)
+		return NULL;
+	apw_buf_str(&step->name, name);
+	STAILQ_INSERT_TAIL(&run->steps, step, entry);
+	run->nsteps++;
+	return step;
+}
+
+/* {"step":{"name","path","output"}}: a step inside a loop has a path, and is
+ * part of what its loop says. */
+static void
+run_note_step(struct spool_run *run, struct apw_str payload)
+{
+	struct apw_str		 told, name, path, output;
+	struct spool_step	*step;
+
+	if (apw_raw_member(payload, "step", &told) != 1 ||
+	    apw_raw_member(told, "name", &name) != 1 ||
+	    apw_raw_type(name) != APW_RAW_STRING ||
+	    apw_raw_member(told, "output", &output) != 1 ||
+	    (apw_raw_member(told, "path", &path) == 1 &&
+	    apw_raw_element(path, 0, &path) == 1))
+		return;
+	step = run_step(run, apw_raw_trim(name));
+	if (step == NULL || run->steps_bytes - step->output.len + output.n >
+	    RUN_TEXT_MAX)
+		return;
+	run->steps_bytes -= step->output.len;
+	run_keep(&step->output, apw_raw_trim(output));
+	run->steps_bytes += step->output.len;
 }
 
 static void
@@ -85,7 +142,7 @@ spool_run_note(struct spool_run *run, const char *method,
 	if (strcmp(method, "uploadRunLog") == 0)
 		run_merge_log(run, payload);
 	else if (strcmp(method, "updateRunProgress") == 0)
-		run_keep(&run->progress, payload);
+		run_note_step(run, payload);
 	else if (strcmp(method, "sendFlowResponse") == 0) {
 		if (run->response.len == 0)	/* the first one wins */
 			run_keep(&run->response, payload);
@@ -98,8 +155,9 @@ spool_run_note(struct spool_run *run, const char *method,
 static void
 run_compose_output(struct spool_run *run)
 {
-	struct apw_str	flow_run, steps, response;
-	const char	*comma = "";
+	struct spool_step	*step;
+	struct apw_str		 response;
+	const char		*comma = "";
 
 	apw_buf_puts(&run->output, "{");
 	if (apw_raw_member(apw_buf_view(&run->response), "runResponse",
@@ -108,14 +166,17 @@ run_compose_output(struct spool_run *run)
 		apw_buf_str(&run->output, apw_raw_trim(response));
 		comma = ",";
 	}
-	if (apw_raw_member(apw_buf_view(&run->progress), "flowRun",
-	    &flow_run) == 1 &&
-	    apw_raw_member(flow_run, "steps", &steps) == 1) {
+	STAILQ_FOREACH(step, &run->steps, entry) {
 		apw_buf_puts(&run->output, comma);
-		apw_buf_puts(&run->output, "\"steps\":");
-		apw_buf_str(&run->output, apw_raw_trim(steps));
+		if (step == STAILQ_FIRST(&run->steps))
+			apw_buf_puts(&run->output, "\"steps\":{");
+		apw_buf_str(&run->output, apw_buf_view(&step->name));
+		apw_buf_puts(&run->output, ":");
+		apw_buf_str(&run->output, apw_buf_view(&step->output));
 		comma = ",";
 	}
+	if (!STAILQ_EMPTY(&run->steps))
+		apw_buf_puts(&run->output, "}");
 	if (*comma == '\0')
 		apw_buf_reset(&run->output);
 	else

@@ -3,15 +3,18 @@
 #define APW_SPOOL_RUN_H
 
 #include <jansson.h>
+#include <sys/queue.h>
 
 #include "core/apw_buf.h"
 #include "core/apw_str.h"
 
 struct spool_outcome;
+struct spool_step;
 
 struct spool_run {
 	json_t		*log;		/* owned; uploadRunLog payloads, merged */
-	struct apw_buf	 progress;	/* the last updateRunProgress, raw */
+	STAILQ_HEAD(, spool_step) steps; /* owned; in the order they came */
+	size_t		 nsteps, steps_bytes;
 	struct apw_buf	 response;	/* the first sendFlowResponse, raw */
 	struct apw_buf	 payloads;	/* submitPayloads, savePayloads: elements of an array */
 	/* composed by spool_run_outcome() */
