@@ -66,6 +66,7 @@ const jobs = new Map();
 let queue = [];			/* ids of jobs nobody has */
 let waiters = [];		/* parked polls */
 let usedPieces = [];
+let letting_go = false;	/* polls are not parked any more */
 
 /* ---------------------------------------------------------- what was seen */
 
@@ -445,6 +446,8 @@ const methods = {
 			return null;
 		if (queue.length > 0)
 			return hand_out(queue.shift(), c);
+		if (letting_go)
+			return null;
 		return new Promise((done) => {
 			const w = { sock, c, done };
 
@@ -637,6 +640,15 @@ const commands = {
 		sockets.forEach((s) => s.resetAndDestroy());
 	},
 	up: () => open(opt.port),
+	/* Parked polls get their null now: whoever drains need not wait. */
+	let_go() {
+		letting_go = true;
+		waiters.splice(0).forEach((w) => {
+			clearTimeout(w.timer);
+			w.done(null);
+		});
+	},
+	hold: () => void (letting_go = false),
 	seen: (a) => log.filter((e) => fits(a, e)),
 	wait: (a) => new Promise((done) => {
 		const have = log.filter((e) => fits(a.match, e));

@@ -211,6 +211,8 @@ sub start {
 	die "already running" if $self->{pid};
 	$self->{daemon} = $opt{daemon} if exists $opt{daemon};
 	$self->write_conf_now();
+	$_->ask('hold') for grep { $_->isa('Test::Apworker::App') }
+		@{ $self->{doubles} || [] };
 	my $file = "$self->{testdir}/stderr.log";
 	my %env = $self->environment(%{ $opt{env} || {} });
 	my @cmd = $self->command(@{ $opt{args} || [] });
@@ -318,6 +320,9 @@ sub stop {
 
 	return $self if $self->reap();
 	kill $sig || 'QUIT', $self->{pid};
+	# a parked poll would be waited for
+	$_->ask('let_go') for grep { $_->isa('Test::Apworker::App') }
+		@{ $self->{doubles} || [] };
 	return $self if wait_for(sub { $self->reap() }, undef);
 	for my $harder (qw/TERM TERM KILL/) {
 		push @{ $self->{exits} }, "had to be stopped with $harder";
