@@ -16,11 +16,18 @@
 #define ENGINE_LOCK_MS		120000
 #define ENGINE_MAP_BYTES	((off_t)512 << 20)
 
-/* What the mark says of the installed file. */
+/* What the mark says: the content, the installed file, and the bundle it came
+ * from, so that a fresh process need not read either of them again. */
 struct engine_mark {
 	char			hash[STOCK_HASH_SIZE];
 	struct stock_stamp	stamp;
+	struct stock_stamp	source;
 };
+
+#define STAMP_SCAN	" %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNd64
+#define STAMP_PRINT	" %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRId64
+#define STAMP_REFS(s)	&(s).dev, &(s).ino, &(s).size, &(s).mtime_ns
+#define STAMP_VALUES(s)	(s).dev, (s).ino, (s).size, (s).mtime_ns
 
 static int
 mark_read(const struct apw_stock *stock, struct engine_mark *mark)
@@ -29,11 +36,11 @@ mark_read(const struct apw_stock *stock, struct engine_mark *mark)
 	int		n = 0;
 
 	if (stock_read(stock->root_fd, ENGINE_MARK, &text, NULL) == 1)
-		n = sscanf(text.data, "engine %64[0-9a-f] %" SCNu64 " %" SCNu64
-		    " %" SCNu64 " %" SCNd64, mark->hash, &mark->stamp.dev,
-		    &mark->stamp.ino, &mark->stamp.size, &mark->stamp.mtime_ns);
+		n = sscanf(text.data, "engine %64[0-9a-f]" STAMP_SCAN
+		    STAMP_SCAN, mark->hash, STAMP_REFS(mark->stamp),
+		    STAMP_REFS(mark->source));
 	apw_buf_free(&text);
-	return n == 5 && strlen(mark->hash) == 64 ? 0 : -1;
+	return n == 9 && strlen(mark->hash) == 64 ? 0 : -1;
 }
 
 static int
@@ -42,9 +49,9 @@ mark_write(int common_fd, const struct engine_mark *mark, struct apw_err *err)
 	struct apw_buf	text = APW_BUF_INIT(ENGINE_MARK_BYTES);
 	int		rc;
 
-	apw_buf_printf(&text, "engine %s %" PRIu64 " %" PRIu64 " %" PRIu64
-	    " %" PRId64 "\n", mark->hash, mark->stamp.dev, mark->stamp.ino,
-	    mark->stamp.size, mark->stamp.mtime_ns);
+	apw_buf_printf(&text, "engine %s" STAMP_PRINT STAMP_PRINT "\n",
+	    mark->hash, STAMP_VALUES(mark->stamp),
+	    STAMP_VALUES(mark->source));
 	rc = stock_replace(common_fd, STOCK_MARK, apw_buf_view(&text), true,
 	    err);
 	apw_buf_free(&text);
@@ -102,9 +109,13 @@ stock_engine_present(struct apw_stock *stock)
 	struct stock_stamp	 source;
 	struct engine_mark	 mark;
 
-	if (e->hash[0] == '\0' ||
-	    stock_engine_source(stock, &source, NULL) == -1 ||
-	    !stock_stamp_eq(&source, &e->source) || !installed(stock, &mark) ||
+	if (stock_engine_source(stock, &source, NULL) == -1 ||
+	    !installed(stock, &mark))
+		return false;
+	if (stock_stamp_eq(&source, &mark.source)) {
+		e->source = source;
+		memcpy(e->hash, mark.hash, sizeof(e->hash));
+	} else if (!stock_stamp_eq(&source, &e->source) ||
 	    strcmp(mark.hash, e->hash) != 0)
 		return false;
 	e->generation = generation_of(mark.hash);
@@ -222,11 +233,10 @@ enum apw_stock_fault
 stock_engine_make(struct stock_keeper *k, struct apw_err *err)
 {
 	const char		*bundle = k->stock->cycle->engine.bundle;
-	struct stock_stamp	 source;
 	struct engine_mark	 want, have;
 	apw_autofd int		 lock = -1, from = -1, common = -1;
 
-	if (stock_engine_source(k->stock, &source, err) == -1)
+	if (stock_engine_source(k->stock, &want.source, err) == -1)
 		return APW_STOCK_OURS;
 	from = open(bundle, O_RDONLY | O_CLOEXEC);
 	if (from == -1 || stock_hash_file(from, want.hash, err) == -1) {

@@ -115,11 +115,12 @@ stock_keeper_start(struct apw_stock *stock, stock_work_fn *work, void *arg,
 	*child = (struct stock_child){ .pid = pid, .control_fd = control[1],
 	    .report_fd = report[0],
 	    .pidfd = syscall(SYS_pidfd_open, pid, 0) };
-	apw_child_own(pid);		/* not an orphan of an engine */
-	if (child->pidfd == -1) {
+	/* not an orphan of an engine */
+	if (child->pidfd == -1 || apw_child_own(pid) == -1) {
 		struct stock_report	lost;
 
-		apw_err_set(err, errno, "cannot watch a child");
+		apw_err_set(err, child->pidfd == -1 ? errno : 0,
+		    "cannot watch a child");
 		stock_keeper_finish(child, &lost);
 		return -1;
 	}

@@ -234,14 +234,3 @@ stock_tickets_end(struct apw_stock *stock)
 		ticket_free(t);
 	}
 }
-
-bool
-apw_stock_owns(const struct apw_stock *stock, pid_t pid)
-{
-	const struct apw_stock_ticket	*t;
-
-	TAILQ_FOREACH(t, &stock->tickets, link)
-		if (t->keeper.pid == pid && pid != 0)
-			return true;
-	return false;
-}

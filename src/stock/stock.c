@@ -10,10 +10,27 @@
 
 #define STOCK_MAGIC	0x53544f4b	/* "STOK" */
 
-static const char *const stock_folders[] = {
-	"common", "codes", "flows", "pieces-metadata", ".staging", ".locks",
-	".cache/bun", ".cache/npm", NULL
+/* Engines in boxes of another user read what is mounted for them (below
+ * common and codes); what tells of flows is nobody else's. */
+static const struct stock_folder {
+	const char	*name;
+	mode_t		 mode;
+} stock_folders[] = {
+	{ "common", 0755 }, { "codes", 0755 }, { "pieces-metadata", 0755 },
+	{ "flows", 0700 }, { ".staging", 0700 }, { ".locks", 0755 },
+	{ ".cache", 0700 }, { ".cache/bun", 0755 }, { ".cache/npm", 0755 },
 };
+
+/* Where it is ours; a shared stock may be another user's. */
+static void
+narrow(int fd, mode_t mode)
+{
+	struct stat	st;
+
+	if (fstat(fd, &st) == 0 && st.st_uid == geteuid() &&
+	    (st.st_mode & 07777 & ~mode) != 0)
+		fchmod(fd, st.st_mode & mode);
+}
 
 /* A stock that others may write would hand their code to our engines. */
 static int
@@ -50,10 +67,11 @@ make_root(struct apw_stock *stock, struct apw_err *err)
 	if (check_owner(fd, path, err) == -1 ||
 	    (stock->root_fd = stock_mkdirs(fd, STOCK_VERSION, err)) == -1)
 		return -1;
-	for (i = 0; stock_folders[i] != NULL; i++) {
-		sub = stock_mkdirs(stock->root_fd, stock_folders[i], err);
+	for (i = 0; i < APW_COUNT(stock_folders); i++) {
+		sub = stock_mkdirs(stock->root_fd, stock_folders[i].name, err);
 		if (sub == -1)
 			return apw_err_wrap(err, "stock %s", path);
+		narrow(sub, stock_folders[i].mode);
 		close(apw_take_fd(&sub));
 	}
 	if (asprintf(&stock->root, "%s/" STOCK_VERSION, real) == -1)
@@ -89,6 +107,7 @@ apw_stock_open(struct event_base *base, const struct apw_cycle *cycle,
 		goto fail;
 	}
 	stock_tools_find(stock);
+	stock_engine_present(stock);	/* generation, if it is there */
 	return stock;
 fail:
 	apw_stock_close(stock);

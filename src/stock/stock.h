@@ -79,10 +79,6 @@ struct apw_stock_ticket *apw_stock_order(struct apw_stock *,
 /* Forget the order: done is not called, its children are killed. */
 void	apw_stock_cancel(struct apw_stock_ticket *);
 
-/* Is this a process of the stock (a keeper at work for a ticket)?  Who reaps
- * or kills "all that is left below" must leave it alone. */
-bool	apw_stock_owns(const struct apw_stock *, pid_t);
-
 /* Archive pieces come from the app: what an order would miss has to be put
  * before it is placed.  has: true also when the piece is installed already. */
 bool	apw_stock_archive_has(struct apw_stock *,
