@@ -208,7 +208,8 @@ include_glob(struct parser *ps, struct apw_conf_place place,
 		globfree(&g);
 		return;
 	}
-	for (i = 0; i < g.gl_pathc; i++) {
+	for (i = 0; i < g.gl_pathc && ps->conf->errors <= APW_CONF_ERRORS_MAX;
+	    i++) {
 		if (ps->conf->texts >= APW_CONF_TEXTS_MAX) {
 			apw_conf_error(ps->conf, place, "\"include\" reads "
 			    "more than %d files", APW_CONF_TEXTS_MAX);

@@ -302,12 +302,18 @@ fill_from_table(struct apw_conf *conf, struct apw_conf_context *context,
 {
 	struct apw_conf_word	words[9] = { { .s = (char *)(uintptr_t)d->name } };
 	struct apw_conf_lex	lex;
+	enum apw_conf_token	t;
 	size_t			n = 1;
 
 	apw_conf_lex_init(&lex, conf->arena, d->dflt, strlen(d->dflt));
-	while (n < APW_COUNT(words) &&
-	    apw_conf_lex_next(&lex) == APW_TOKEN_WORD)
+	while ((t = apw_conf_lex_next(&lex)) == APW_TOKEN_WORD &&
+	    n < APW_COUNT(words))
 		words[n++].s = lex.word;
+	if (t == APW_TOKEN_BAD) {
+		/* the tables have no bad words */
+		conf->no_memory = true;
+		return;
+	}
 	apw_conf_set(conf, context, d, APW_FROM_DEFAULT, words, n, NULL);
 }
 

@@ -18,6 +18,18 @@
 
 static char	complaints[65536];
 
+/* The calloc(3) of everything below: the one that shall fail, 0: none. */
+static unsigned	calloc_fails, callocs;
+
+void	*__real_calloc(size_t, size_t);
+void	*__wrap_calloc(size_t, size_t);
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return ++callocs == calloc_fails ? NULL : __real_calloc(n, size);
+}
+
 /* -g alone: with a node and a bundle that are there. */
 static struct apw_cycle *
 read_text(const char *text, unsigned number)
@@ -437,6 +449,36 @@ test_environment_default(void **state)
 	unsetenv("APW_TEST_NUMBER");
 }
 
+/* ---- memory ---- */
+
+/* The first, second, ... allocation fails: no cycle and a reason, or a cycle
+ * when it was not needed for one; never a crash. */
+static void
+test_no_memory(void **state)
+{
+	static const char	 text[] = "slots 3; log x debug; source test { "
+	    "list a b; list c; secret hush; url https://h; } sandbox auto; "
+	    "sandbox UNSANDBOXED; monitor { listen unix:s; } network strict { "
+	    "allow 10.0.0.1; }";
+	struct apw_cycle	*cycle;
+	unsigned		 all, n;
+
+	(void)state;
+	callocs = 0;
+	apw_cycle_free(read_good(text));
+	all = callocs;
+	assert_true(all > 10);
+	for (n = 1; n <= all; n++) {
+		callocs = 0;
+		calloc_fails = n;
+		cycle = read_text(text, 1);
+		calloc_fails = 0;
+		if (cycle == NULL)
+			if (strstr(complaints, "memory") == NULL) fail_msg("%u: %s", n, complaints);
+		apw_cycle_free(cycle);
+	}
+}
+
 /* ---- documents ---- */
 
 static void
@@ -495,6 +537,7 @@ main(void)
 		cmocka_unit_test(test_secret_file),
 		cmocka_unit_test(test_environment_secret),
 		cmocka_unit_test(test_environment_default),
+		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_documents),
 		cmocka_unit_test(test_help),
 	};
