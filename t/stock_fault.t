@@ -13,10 +13,12 @@ use Test::Apworker;
 use Test::Apworker::Stock;
 use Test::Apworker::Util;
 
-my $t = Test::Apworker->new()->has(qw/node bun esbuild/)->plan(29);
+my $t = Test::Apworker->new()->has(qw/node bun esbuild/)->plan(31);
 my $s = Test::Apworker::Stock->new($t, negative_ttl_ms => 0);
 my %packages = (
 	good => { versions => { '1.0.0' => {
+		files => { 'src/index.js' => 'exports.x = 1;' } } } },
+	mine => { versions => { '1.0.0' => {
 		files => { 'src/index.js' => 'exports.x = 1;' } } } },
 	busy => { status => 503 },
 	denied => { status => 401 },
@@ -54,6 +56,16 @@ like($got->{error}, qr/within 1000 ms/, 'runs out of time');
 
 $got = needs('good', '1.0.0', stock => { registry => 'http://127.0.0.1:1/' });
 is($got->{fault}, 'OURS', 'no registry');
+
+# credentials come from the file that is named, and from nowhere else
+my $registry = $s->{stock}{registry};
+(my $host = $registry) =~ s/^http://;
+$t->write_file('npmrc', "registry=$registry\n${host}:_authToken=letmein\n");
+$t->write_file('.npmrc', "registry=http://127.0.0.1:1/\n");
+$got = needs('mine', '1.0.0', stock => { registry => undef,
+	npmrc => $t->testdir() . '/npmrc' });
+is($got->{fault}, 'OK', 'an npmrc that is named') or diag($got->{error});
+ok($s->requests(qr/^GET mine Bearer letmein$/), 'gives the credentials');
 
 # remembered, then forgotten
 $s->set(negative_ttl_ms => 60000);

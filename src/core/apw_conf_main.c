@@ -272,7 +272,8 @@ static const struct apw_directive stock_directives[] = {
 	  .offset = STOCK(npmrc), .reload = APW_NEW_SLOTS,
 	  .arg_help = "FILE",
 	  .help = "An .npmrc for the installer: credentials and scopes of a "
-	      "private registry. No other .npmrc is read." },
+	      "private registry. The .npmrc of the user who runs the daemon "
+	      "is not read." },
 	{ .name = "jail", .args = { 1, 1 }, .set = apw_set_flag,
 	  .offset = STOCK(jail), .dflt = "on", .reload = APW_NEW_SLOTS,
 	  .arg_help = "on | off",

@@ -103,6 +103,20 @@ make_folder(const char *staging, const char *name)
 	return mkdir(path, 0700) == -1 && errno != EEXIST ? -1 : 0;
 }
 
+/* npm is told by a variable, bun looks into its home. */
+static int
+link_npmrc(const struct apw_stock *stock, const struct stock_run *run)
+{
+	const char		*npmrc = stock->cycle->stock.npmrc;
+	apw_autofree char	*path = NULL;
+
+	if (npmrc == NULL || !run->network)
+		return 0;
+	if (asprintf(&path, "%s/.home/.npmrc", run->staging) == -1)
+		return -1;
+	return symlink(npmrc, path) == -1 && errno != EEXIST ? -1 : 0;
+}
+
 static int
 builder_start(struct builder *b, const struct stock_run *run,
     struct apw_err *err)
@@ -122,7 +136,8 @@ builder_start(struct builder *b, const struct stock_run *run,
 	}
 	argv[n] = NULL;
 	if (null_fd == -1 || make_folder(run->staging, ".home") == -1 ||
-	    make_folder(run->staging, ".tmp") == -1)
+	    make_folder(run->staging, ".tmp") == -1 ||
+	    link_npmrc(b->k->stock, run) == -1)
 		return apw_err_set(err, errno, "cannot prepare a build");
 	if (stock_env_compose(b->k->stock, run, &env, err) == -1)
 		return -1;
