@@ -4,10 +4,10 @@
 
 #include "core/apw_clock.h"
 #include "proto/apw_raw.h"
+#include "proto/apw_rpc.h"
 #include "slot/capture.h"
 
 #define RUN_TRIES_MAX	2	/* engines that end before the operation is sent */
-#define RUN_LOGS_MAX	(8 * 1024 * 1024)
 
 static void run_acquire(struct apw_job *);
 
@@ -18,6 +18,21 @@ run_on_ready(void *arg)
 
 	APW_CAST(job, arg, JOB_MAGIC);
 	job_next(job);
+}
+
+/* Not an EngineResponse: the engine could not run the operation at all. */
+static void
+run_no_response(struct apw_job *job, struct apw_str response)
+{
+	struct apw_buf	text = APW_BUF_INIT(2 * JOB_ERROR_MAX);
+
+	apw_buf_puts(&text, "RPC [executeOperation] handler threw: ");
+	if (apw_rpc_error(response, &text) != 1) {
+		apw_buf_reset(&text);
+		apw_buf_puts(&text, "the engine's answer is no EngineResponse");
+	}
+	job_conclude_text(job, APW_ENDING_BROKEN, apw_buf_view(&text));
+	apw_buf_free(&text);
 }
 
 /* The answer in a word: what became of the operation. */
@@ -38,8 +53,7 @@ run_on_result(void *arg, struct apw_str response)
 	    apw_raw_type(response) != APW_RAW_OBJECT ||
 	    apw_raw_member(response, "status", &status) != 1 ||
 	    apw_raw_type(status) != APW_RAW_STRING) {
-		job_conclude(job, APW_ENDING_BROKEN,
-		    "the engine's answer is no EngineResponse");
+		run_no_response(job, response);
 		return;
 	}
 	ending = apw_ending_of_status(apw_raw_trim(status));

@@ -75,7 +75,8 @@ struct apw_engine_link_events {
 	 * admitted engine, if any, is unharmed.
 	 */
 	void	(*on_refused)(void *arg, const char *why);
-	/* raw EngineResponse; exactly once per execute unless lost or reset */
+	/* raw EngineResponse, or {"__rpcError":…} of an engine that could not
+	 * run it; exactly once per execute unless lost or reset */
 	void	(*on_result)(void *arg, struct apw_str response);
 	/*
 	 * The engine calls.  Every call is answered exactly once, now or

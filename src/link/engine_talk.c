@@ -46,24 +46,11 @@ take_output(struct apw_engine_link *l, struct apw_str method,
 	l->scratch = text;
 }
 
-/* An operation ends; an engine that failed to run it says so in its way. */
 static void
 take_result(struct apw_engine_link *l, struct apw_str response)
 {
-	struct apw_buf	error = APW_BUF_INIT(l->conf.max_payload_bytes);
-	struct apw_buf	text = APW_BUF_INIT(2 * l->conf.max_payload_bytes);
-
 	l->busy = false;
-	if (apw_rpc_error(response, &error) == 1) {
-		apw_buf_puts(&text,
-		    "{\"status\":\"INTERNAL_ERROR\",\"error\":");
-		apw_raw_quote(&text, apw_buf_view(&error));
-		apw_buf_puts(&text, "}");
-		response = apw_buf_view(&text);
-	}
 	l->ev.on_result(l->arg, response);
-	apw_buf_free(&error);
-	apw_buf_free(&text);
 }
 
 void

@@ -449,7 +449,7 @@ sub api {
 	my ($self, %opt) = @_;
 	return $self->{api} if $self->{api} && !%opt;
 	$self->{api} = $self->keep(Test::Apworker::App->new($self,
-		port => $self->port('API'), %opt));
+		poll_ms => 2000, port => $self->port('API'), %opt));
 	return $self->{api};
 }
 
