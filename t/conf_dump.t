@@ -6,10 +6,11 @@ use warnings;
 
 use Test::More;
 use Test::Apworker::Reader;
+use Test::Apworker::Util;
 
 my $r = Test::Apworker::Reader->new();
 my $dir = $r->dir();
-plan(tests => 41);
+plan(tests => 43);
 
 $r->write('token', "s3cret-of-file\n", 0600);
 $r->write('more.inc', "drain_timeout\n\t90s;\n");
@@ -68,6 +69,14 @@ like($out, qr/^\t# token TOKEN;  not set$/m, 'what is not set is named');
 like($out, qr/^sandbox auto;  # default$/m, 'sandbox');
 like($out, qr/^slots 4; {40}# c\.conf:2$/m, 'comments line up');
 
+# What engines get to see: as much as the slot gives them.
+like($out, qr/^#   NODE_PATH=\S+ +# "node_path" is not set$/m,
+	'the environment of engines');
+my $command = slurp($r->top() . '/src/slot/command.c');
+my @missing = grep { $out !~ /^#   \Q$_\E\b/m && !/^AP_SANDBOX_WS_|^SANDBOX_ID$/ }
+	$command =~ /command_env(?:_number|_list)?\(m, "(\w+)"/g;
+is("@missing", '', 'is all of what the slot composes');
+
 # Read again, from another directory's point of view and without -g.
 my ($again, $err2, $out2, $code2) = $r->dump_conf($out, g => undef);
 is($code2, 0, 'what is printed can be read') or diag($err2);
@@ -105,8 +114,7 @@ is_deeply(values_of($d), values_of($plain), 'and changes nothing');
 
 # apworker.conf.full is this text; its paths are those of the build.
 my @said = names_of($full);
-open my $fh, '<', $r->top() . '/conf/apworker.conf.full';
-my @kept = names_of(defined $fh ? join('', <$fh>) : '');
+my @kept = names_of(slurp($r->top() . '/conf/apworker.conf.full'));
 is_deeply(\@kept, \@said, 'conf/apworker.conf.full is up to date (make conf-full)');
 
 # What a reload cannot change.

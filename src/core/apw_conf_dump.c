@@ -4,6 +4,7 @@
 #include "core/apw_conf_priv.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define COMMENT_COLUMN	48
@@ -162,6 +163,79 @@ put_sandbox(FILE *f, const struct apw_cycle *cycle)
 	}
 }
 
+/* ---- what engines get to see ---- */
+
+static void
+put_variable(FILE *f, const char *name, const char *value, const char *origin)
+{
+	int	n = fprintf(f, "#   %s%s%s", name, value != NULL ? "=" : "",
+		    value != NULL ? value : "");
+
+	fprintf(f, "%*s# %s\n", n < COMMENT_COLUMN ? COMMENT_COLUMN - n : 2, "",
+	    origin);
+}
+
+/* As put_variable(), with the origin of a directive that has this value. */
+static void
+put_variable_of(FILE *f, const char *name, const char *value,
+    const struct apw_cycle *cycle, const char *context, const char *directive)
+{
+	const struct apw_conf_context	*c;
+	const struct apw_conf_origin	*o;
+	int				 n;
+
+	c = apw_conf_context_of(cycle, context);
+	o = apw_conf_find_origin(cycle, c,
+	    apw_conf_find_directive(c->directives, directive));
+	n = fprintf(f, "#   %s=%s", name, value);
+	fprintf(f, "%*s", n < COMMENT_COLUMN ? COMMENT_COLUMN - n : 2, "");
+	if (o != NULL)
+		put_origin(f, o);
+	else
+		fputs("# default\n", f);
+}
+
+/* What of the engine's environment is known before the app's settings are.
+ * The slot composes it (slot/command.c).  Values of propagated variables may
+ * be secrets. */
+static void
+put_engine_environment(FILE *f, const struct apw_cycle *cycle)
+{
+	static const char *const	 settings[] = { "AP_MAX_FLOW_RUN_LOG_SIZE_MB",
+	    "AP_MAX_FILE_SIZE_MB", "AP_PAUSED_FLOW_TIMEOUT_DAYS",
+	    "AP_DEV_PIECES", "the names in SANDBOX_PROPAGATED_ENV_VARS" };
+	const struct apw_engine_conf	*e = &cycle->engine;
+	const char			*value;
+	size_t				 i;
+
+	fputs("\n# The environment of engines, beside their link:\n", f);
+	put_variable(f, "HOME", "/tmp/", "fixed");
+	if (e->node_path != NULL)
+		put_variable_of(f, "NODE_PATH", e->node_path, cycle, "engine",
+		    "node_path");
+	else
+		put_variable(f, "NODE_PATH", "/usr/src/node_modules",
+		    "\"node_path\" is not set");
+	put_variable(f, "AP_EXECUTION_MODE", cycle->mode, cycle->mode != NULL ?
+	    "sandbox" : "the app's settings");
+	put_variable(f, "AP_NETWORK_MODE", cycle->network.mode ==
+	    APW_NETWORK_STRICT ? "STRICT" : cycle->network.mode ==
+	    APW_NETWORK_UNRESTRICTED ? "UNRESTRICTED" : NULL,
+	    cycle->network.mode != APW_NETWORK_AUTO ? "network" :
+	    "the app's settings");
+	put_variable(f, "AP_SSRF_ALLOW_LIST", NULL,
+	    "the app's settings");
+	put_variable(f, "AP_BASE_CODE_DIRECTORY", NULL, "\"path\" of stock");
+	for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		put_variable(f, settings[i], NULL, "the app's settings");
+	for (i = 0; i < e->propagate.n; i++) {
+		value = getenv(e->propagate.v[i]);
+		put_variable(f, e->propagate.v[i], NULL,
+		    value != NULL && *value != '\0' ? "propagate" :
+		    "propagate, but not set here");
+	}
+}
+
 void
 apw_conf_dump(const struct apw_cycle *cycle, FILE *f)
 {
@@ -186,6 +260,7 @@ apw_conf_dump(const struct apw_cycle *cycle, FILE *f)
 		else
 			put_block(f, cycle, context);
 	}
+	put_engine_environment(f, cycle);
 }
 
 /* ---- reload ---- */
