@@ -191,11 +191,9 @@ apw_conf_put_word(FILE *f, const char *s)
 		case '\r':
 			fputs("\\r", f);
 			break;
-		case '"':
-		case '\\':
-			putc('\\', f);
-			/* FALLTHROUGH */
 		default:
+			if (*p == '"' || *p == '\\')
+				putc('\\', f);
 			putc(*p, f);
 		}
 	}

@@ -192,7 +192,7 @@ void	apw_conf_error(struct apw_conf *, struct apw_conf_place,
 void	apw_conf_warning(struct apw_conf *, struct apw_conf_place,
 	    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void	apw_conf_verror(struct apw_conf *, struct apw_conf_place, bool warning,
-	    const char *fmt, va_list);
+	    const char *fmt, va_list) __attribute__((format(printf, 4, 0)));
 void	apw_conf_print_complaints(struct apw_conf *, FILE *);
 /* The text fit for a complaint: no control bytes, not endless.  In the
  * arena, or a constant. */
