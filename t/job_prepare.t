@@ -15,7 +15,7 @@ my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
 	->plan(25)->write_app_conf();
 my $api = $t->api(pieces => [ { name => '@activepieces/piece-a',
 	version => '0.1.0' } ]);
-my $esbuild = $t->tool('esbuild', { exit => 1, stderr => "x`\${1}` < 3\n" }, {});
+my $esbuild = $t->tool('esbuild', { exit => 1, stderr => "[ERROR] x`\${1}` < 3\n\n1 error\n" }, {});
 my $bun = $t->tool('bun');
 $t->run();
 
@@ -69,7 +69,7 @@ $api->push_job(flow_job(id => 'syntax', engine => \@look,
 is($api->wait_done('syntax')->{status}, 'OK', 'compile error: completed');
 my $code = $t->engine()->wait_record('code');
 like($code->{error}, qr/^Compilation Error /, 'the step throws it');
-like($code->{error}, qr/x`\$\{1\}` < 3/, 'with the text of the tool as it was');
+like($code->{error}, qr/\[ERROR\] x`\$\{1\}` < 3/, 'with the text of the tool as it was');
 
 # Code that does, with a package.
 $api->push_job(flow_job(id => 'code', engine => \@look, step => code_step(
@@ -77,7 +77,7 @@ $api->push_job(flow_job(id => 'code', engine => \@look, step => code_step(
 	package => '{"dependencies":{"left-pad":"1.3.0"}}')));
 is($api->wait_done('code')->{status}, 'OK', 'code step: completed');
 is($t->engine()->wait_record('code', 2)->{output}, 42, 'it runs');
-my ($install) = grep { $_->{cwd} =~ m{fv-code/step_1} } $bun->calls();
+my ($install) = $bun->calls();
 ok(scalar(grep { $_ eq '--ignore-scripts' } @{ $install->{argv} }),
 	'packages are installed without their scripts');
 

@@ -231,6 +231,8 @@ function kill(sock, how, arg)
 		clearTimeout(conn.pingIntervalTimer);
 		clearTimeout(conn.pingTimeoutTimer);
 		ws._socket.pause();
+		if (!opt.swallow)
+			waiters = waiters.filter((w) => w.sock !== sock);
 		break;
 	case 'raw':			/* a text message as it is */
 		ws.send(arg.value);

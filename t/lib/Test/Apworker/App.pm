@@ -50,7 +50,7 @@ sub ask {
 	local $SIG{PIPE} = 'IGNORE';
 	print { $self->{in} } json({ id => $id, cmd => $cmd,
 		args => $args || {} }), "\n";
-	my $end = Time::HiRes::time() + ($seconds || 0) * slow() + deadline();
+	my $end = Time::HiRes::time() + ($seconds || 0) + deadline();
 	while (1) {
 		if ($self->{buffer} =~ s/^([^\n]*)\n//) {
 			my $reply = unjson($1);
@@ -98,7 +98,8 @@ sub calls { my ($s, $method) = @_; return $s->seen(kind => 'rpc', method => $met
 # Waits for the n-th message that fits; returns it, or undef with a word.
 sub wait_seen {
 	my ($self, %o) = @_;
-	my $seconds = delete $o{seconds} || deadline();
+	my $seconds = $o{seconds} ? slow() * $o{seconds} : deadline();
+	delete $o{seconds};
 	my $n = delete $o{n} || 1;
 	my $got = $self->ask(wait => { match => \%o, n => $n,
 		ms => 1000 * $seconds }, $seconds);
