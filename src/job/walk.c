@@ -92,9 +92,11 @@ walk_grow(void **array, size_t *size, size_t n, size_t each, size_t max)
 	size_t	 more = *size == 0 ? 32 : *size * 2;
 	void	*p;
 
+	if (n >= max)
+		return -1;
 	if (n < *size)
 		return 0;
-	if (n >= max || (p = realloc(*array, more * each)) == NULL)
+	if ((p = realloc(*array, more * each)) == NULL)
 		return -1;
 	*array = p;
 	*size = more;

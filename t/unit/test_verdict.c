@@ -1,0 +1,162 @@
+/* The verdict, row by row: what is known about an engine's end, and what it
+ * is called. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/apw_auto.h"
+#include "job/verdict.h"
+
+#define RUNS		.sandbox_id = "s1", .connected = true, .ended = true
+#define KILLED(sig)	RUNS, .code = -1, .signal = (sig)
+#define EXITED(n)	RUNS, .code = (n)
+
+static const struct {
+	const char		*name;
+	struct apw_evidence	 ev;
+	enum apw_verdict	 want;
+	const char		*message;	/* how it begins */
+} rows[] = {
+	{ "our timer, whatever else",
+	    { KILLED(SIGKILL), .timer = true, .heap_text = true,
+	    .oom_kill = true },
+	    APW_VERDICT_TIME_LIMIT, "SANDBOX_EXECUTION_TIMEOUT" },
+	{ "V8 said so and aborted",
+	    { KILLED(SIGABRT), .heap_text = true },
+	    APW_VERDICT_MEMORY, "SANDBOX_MEMORY_ISSUE" },
+	{ "V8 said so and an init turned the signal into a code",
+	    { EXITED(1), .heap_text = true },
+	    APW_VERDICT_MEMORY, "SANDBOX_MEMORY_ISSUE" },
+	{ "abort without a word",
+	    { KILLED(SIGABRT) }, APW_VERDICT_MEMORY,
+	    "SANDBOX_MEMORY_ISSUE" },
+	{ "exit 134",
+	    { EXITED(134) }, APW_VERDICT_MEMORY,
+	    "SANDBOX_MEMORY_ISSUE" },
+	{ "the kernel killed for memory",
+	    { KILLED(SIGKILL), .oom_kill = true },
+	    APW_VERDICT_MEMORY, "SANDBOX_MEMORY_ISSUE" },
+	{ "somebody killed it",
+	    { KILLED(SIGKILL) }, APW_VERDICT_KILLED_OUTSIDE,
+	    "SANDBOX_INTERNAL_ERROR: Worker exited with code null and signal "
+	    "SIGKILL, sent from outside" },
+	{ "a memory kill elsewhere is not ours",
+	    { EXITED(7), .oom_kill = true }, APW_VERDICT_EXITED,
+	    "SANDBOX_INTERNAL_ERROR: Worker exited with code 7 and signal null "
+	    "standardOutput= standardError=" },
+	{ "too much run data",
+	    { EXITED(3), .log_size_text = true },
+	    APW_VERDICT_LOG_SIZE, "SANDBOX_LOG_SIZE_EXCEEDED" },
+	{ "memory goes before log size",
+	    { KILLED(SIGABRT), .log_size_text = true },
+	    APW_VERDICT_MEMORY, "SANDBOX_MEMORY_ISSUE" },
+	{ "uncaught exception",
+	    { EXITED(3) }, APW_VERDICT_EXITED,
+	    "SANDBOX_INTERNAL_ERROR: Worker exited with code 3 and signal null" },
+	{ "unhandled rejection",
+	    { EXITED(4) }, APW_VERDICT_EXITED,
+	    "SANDBOX_INTERNAL_ERROR: Worker exited with code 4 and signal null" },
+	{ "control socket lost, by its own word",
+	    { EXITED(6), .lost = "transport close" },
+	    APW_VERDICT_EXITED,
+	    "SANDBOX_INTERNAL_ERROR: Worker exited with code 6 and signal null" },
+	{ "exit 0 in mid-operation",
+	    { EXITED(0) }, APW_VERDICT_EXITED,
+	    "SANDBOX_INTERNAL_ERROR: Worker exited with code 0 and signal null" },
+	{ "another signal",
+	    { KILLED(SIGSEGV) }, APW_VERDICT_EXITED,
+	    "SANDBOX_INTERNAL_ERROR: Worker exited with code null and signal "
+	    "SIGSEGV" },
+	{ "connection lost and the process did not end",
+	    { KILLED(SIGKILL), .lost = "ping timeout",
+	    .ours = "its connection was lost" }, APW_VERDICT_LOST,
+	    "SANDBOX_INTERNAL_ERROR: the engine's connection was lost (ping "
+	    "timeout)" },
+	{ "stopped by us",
+	    { KILLED(SIGKILL), .ours = "the slot ends" },
+	    APW_VERDICT_STOPPED,
+	    "SANDBOX_INTERNAL_ERROR: the engine was stopped: the slot ends" },
+	{ "ours goes before the kernel's count",
+	    { KILLED(SIGKILL), .ours = "the slot ends",
+	    .oom_kill = true }, APW_VERDICT_STOPPED,
+	    "SANDBOX_INTERNAL_ERROR: the engine was stopped" },
+	{ "never called back, exited",
+	    { .sandbox_id = "s1", .ended = true, .code = 1 },
+	    APW_VERDICT_EXITED_EARLY,
+	    "Sandbox s1 exited before connecting (code=1, signal=null)" },
+	{ "never called back, killed",
+	    { .sandbox_id = "s1", .ended = true, .code = -1,
+	    .signal = SIGKILL }, APW_VERDICT_EXITED_EARLY,
+	    "Sandbox s1 exited before connecting (code=null, signal=SIGKILL)" },
+	{ "never called back in time",
+	    { .sandbox_id = "s1", .ended = true, .code = -1,
+	    .signal = SIGKILL, .ours = "did not connect within 30 seconds" },
+	    APW_VERDICT_NOT_CONNECTED,
+	    "Sandbox s1 did not connect within 30 seconds" },
+	{ "was refused",
+	    { .sandbox_id = "s1", .code = -1, .signal = SIGKILL,
+	    .ours = "did not connect within 3 seconds",
+	    .refused = "wrong token" }, APW_VERDICT_NOT_CONNECTED,
+	    "Sandbox s1 did not connect within 3 seconds (wrong token)" },
+};
+
+static void
+test_rows(void **state)
+{
+	size_t	i;
+
+	(void)state;
+	for (i = 0; i < APW_COUNT(rows); i++) {
+		struct apw_buf	b = APW_BUF_INIT(65536);
+		enum apw_verdict v = apw_verdict(&rows[i].ev);
+
+		if (v != rows[i].want)
+			fail_msg("%s: %s", rows[i].name, apw_verdict_name(v));
+		apw_verdict_message(v, &rows[i].ev, &b);
+		if (strncmp(b.data, rows[i].message,
+		    strlen(rows[i].message)) != 0)
+			fail_msg("%s: %s", rows[i].name, b.data);
+		apw_buf_free(&b);
+	}
+}
+
+static void
+test_streams(void **state)
+{
+	struct apw_evidence	ev = { EXITED(7),
+	    .out = APW_STR("said"), .err = APW_STR("cried\n") };
+	struct apw_buf		b = APW_BUF_INIT(65536);
+
+	(void)state;
+	apw_verdict_message(apw_verdict(&ev), &ev, &b);
+	assert_string_equal(b.data, "SANDBOX_INTERNAL_ERROR: Worker exited "
+	    "with code 7 and signal null standardOutput=said "
+	    "standardError=cried\n");
+	apw_buf_free(&b);
+}
+
+static void
+test_names(void **state)
+{
+	int	v;
+
+	(void)state;
+	for (v = 0; v < APW_NVERDICTS; v++)
+		assert_string_not_equal(apw_verdict_name(v), "unknown");
+	assert_string_equal(apw_verdict_name(APW_NVERDICTS), "unknown");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_streams),
+		cmocka_unit_test(test_names),
+	};
+
+	return cmocka_run_group_tests_name("verdict", tests, NULL, NULL);
+}
