@@ -77,6 +77,7 @@ slot_score_app(struct apw_slot *s)
 	snprintf(s->score->app_version, sizeof(s->score->app_version), "%s",
 	    s->settings->app_version);
 	apw_score_end(&s->score->seq);
+	apw_stock_release(s->stock, s->settings->app_version);
 }
 
 /* Settings: which sandbox, and may it take jobs at all? */

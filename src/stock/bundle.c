@@ -123,6 +123,25 @@ cut_folder(struct apw_buf *text, const char *cwd)
 	}
 }
 
+/* It could not work: the disk, the memory, or its own installation. */
+static bool
+bundler_is_ill(const char *text)
+{
+	static const char *const signs[] = { "no space left", "ENOSPC",
+	    "disk quota exceeded", "out of memory", "cannot allocate memory",
+	    "node:internal/", "@esbuild/", "read-only file system",
+	    "too many open files" };
+	size_t	i;
+
+	/* a place in the code: then the signs are the user's own words */
+	if (strstr(text, "index.ts:") != NULL)
+		return false;
+	for (i = 0; i < APW_COUNT(signs); i++)
+		if (strcasestr(text, signs[i]) != NULL)
+			return true;
+	return false;
+}
+
 /* The user's error, as far as the tool's text tells. */
 static int
 bundle_failed(const struct stock_outcome *o, const char *cwd,
@@ -133,12 +152,9 @@ bundle_failed(const struct stock_outcome *o, const char *cwd,
 
 	stock_outcome_text(o, &text);
 	cut_folder(&text, cwd);
-	if (o->timed_out || o->cancelled || o->signal != 0 ||
-	    o->exit_code == 127 || text.data == NULL ||
-	    strcasestr(text.data, "error") == NULL ||
-	    strcasestr(text.data, "no space left") != NULL ||
-	    strstr(text.data, "ENOSPC") != NULL ||
-	    strstr(text.data, "node:internal/") != NULL) {
+	/* both tools leave with 1 when the code is at fault */
+	if (o->timed_out || o->cancelled || o->exit_code != 1 ||
+	    text.data == NULL || bundler_is_ill(text.data)) {
 		apw_err_set(err, 0, "bundler: %s", text.data == NULL ?
 		    "failed" : text.data);
 		rc = -1;

@@ -1,6 +1,8 @@
 /* Flow versions in the stock: flows/ID/RELEASE.json.  Room: stock, slot.  Only
  * LOCKED ones, which never change while the app's release stays the same; a
- * new release may migrate them, so the release is part of the name. */
+ * new release may migrate them, so the release is part of the name.  Without
+ * a release nothing is kept: the source is a directory, where a flow of the
+ * same id may be another one tomorrow. */
 #include "stock/stock_priv.h"
 
 #include <jansson.h>
@@ -24,7 +26,7 @@ apw_stock_release(struct apw_stock *stock, const char *app_version)
 
 	APW_ASSERT(stock != NULL);
 	if (s.n >= sizeof(stock->release) || !apw_str_is_segment(s))
-		s = APW_STR("any");
+		s = APW_STR("");
 	memcpy(stock->release, s.p, s.n);
 	stock->release[s.n] = '\0';
 }
@@ -38,6 +40,8 @@ apw_stock_flow_get(struct apw_stock *stock, const char *id,
 	if (flow_place(stock, id, folder, sizeof(folder), name,
 	    sizeof(name)) == -1)
 		return apw_err_set(err, 0, "bad flow version id");
+	if (stock->release[0] == '\0')
+		return 0;
 	return stock_text_get(stock, folder, name, out, err);
 }
 
@@ -66,7 +70,7 @@ apw_stock_flow_put(struct apw_stock *stock, const char *id,
 	if (flow_place(stock, id, folder, sizeof(folder), name,
 	    sizeof(name)) == -1)
 		return apw_err_set(err, 0, "bad flow version id");
-	if (!flow_may_stay(id, json))
+	if (stock->release[0] == '\0' || !flow_may_stay(id, json))
 		return 0;
 	return stock_text_put(stock, folder, name, json, err);
 }

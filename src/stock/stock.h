@@ -97,8 +97,9 @@ uint64_t apw_stock_generation(const struct apw_stock *);
 /* Flow versions (only LOCKED ones are kept) and pieces' package facts (exact
  * versions only), as raw JSON.  get: 1 and the text in out, 0 not there, -1
  * error (treat as a miss).  put: 0 also when the rules say not to keep it.
- * Texts are kept per release of the app, because it migrates flow versions
- * when it is upgraded: name the release before the first get or put. */
+ * Flow versions are kept per release of the app, because it migrates them
+ * when it is upgraded: name the release before the first get or put; before
+ * that, or with "" or NULL, none is found or kept. */
 void	apw_stock_release(struct apw_stock *, const char *app_version);
 struct apw_buf;
 int	apw_stock_flow_get(struct apw_stock *, const char *flow_version_id,

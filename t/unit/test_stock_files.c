@@ -216,6 +216,8 @@ test_flows(void **state)
 	struct apw_buf	 buf = APW_BUF_INIT(0);
 	struct apw_str	 locked = APW_STR("{\"id\":\"fv\",\"state\":\"LOCKED\"}");
 
+	assert_int_equal(apw_stock_flow_put(w->stock, "fv", locked, NULL), 0);
+	assert_int_equal(apw_stock_flow_get(w->stock, "fv", &buf, NULL), 0);
 	apw_stock_release(w->stock, "0.85.4");
 	assert_int_equal(apw_stock_flow_get(w->stock, "fv", &buf, NULL), 0);
 	assert_int_equal(apw_stock_flow_put(w->stock, "fv",
