@@ -9,7 +9,7 @@ use Test::Apworker::Reader;
 
 my $r = Test::Apworker::Reader->new();
 my $dir = $r->dir();
-plan(tests => 19);
+plan(tests => 20);
 
 mkdir "$dir/conf.d";
 $r->write('conf.d/10-a.conf', "slots 7;\n");
@@ -79,10 +79,12 @@ SKIP: {
 		'c.conf:1:9: error: cannot open "secret.inc": Permission denied');
 }
 
-# A reload must not hang on a FIFO; a start may read one.
+# A reload must not hang on a FIFO, nor any include.
 system('mkfifo', "$dir/fifo.inc") == 0 or die;
-(undef, $err) = $r->read_conf("include fifo.inc;\n", args => [ '-n', 2 ]);
-like($err, qr/^c\.conf:1:9: error: cannot read "fifo.inc": it is not a regular file$/m,
+check('a FIFO', "include fifo.inc;\n",
+	'c.conf:1:9: error: cannot read "fifo.inc": it is not a regular file');
+(undef, undef, $err) = $r->run(args => [ '-n', 2, '-c', 'fifo.inc' ]);
+like($err, qr/^fifo\.inc: error: cannot read "fifo.inc": it is not a regular file$/m,
 	'a FIFO at a reload');
 
 sub check {

@@ -61,21 +61,21 @@ text_in_chain(const struct apw_conf_text *t, const struct stat *st)
 	return false;
 }
 
-/* A FIFO is welcome at start (process substitution), never at a reload:
- * there it would stop the master. */
+/* A FIFO is welcome as the file itself at start (process substitution); as
+ * an include, or at a reload, it would only stop the master. */
 static int
-open_text(struct apw_conf *conf, const char *path, struct stat *st,
-    struct apw_err *err)
+open_text(struct apw_conf *conf, const struct apw_conf_text *parent,
+    const char *path, struct stat *st, struct apw_err *err)
 {
-	bool		first = conf->options->cycle <= 1;
+	bool		fifo = conf->options->cycle <= 1 && parent == NULL;
 	apw_autofd int	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY |
-	    (first ? 0 : O_NONBLOCK));
+	    (fifo ? 0 : O_NONBLOCK));
 
 	if (fd == -1 || fstat(fd, st) == -1)
 		return apw_err_set(err, errno, "cannot open \"%s\"", path);
 	if (S_ISDIR(st->st_mode))
 		return apw_err_set(err, EISDIR, "cannot read \"%s\"", path);
-	if (!S_ISREG(st->st_mode) && !(S_ISFIFO(st->st_mode) && first))
+	if (!S_ISREG(st->st_mode) && !(S_ISFIFO(st->st_mode) && fifo))
 		return apw_err_set(err, 0, "cannot read \"%s\": "
 		    "it is not a regular file", path);
 	return apw_take_fd(&fd);
@@ -147,7 +147,8 @@ parse_path(struct apw_conf *conf, const struct apw_conf_text *parent,
 	struct apw_buf		 buf = APW_BUF_INIT(APW_CONF_FILE_MAX + 65536);
 	struct apw_err		 err = APW_ERR_NONE;
 	struct stat		 st;
-	apw_autofd int		 fd = open_text(conf, path, &st, &err);
+	apw_autofd int		 fd = open_text(conf, parent, path, &st,
+	    &err);
 
 	if (fd == -1 || read_text(fd, path, &buf, &err) == -1) {
 		apw_conf_error(conf, place, "%s", err.text);

@@ -3,13 +3,21 @@
 # Run from the top of a configured tree.  New inputs go to var/fuzz/NAME, which
 # is not kept; what is worth keeping is copied to t/fuzz/corpus/NAME by hand.
 set -e
-name=${1:?name of a target: raw eio sio rpc http ws}
+name=${1:?name of a target: raw eio sio rpc http ws conf}
 seconds=${2:-20}
 out=var/fuzz
 mkdir -p "$out/$name"
+more=
+if [ "$name" = conf ]; then
+	more="-It -DAPW_SYSCONFDIR=\"/etc\" -DAPW_LOCALSTATEDIR=\"/var\"
+		-DAPW_RUNSTATEDIR=\"/run\" -DAPW_LIBDIR=\"/usr/lib\"
+		src/core/apw_arena.c src/core/apw_module.c
+		src/core/apw_directive_set.c
+		$(ls src/core/apw_conf_*.c | grep -v _tool)"
+fi
 clang -std=gnu17 -g -O1 -D_GNU_SOURCE -DAPW_LIBFUZZER -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -Isrc -I. \
-	-o "$out/fuzz_$name" "t/fuzz/fuzz_$name.c" \
+	-o "$out/fuzz_$name" "t/fuzz/fuzz_$name.c" $more \
 	src/core/apw_err.c src/core/apw_str.c src/core/apw_buf.c \
 	src/core/apw_log.c src/core/apw_clock.c src/proto/*.c src/link/*.c \
 	-lwslay -ljansson -levent_openssl -levent -lssl -lcrypto
