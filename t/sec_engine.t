@@ -12,7 +12,7 @@ use lib 't/lib', 'lib';
 use Test::Apworker;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
-	->plan(17);
+	->plan(18);
 
 # In the place of node: notes its descriptors, becomes the real one.
 my $node = $t->tool('node', { real => Test::Apworker::Has::find('node') });
@@ -22,7 +22,8 @@ my $api = $t->api(settings => { SANDBOX_PROPAGATED_ENV_VARS =>
 	[ 'FROM_APP', 'AP_EXECUTION_MODE', 'NODE_OPTIONS', 'LD_PRELOAD' ] },
 	jobs => [ flow_job(id => 'j1'), flow_job(id => 'j2', engine => [
 		{ do => 'fork' }, { do => 'wait', name => 'never' } ]) ]);
-$t->run(env => { TZ => 'Europe/Paris', FROM_APP => 'yes',
+$t->run(env => { NODE_PATH => '/usr/src/node_modules',
+	TZ => 'Europe/Paris', FROM_APP => 'yes',
 	AP_EXECUTION_MODE => 'UNSANDBOXED', SECRET_OF_OURS => 'no',
 	AP_WORKER_TOKEN => 'no-token' });
 
@@ -34,6 +35,7 @@ my %want = (
 	HOME => '/tmp/', AP_EXECUTION_MODE => 'UNSANDBOXED',
 	AP_MAX_FLOW_RUN_LOG_SIZE_MB => '50', AP_MAX_FILE_SIZE_MB => '25',
 	AP_NETWORK_MODE => 'UNRESTRICTED', AP_PAUSED_FLOW_TIMEOUT_DAYS => '30',
+	NODE_PATH => '/usr/src/node_modules',
 	TZ => 'Europe/Paris', FROM_APP => 'yes',
 	AP_BASE_CODE_DIRECTORY => $t->testdir() . '/stock/v12/codes',
 );
@@ -42,7 +44,7 @@ is_deeply([ sort keys %env ], [ sort keys %want, qw/AP_SANDBOX_WS_PORT
 is($env{$_}, $want{$_}, "environment: $_") for sort keys %want;
 
 # perl reads the script it runs through one of its own
-my @fds = grep { $_ > 2 && $call->{fds}{$_} !~ m{fake-tool|^/proc/\d+/fd$|/tools/node$} }
+my @fds = grep { $_ > 2 && $call->{fds}{$_} !~ m{fake-tool|^/proc/\d+/fd$|/tools/node$|^\?$} }
 	keys %{ $call->{fds} };
 is("@fds", '', 'no descriptor but 0 to 2')
 	or diag(json($call->{fds}));

@@ -13,7 +13,7 @@ use lib 't/lib', 'lib';
 use Test::Apworker;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
-	->plan(32)->write_app_conf();
+	->plan(30)->write_app_conf();
 my $api = $t->api();
 $t->run();
 
@@ -108,9 +108,13 @@ my $flood = $done->('flood', { do => 'flood', bytes => 30e6, pace => 1 },
 	{ do => 'answer' });
 is($flood->{status}, 'OK', 'a flood of output: job done');
 cmp_ok(length $flood->{logs}, '<', 4e6, 'logs are bounded');
-like($flood->{logs}, qr/end$/m, 'and have the end');
-cmp_ok($rss->() - $low, '<', 40000, 'so is memory (KiB)');
-diag('slot grew by ' . ($rss->() - $low) . ' KiB') if $ENV{TEST_VERBOSE};
+ok($flood->{logs} =~ /^end$/m, 'and have the end');
+my $grown = $rss->() - $low;
+SKIP: {
+	skip 'a sanitizer keeps what is freed', 1
+		if slurp("/proc/$slot->{pid}/status") =~ /^VmSize:\s+\d{10}/m;
+	cmp_ok($grown, '<', 40000, 'so is memory (KiB)');
+}
 
 # Answers.
 is($done->('twice', { do => 'answer_twice' })->{status}, 'OK',

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# An app of a release we do not know gets no poll until it is known, and the
-# monitor says why.
+# An app of another release than the one we have to be gets no poll until that
+# changes, and the monitor says why.
 
 use strict;
 use warnings;
@@ -12,7 +12,7 @@ use lib 't/lib', 'lib';
 use Test::Apworker;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
-	->plan(5)->write_app_conf();
+	->plan(5)->write_app_conf(source => 'version 0.85.4;');
 my $api = $t->api(settings => { APP_VERSION => '9.99.0' },
 	jobs => [ flow_job(id => 'j1') ]);
 $t->run();
@@ -27,4 +27,4 @@ is(scalar($api->calls('poll')), 0, 'no poll');
 
 $api->settings(APP_VERSION => '0.85.4');
 $api->act('drop');
-is($api->wait_done('j1')->{status}, 'OK', 'works when the app is known again');
+is($api->wait_done('j1')->{status}, 'OK', 'works when the app is the right one again');

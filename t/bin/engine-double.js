@@ -175,11 +175,19 @@ const steps = {
 				await sleep(0);
 		}
 	},
-	real_flood(s) {		/* the same on the real descriptor */
+	async real_flood(s) {	/* the same on the real descriptor */
 		const text = Buffer.alloc(65536, 'y');
+		let n = 0;
 
-		for (let n = 0; n < s.bytes; n += text.length)
-			fs.writeSync(s.fd || 2, text);
+		while (n < s.bytes) {
+			try {
+				n += fs.writeSync(s.fd || 2, text);
+			} catch (err) {
+				if (err.code !== 'EAGAIN')
+					throw err;
+				await sleep(1);
+			}
+		}
 	},
 
 	/* results */

@@ -141,8 +141,6 @@ app_take_settings(struct apw_source *src, struct apw_str settings)
 		    "version)", src->app_version, src->version);
 	if (src->blocked[0] != '\0')
 		apw_error("no jobs will come", APW_S("reason", src->blocked));
-	src->events.on_blocked(src->arg,
-	    src->blocked[0] == '\0' ? NULL : src->blocked);
 	apw_score_begin(&src->env->score->seq);
 	snprintf(src->env->score->app_version,
 	    sizeof(src->env->score->app_version), "%s", src->app_version);
@@ -153,12 +151,14 @@ static void
 app_on_settings(void *arg, const struct apw_app_link_reply *reply)
 {
 	struct apw_source	*src;
+	struct apw_str		 error;
 
 	APW_CAST(src, arg, APP_MAGIC);
 	if (reply->outcome == APW_APP_LINK_LOST)
 		return;		/* on_closed tells */
 	if (reply->outcome == APW_APP_LINK_OK &&
-	    apw_raw_type(reply->result) == APW_RAW_OBJECT) {
+	    apw_raw_type(reply->result) == APW_RAW_OBJECT &&
+	    apw_raw_member(reply->result, "__rpcError", &error) != 1) {
 		src->state = APP_READY;
 		src->failures = 0;
 		app_take_settings(src, reply->result);
@@ -169,6 +169,9 @@ app_on_settings(void *arg, const struct apw_app_link_reply *reply)
 		src->ready_before = true;
 		app_calls_flush(src);
 		src->events.on_ready(src->arg, reply->result);
+		/* after it: being ready must not hide why no job comes */
+		src->events.on_blocked(src->arg,
+		    src->blocked[0] == '\0' ? NULL : src->blocked);
 		app_poll_go(src);
 		return;
 	}
@@ -178,7 +181,7 @@ app_on_settings(void *arg, const struct apw_app_link_reply *reply)
 	src->settle_ms = src->settle_ms * 4 > APP_SETTLE_MAX_MS ?
 	    APP_SETTLE_MAX_MS : src->settle_ms * 4;
 	app_down(src, reply->outcome == APW_APP_LINK_OK ?
-	    "the app's settings are no object" :
+	    "the app's settings are no settings" :
 	    "the app did not send its settings", false);
 }
 
