@@ -41,6 +41,9 @@ flow() {
 
 wrong=
 mkdir -p var
+if $ctl stop >/dev/null 2>&1; then
+	printf '== stopped the apworkerd that an earlier --keep left\n'
+fi
 printf '== start apworkerd -p %s -c %s\n' "$PWD" "$conf"
 ./apworkerd -p "$PWD" -c "$conf"
 trap 'trap - EXIT; stop' EXIT

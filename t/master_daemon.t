@@ -15,7 +15,7 @@ use Test::Apworker;
 use Test::Apworker::Master;
 use Test::Apworker::Proc;
 
-my $t = Test::Apworker->new(daemon => 1)->has(qw/fake_slots/)->plan(14);
+my $t = Test::Apworker->new(daemon => 1)->has(qw/fake_slots/)->plan(15);
 fake_conf($t)->write_file('main.js', '');
 
 $t->run();
@@ -23,6 +23,9 @@ is($t->status()->{pid}, $t->pid(), 'listens when the starter returns');
 isnt($t->pid(), getppid(), 'another process');
 my @fds = Test::Apworker::Proc::fds($t->pid());
 is(scalar(grep { m{^[012] -> /dev/null$} } @fds), 3, 'standard descriptors');
+my @held = map { my $p = $_; grep { m{^[012] -> (?!/dev/null)} }
+	Test::Apworker::Proc::fds($p) } children($t->pid());
+is("@held", '', 'nor does a child hold what the starter had');
 my ($session, $ppid) = session($t->pid());
 isnt($session, session($$), 'a session of its own');
 isnt($session, $t->pid(), 'which it does not lead');
@@ -60,6 +63,11 @@ sub session {
 	my ($pid) = @_;
 	my @f = split ' ', (slurp_stat($pid) =~ /\) (.*)/)[0];
 	return wantarray ? ($f[3], $f[1]) : $f[3];
+}
+
+sub children {
+	my ($pid) = @_;
+	return split ' ', qx{cat /proc/$pid/task/$pid/children};
 }
 
 sub slurp_stat {

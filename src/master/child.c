@@ -11,11 +11,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "core/apw_auto.h"
 #include "core/apw_exit.h"
+#include "master/daemon.h"
 #include "master/master_priv.h"
 #include "monitor/monitor.h"
 #include "slot/slot.h"
@@ -114,6 +116,9 @@ child_main(struct mproc *p)
 
 	reset_signals();
 	master_loop_forget(m);
+	/* the first ones are born before the master itself lets go */
+	if (m->daemon)
+		apw_daemon_std_null(strcmp(conf->main.log_path, "stderr") == 0);
 	close_others(m->listeners.fds, p->number == 0 ? m->listeners.n : 0);
 	master_proc_name(p, name, sizeof(name));
 	apw_log_room(name);

@@ -68,18 +68,26 @@ apw_daemon_detach(int *report, struct apw_err *err)
 }
 
 void
+apw_daemon_std_null(bool keep_stderr)
+{
+	int	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd == -1)
+		return;
+	dup2(fd, STDIN_FILENO);
+	dup2(fd, STDOUT_FILENO);
+	if (!keep_stderr)
+		dup2(fd, STDERR_FILENO);
+	close(fd);
+}
+
+void
 apw_daemon_up(int *report, int status, bool keep_stderr)
 {
 	unsigned char	byte = (unsigned char)status;
-	int		fd;
 
-	if (status == 0 && (fd = open("/dev/null", O_RDWR | O_CLOEXEC)) != -1) {
-		dup2(fd, STDIN_FILENO);
-		dup2(fd, STDOUT_FILENO);
-		if (!keep_stderr)
-			dup2(fd, STDERR_FILENO);
-		close(fd);
-	}
+	if (status == 0)
+		apw_daemon_std_null(keep_stderr);
 	if (write(*report, &byte, 1) == -1)
 		status = -1;	/* the starter is gone: nobody to tell */
 	close(*report);

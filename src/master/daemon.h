@@ -12,8 +12,10 @@ void	apw_daemon_std_fds(void);
  * what apw_daemon_up() says, or with APW_EXIT_OS when the daemon dies before
  * that.  *report is for apw_daemon_up(). */
 int	apw_daemon_detach(int *report, struct apw_err *);
-/* Tell the starter how it went; with status 0 the standard descriptors go to
- * /dev/null too (stderr only when keep_stderr is false). */
+/* Let go of the starter's descriptors 0-2, or 0 and 1: a daemon must not hold
+ * the pipe or terminal that it was started from. */
+void	apw_daemon_std_null(bool keep_stderr);
+/* Tell the starter how it went; with status 0 let go of its descriptors. */
 void	apw_daemon_up(int *report, int status, bool keep_stderr);
 
 #endif
