@@ -1,0 +1,226 @@
+/* The broker's process: one loop over fixed-size requests.  Room: broker.
+ * It must never read what an engine wrote, and never allocate for a peer. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "broker/broker_priv.h"
+#include "core/apw_auto.h"
+#include "core/apw_str.h"
+
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC	(1U << 2)
+#endif
+
+extern char	**environ;
+
+static volatile sig_atomic_t	broker_stopped;
+
+static void
+broker_on_signal(int sig)
+{
+	(void)sig;
+	broker_stopped = 1;
+}
+
+static int
+broker_do_boot(struct broker *b, const struct broker_request *rq,
+    const int *fds, struct broker_reply *reply, int *out, int *nout,
+    struct apw_err *err)
+{
+	if ((rq->flags & ~(unsigned)(APW_BOX_OWN_NET | APW_BOX_ISOLATES)) != 0)
+		return apw_err_set(err, EPROTO, "an unknown kind of box");
+	if (b->pid != 0)
+		return apw_err_set(err, EBUSY, "the broker has a box");
+	if (template_make(b, err) == -1 ||
+	    box_boot(b, rq, fds, out, nout, err) == -1)
+		return -1;
+	reply->pid = b->pid;
+	return 0;
+}
+
+static int
+broker_do_admit(struct broker *b, const struct broker_request *rq,
+    struct apw_err *err)
+{
+	if (rq->what != APW_ADMIT_FLOW && rq->what != APW_ADMIT_PLATFORM)
+		return apw_err_set(err, EPROTO, "an unknown admission");
+	if (memchr(rq->id, '\0', sizeof(rq->id)) == NULL ||
+	    !apw_str_is_segment(apw_str_c(rq->id)))
+		return apw_err_set(err, EPROTO, "what is to be admitted is "
+		    "no name of a folder");
+	if (template_make(b, err) == -1)
+		return -1;
+	return lane_admit(b, rq->what, rq->id, err);
+}
+
+static int
+broker_do_describe(struct broker *b, struct broker_reply *reply)
+{
+	cgroup_describe(b->cgroup, reply->text, sizeof(reply->text));
+	return 0;
+}
+
+/* The status of the reply; descriptors that go with it in out. */
+static int
+broker_do(struct broker *b, const struct broker_request *rq, const int *fds,
+    struct broker_reply *reply, int *out, int *nout, struct apw_err *err)
+{
+	switch ((enum broker_op)rq->op) {
+	case BROKER_BOOT:
+		return broker_do_boot(b, rq, fds, reply, out, nout, err);
+	case BROKER_ADMIT:
+		return broker_do_admit(b, rq, err);
+	case BROKER_KILL:
+		box_kill(b);
+		return 0;
+	case BROKER_END:
+		return box_end(b, &reply->end, err);
+	case BROKER_DESCRIBE:
+		return broker_do_describe(b, reply);
+	default:
+		return apw_err_set(err, EPROTO, "an unknown request");
+	}
+}
+
+/* One request; -1 ends the broker: its slot is gone or not to be trusted. */
+static int
+broker_turn(struct broker *b)
+{
+	static const int	wanted[] = { BROKER_REQUESTS(BROKER_REQUEST_FDS) };
+	struct broker_request	rq;
+	struct broker_reply	reply = { 0 };
+	struct apw_err		err = APW_ERR_NONE;
+	int			fds[BROKER_FDS_MAX], nfds, out[3], nout = 0, rc;
+	ssize_t			n = message_recv(b->sock, &rq, sizeof(rq), fds,
+				    &nfds);
+
+	if (n != sizeof(rq) || rq.op >= BROKER_NOPS || nfds != wanted[rq.op])
+		return -1;
+	reply.op = rq.op;
+	reply.status = broker_do(b, &rq, fds, &reply, out, &nout, &err);
+	if (reply.status == -1) {
+		reply.code = err.code;
+		snprintf(reply.text, sizeof(reply.text), "%.*s",
+		    (int)sizeof(reply.text) - 1, err.text);
+	}
+	rc = message_send(b->sock, &reply, sizeof(reply), out, nout);
+	while (nfds > 0)
+		close(fds[--nfds]);
+	/* the pidfd stays ours, the listeners do not */
+	while (nout > 1)
+		close(out[--nout]);
+	return rc;
+}
+
+/* Nothing of the process we were copied from may be of use to a box: its
+ * descriptors go, its environment (which may hold secrets) is wiped. */
+static int
+broker_forget(struct broker *b)
+{
+	char	**e;
+	int	  null;
+
+	for (e = environ; e != NULL && *e != NULL; e++)
+		explicit_bzero(*e, strlen(*e));
+	environ = NULL;
+	if (dup2(b->sock, 3) == -1)
+		return -1;
+	if (syscall(SYS_close_range, 4U, ~0U, 0U) == -1)
+		return -1;
+	b->sock = 3;
+	if (fcntl(3, F_SETFD, FD_CLOEXEC) == -1)
+		return -1;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null == -1 || dup2(null, 0) == -1 || dup2(null, 1) == -1)
+		return -1;
+	close(null);
+	return 0;
+}
+
+static void
+broker_signals(void)
+{
+	static const int	ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGUSR1,
+				    SIGUSR2, SIGWINCH, SIGPIPE };
+	struct sigaction	act = { .sa_handler = broker_on_signal };
+	sigset_t		none;
+	size_t			i;
+
+	for (i = 0; i < APW_COUNT(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	sigaction(SIGTERM, &act, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Say it once, as the answer to whatever is asked first. */
+static void
+broker_decline(struct broker *b, const struct apw_err *err)
+{
+	struct broker_request	rq;
+	struct broker_reply	reply = { .status = -1 };
+	int			fds[BROKER_FDS_MAX], nfds;
+
+	if (message_recv(b->sock, &rq, sizeof(rq), fds, &nfds) != sizeof(rq))
+		return;
+	reply.op = rq.op;
+	reply.code = err->code;
+	snprintf(reply.text, sizeof(reply.text), "%.*s",
+	    (int)sizeof(reply.text) - 1, err->text);
+	message_send(b->sock, &reply, sizeof(reply), NULL, 0);
+}
+
+/* Until there is a request or the slot is gone; false: we are to end. */
+static bool
+broker_wait(const struct broker *b)
+{
+	struct pollfd	p = { .fd = b->sock, .events = POLLIN };
+
+	return poll(&p, 1, -1) == 1 && !broker_stopped;
+}
+
+static int
+broker_prepare(struct broker *b, struct apw_err *err)
+{
+	b->landlock_abi = landlock_abi();
+	b->cgroup = cgroup_open(b);
+	if (user_enter(b, err) == -1)
+		return -1;
+	return filter_compile(cgroup_holds(b->cgroup, "memory") ?
+	    FILTER_BOX : FILTER_BOX_NO_MEMORY_GROUP, &b->filter, err);
+}
+
+_Noreturn void
+broker_main(const struct apw_broker_conf *conf, int sock, pid_t parent)
+{
+	struct broker	b = { .conf = conf, .sock = sock, .home_fd = -1,
+			    .template_fd = -1, .common_fd = -1, .codes_fd = -1,
+			    .custom_fd = -1, .lane_fd = -1, .pidfd = -1,
+			    .life_fd = -1 };
+	struct apw_err	err = APW_ERR_NONE;
+
+	prctl(PR_SET_NAME, "apw-broker");
+	broker_signals();
+	if (broker_forget(&b) == -1)
+		_exit(71);
+	if (broker_prepare(&b, &err) == -1) {
+		broker_decline(&b, &err);
+		_exit(71);
+	}
+	/* after all changes of credentials; a signal we catch, to clean up */
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == -1 || getppid() != parent)
+		_exit(71);
+	while (broker_wait(&b) && broker_turn(&b) == 0)
+		;
+	box_kill(&b);
+	box_end(&b, &(struct apw_box_end){ 0 }, &err);
+	cgroup_close(b.cgroup);
+	_exit(0);
+}

@@ -1,0 +1,129 @@
+/* Brokers: who makes the boxes that engines run in.
+ *
+ * A broker is a small single-threaded process beside its slot.  It holds the
+ * privileges that making a box takes (the root's, or those of a user
+ * namespace of its own), one template mount namespace, one control group,
+ * and makes one box at a time.  It reads fixed-size requests from its slot
+ * and nothing else; what an engine writes never reaches it.
+ *
+ *	slot ── broker            asks, is answered; each dies with the other
+ *	  └──── init ── engine    the box: init is the slot's child, so the slot
+ *	                          waits for it as for any child of its own
+ *
+ * All calls below are made by the slot; they block for the few milliseconds
+ * a box takes, bounded by APW_BROKER_WAIT_MS. */
+#ifndef APW_BROKER_H
+#define APW_BROKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/apw_err.h"
+
+#define APW_BROKER_WAIT_MS	10000
+
+/* Where things are inside of a box. */
+#define APW_BOX_COMMON		"/root/common"
+#define APW_BOX_CODES		"/root/codes"
+#define APW_BOX_CUSTOM_PIECES	"/root/custom_pieces"
+#define APW_BOX_NODE		"/box/node"
+#define APW_BOX_NODE_MODULES	"/box/node_modules"
+
+/* The listeners in a box that has a network of its own. */
+#define APW_BOX_LINK_PORT	52001
+#define APW_BOX_PROXY_PORT	52000
+
+struct apw_box_limits {			/* 0: not limited */
+	uint64_t	tmp_bytes;	/* size of /tmp; also in memory */
+	uint64_t	file_bytes;	/* largest file */
+	unsigned	tmp_files;	/* inodes of /tmp */
+	unsigned	pids;		/* processes and threads */
+	unsigned	open_files;	/* of each process */
+	unsigned	cpu_percent;	/* of one core: 150 is one and a half */
+	unsigned	cpu_weight;	/* 1..10000, 100 is everybody's */
+};
+
+struct apw_broker_conf {		/* borrowed until start returns */
+	unsigned	 slot;
+	const char	*node;		/* absolute, of the host */
+	const char	*node_modules;	/* directory of the host, or NULL */
+	const char	*common;	/* the stock's folders: engine, pieces */
+	const char	*codes;
+	const char	*custom_pieces;	/* or NULL */
+	uid_t		 uid;		/* boxes' own, when we are root */
+	gid_t		 gid;
+	struct apw_box_limits limits;
+};
+
+struct apw_broker;			/* the slot's side */
+
+/* Fork a broker.  Call it while the process is small, still has the
+ * privileges that boxes need, and before secrets are read: the copy keeps
+ * what memory holds.  The template is made with the first box. */
+struct apw_broker *apw_broker_start(const struct apw_broker_conf *,
+	    struct apw_err *);
+/* Its process: the slot's child, reaped by apw_broker_stop(). */
+pid_t	apw_broker_pid(const struct apw_broker *);
+/* End the broker and its box.  NULL is allowed. */
+void	apw_broker_stop(struct apw_broker *);
+
+enum apw_box_flag {
+	APW_BOX_OWN_NET	= 1 << 0,	/* empty network, two listeners */
+	APW_BOX_ISOLATES = 1 << 1,	/* the engine runs V8 isolates */
+};
+
+struct apw_box_order {			/* borrowed */
+	unsigned	  flags;
+	uint64_t	  memory_bytes;	/* of all processes together; 0: none */
+	const char *const *argv;
+	const char *const *envp;
+	const char	 *cwd;		/* inside; NULL: /root */
+	int		  out_fd;	/* the engine's stdout and stderr */
+	int		  err_fd;
+};
+
+struct apw_box {			/* the caller owns what is in it */
+	pid_t	pid;			/* its init: a child of the caller */
+	int	pidfd;
+	int	status_fd;		/* for apw_broker_end() */
+	int	link_fd, proxy_fd;	/* listeners; -1 without a own network */
+};
+
+/* Make a box and start the command in it.  One at a time: the one before
+ * must have been ended with apw_broker_end(). */
+int	apw_broker_boot(struct apw_broker *, const struct apw_box_order *,
+	    struct apw_box *, struct apw_err *);
+
+enum apw_admit { APW_ADMIT_FLOW, APW_ADMIT_PLATFORM };
+
+/* Let the code of one flow version, or the custom pieces of one platform,
+ * appear in the box (before or after its boot).  id is one path segment.
+ * 1: there; 0: the stock has no such folder; -1 error. */
+int	apw_broker_admit(struct apw_broker *, enum apw_admit, const char *id,
+	    struct apw_err *);
+
+/* SIGKILL to everything in the box, now. */
+int	apw_broker_kill(struct apw_broker *, struct apw_err *);
+
+struct apw_box_end {			/* evidence */
+	bool	 told;			/* the box said how its command ended */
+	int	 code;			/* -1 when a signal ended it */
+	int	 signal;
+	uint64_t oom_kills;		/* by the kernel, in this box */
+	uint64_t pids_denied;		/* forks refused by the limit */
+	uint64_t memory_peak_bytes;	/* 0: not known */
+	uint64_t cpu_ms;
+};
+
+/* The box's init has ended (its pidfd is readable): take away what was
+ * admitted, collect the evidence.  Closes the descriptors of the box. */
+int	apw_broker_end(struct apw_broker *, struct apw_box *,
+	    struct apw_box_end *, struct apw_err *);
+
+/* Which limits hold for a whole box here, as words: "cgroup v1: memory,
+ * pids, cpu; rlimits".  Asks the broker. */
+int	apw_broker_describe(struct apw_broker *, char *text, size_t size,
+	    struct apw_err *);
+
+#endif

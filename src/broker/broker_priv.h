@@ -1,0 +1,164 @@
+/* The broker's inside: shared by the files of the room only. */
+#ifndef APW_BROKER_PRIV_H
+#define APW_BROKER_PRIV_H
+
+#include <linux/filter.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+
+#include "broker/broker.h"
+#include "broker/message.h"
+#include "core/apw_err.h"
+
+#define BOX_UID		1000	/* inner; not 0: exec must drop everything */
+#define BOX_GID		1000
+#define BOX_FIRST_UID	60000	/* of the host, plus the slot's number */
+
+struct cgroup;
+
+struct broker {
+	const struct apw_broker_conf *conf;	/* borrowed */
+	int	sock;
+	bool	root;			/* else in a user namespace of our own */
+	uid_t	outer_uid;		/* what the inner uid is outside of the box */
+	gid_t	outer_gid;
+	int	home_fd;		/* our mount namespace */
+	int	template_fd;		/* the boxes'; -1: not made yet */
+	int	common_fd, codes_fd;	/* the stock's folders, O_PATH */
+	int	custom_fd;		/* or -1 */
+	int	lane_fd;		/* root of what is admitted, O_PATH */
+	char	flow[BROKER_ID_BYTES];	/* admitted; "": none */
+	bool	custom;			/* a platform's pieces are admitted */
+	struct cgroup *cgroup;		/* NULL: none to be had */
+	int	landlock_abi;		/* 0: none */
+	struct sock_fprog filter;
+
+	/* the box */
+	pid_t	pid;			/* 0: none */
+	int	pidfd;
+	int	life_fd;		/* its init ends when this closes */
+};
+
+/* What the first process of a box is told; it is a copy of the broker. */
+struct box_plan {
+	const struct broker	*b;
+	unsigned		 flags;
+	uint64_t		 memory_bytes;
+	int			 talk_fd;	/* to the broker, until exec */
+	int			 life_fd;
+	int			 command_fd, out_fd, err_fd, status_fd;
+};
+
+/* The first words on talk_fd are the broker's (go, one byte); then the box's:
+ * one with the listeners when it has a network, and one more only when a
+ * step failed.  It closes with exec. */
+struct box_word {
+	int	step;		/* -1: listeners */
+	int	error;
+};
+
+#define BOX_STEPS(X)							\
+	X(GO, "cannot hear from its broker")				\
+	X(DEATHSIG, "cannot tie its life to the slot's")		\
+	X(USER, "cannot take its uid")					\
+	X(LOOPBACK, "cannot bring its loopback up")			\
+	X(LISTEN, "cannot listen on its loopback")			\
+	X(PROC, "cannot mount its /proc")				\
+	X(TMP, "cannot mount its /tmp")					\
+	X(HOSTNAME, "cannot set its host name")				\
+	X(KEYRING, "cannot take a keyring of its own")			\
+	X(COMMAND, "cannot read its command")				\
+	X(FORK, "cannot fork the engine")				\
+	X(STDIO, "cannot set up standard streams")			\
+	X(CLOSE, "cannot close what is not its own")			\
+	X(LIMITS, "cannot set limits")					\
+	X(CWD, "cannot enter its directory")				\
+	X(CAPS, "cannot drop capabilities")				\
+	X(NOPRIVS, "cannot set no_new_privs")				\
+	X(LANDLOCK, "cannot close abstract sockets off")		\
+	X(FILTER, "cannot install the syscall filter")			\
+	X(EXEC, "cannot execute its command")
+#define BOX_STEP_ENUM(name, text)	BOX_##name,
+
+enum box_step { BOX_STEPS(BOX_STEP_ENUM) BOX_NSTEPS };
+
+/* broker.c */
+_Noreturn void broker_main(const struct apw_broker_conf *, int sock,
+	    pid_t parent);
+
+/* user.c: who we are, and who a box is */
+int	user_enter(struct broker *, struct apw_err *);
+int	user_map(const struct broker *, pid_t, struct apw_err *);
+
+/* lane.c: what is admitted */
+int	lane_open(struct broker *, struct apw_err *);
+int	lane_admit(struct broker *, enum apw_admit, const char *id,
+	    struct apw_err *);
+void	lane_clear(struct broker *);
+
+/* template.c */
+int	template_make(struct broker *, struct apw_err *);
+
+/* mounts.c: the mount API; all return -1 with errno */
+int	mounts_clone(int dir_fd, const char *path, bool recursive);
+int	mounts_protect(int fd, bool recursive, uint64_t attrs);
+int	mounts_propagate(int fd, uint64_t kind);
+int	mounts_attach(int fd, int dir_fd, const char *path);
+int	mounts_tmpfs(const char *size, const char *files, const char *mode);
+
+/* etc.c: our own /etc, below the directory */
+int	etc_write(int root_fd, struct apw_err *);
+
+/* Is it visible at its own path, with /usr? */
+bool	apw_box_in_usr(const char *path);
+
+/* box.c */
+int	box_boot(struct broker *, const struct broker_request *,
+	    const int fds[4], int out[3], int *nout, struct apw_err *);
+void	box_kill(struct broker *);
+int	box_end(struct broker *, struct apw_box_end *, struct apw_err *);
+
+/* inside.c: the box's first process */
+_Noreturn void inside_main(const struct box_plan *);
+_Noreturn void inside_fail(const struct box_plan *, enum box_step);
+
+/* init.c, engine.c: what it becomes */
+_Noreturn void init_main(const struct box_plan *, pid_t engine);
+_Noreturn void engine_main(const struct box_plan *);
+
+/* net.c */
+int	net_loopback(void);
+int	net_listen(unsigned port);
+
+/* rlimits.c */
+int	rlimits_set(const struct box_plan *);
+
+/* caps.c */
+bool	caps_have_admin(void);
+int	caps_drop(void);
+int	caps_broker(void);
+
+/* filter.c */
+enum filter_kind { FILTER_BOX, FILTER_BOX_NO_MEMORY_GROUP };
+int	filter_compile(enum filter_kind, struct sock_fprog *,
+	    struct apw_err *);
+int	filter_install(const struct sock_fprog *);
+
+/* landlock.c */
+int	landlock_abi(void);
+int	landlock_scope(int abi);	/* abstract sockets and signals */
+
+/* cgroup.c */
+struct cgroup *cgroup_open(const struct broker *);
+int	cgroup_limit(struct cgroup *, const struct apw_box_limits *,
+	    uint64_t memory_bytes, struct apw_err *);
+bool	cgroup_holds(const struct cgroup *, const char *controller);
+void	cgroup_evidence(struct cgroup *, struct apw_box_end *);
+/* What has happened so far is not the next box's. */
+void	cgroup_mark(struct cgroup *);
+void	cgroup_describe(const struct cgroup *, char *text, size_t);
+void	cgroup_close(struct cgroup *);
+
+#endif

@@ -1,0 +1,37 @@
+/* Capabilities, by libcap-ng: what a broker keeps and what a box loses.
+ * Room: broker. */
+#include <cap-ng.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "broker/broker_priv.h"
+
+bool
+caps_have_admin(void)
+{
+	return capng_get_caps_process() == 0 &&
+	    capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN) == 1;
+}
+
+/* As root: mounting and entering namespaces, giving boxes their uids, ending
+ * them, and reaching a stock and control groups of another user. */
+int
+caps_broker(void)
+{
+	capng_clear(CAPNG_SELECT_BOTH);
+	if (capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED |
+	    CAPNG_BOUNDING_SET, CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SETUID,
+	    CAP_SETGID, CAP_SETPCAP, CAP_KILL, CAP_DAC_READ_SEARCH,
+	    CAP_DAC_OVERRIDE, CAP_NET_ADMIN, -1) != 0)
+		return -1;
+	return capng_apply(CAPNG_SELECT_CAPS) == 0 ? 0 : -1;
+}
+
+int
+caps_drop(void)
+{
+	/* the library remembers whom it was last used for */
+	capng_setpid((int)getpid());
+	capng_clear(CAPNG_SELECT_ALL);
+	return capng_apply(CAPNG_SELECT_ALL) == 0 ? 0 : -1;
+}

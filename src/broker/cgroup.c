@@ -1,0 +1,436 @@
+/* The control group of a broker and its boxes.  Room: broker.
+ *
+ * The broker moves into a group of its own once, at birth, and boxes are
+ * born in it: moving a process later would cost each of them milliseconds.
+ * v1: one folder in each hierarchy that is there and writable; v2: one
+ * folder beside or below our own, where that has been delegated.  The
+ * broker holds a lock on its folders while it lives: a folder without a
+ * lock is a leftover of an earlier life, and is swept. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "broker/broker_priv.h"
+#include "broker/cgroup_priv.h"
+#include "core/apw_auto.h"
+#include "core/apw_clock.h"
+
+#define CGROUP_PREFIX	"apworkerd-box."
+#define CGROUP_RMDIR_MS	500
+
+static const char *const cgroup_names[] = { CGROUP_NAMES(CGROUP_NAME) };
+
+int
+cgroup_read(int dir_fd, const char *file, char *text, size_t size)
+{
+	apw_autofd int	fd = openat(dir_fd, file, O_RDONLY | O_CLOEXEC);
+	ssize_t		n = fd == -1 ? -1 : read(fd, text, size - 1);
+
+	if (n < 0)
+		return -1;
+	text[n] = '\0';
+	return 0;
+}
+
+int
+cgroup_write(int dir_fd, const char *file, const char *text)
+{
+	apw_autofd int	fd = openat(dir_fd, file, O_WRONLY | O_CLOEXEC);
+	size_t		n = strlen(text);
+
+	return fd != -1 && write(fd, text, n) == (ssize_t)n ? 0 : -1;
+}
+
+static uint64_t
+cgroup_number(const struct cgroup *g, enum cgroup_name which,
+    const char *file)
+{
+	char	text[64];
+
+	if (g->dir_fd[which] == -1 || cgroup_read(g->dir_fd[which], file,
+	    text, sizeof(text)) == -1)
+		return 0;
+	return strtoull(text, NULL, 10);
+}
+
+/* The number behind "key " at the start of a line. */
+uint64_t
+cgroup_keyed(int dir_fd, const char *file, const char *key)
+{
+	char		 text[4096];
+	const char	*p = text;
+	size_t		 n = strlen(key);
+
+	if (dir_fd == -1 ||
+	    cgroup_read(dir_fd, file, text, sizeof(text)) == -1)
+		return 0;
+	for (; p != NULL; p = strchr(p, '\n')) {
+		p += *p == '\n';
+		if (strncmp(p, key, n) == 0 && p[n] == ' ')
+			return strtoull(p + n + 1, NULL, 10);
+	}
+	return 0;
+}
+
+/* Kill what is in a leftover; it goes when that has ended. */
+static void
+cgroup_sweep_one(int parent_fd, const char *name)
+{
+	int64_t		end = apw_now_ms() + CGROUP_RMDIR_MS;
+	char		text[4096], *p, *next;
+	long		pid;
+	apw_autofd int	fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY |
+			    O_CLOEXEC);
+
+	if (fd == -1 || flock(fd, LOCK_EX | LOCK_NB) == -1)
+		return;
+	while (unlinkat(parent_fd, name, AT_REMOVEDIR) == -1 &&
+	    errno == EBUSY && apw_now_ms() < end) {
+		if (cgroup_read(fd, "cgroup.procs", text, sizeof(text)) == -1)
+			return;
+		for (p = text; (pid = strtol(p, &next, 10)) > 1; p = next)
+			if (pid != getpid())
+				kill((pid_t)pid, SIGKILL);
+		usleep(2000);
+	}
+}
+
+static void
+cgroup_sweep(int parent_fd)
+{
+	apw_autofd int	 fd = openat(parent_fd, ".", O_RDONLY | O_DIRECTORY |
+			     O_CLOEXEC);
+	DIR		*dir = fd == -1 ? NULL : fdopendir(fd);
+	struct dirent	*e;
+
+	if (dir == NULL)
+		return;
+	(void)apw_take_fd(&fd);
+	while ((e = readdir(dir)) != NULL)
+		if (strncmp(e->d_name, CGROUP_PREFIX,
+		    strlen(CGROUP_PREFIX)) == 0)
+			cgroup_sweep_one(parent_fd, e->d_name);
+	closedir(dir);
+}
+
+/* A folder of our own below `parent`, with us in it. */
+static int
+cgroup_enter(struct cgroup *g, enum cgroup_name which, const char *parent)
+{
+	char		pid[16];
+	apw_autofd int	up = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	apw_autofd int	fd = -1;
+
+	if (up == -1)
+		return -1;
+	cgroup_sweep(up);
+	if (mkdirat(up, g->name, 0755) == -1)
+		return -1;
+	fd = openat(up, g->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	if (fd == -1 || flock(fd, LOCK_EX | LOCK_NB) == -1 ||
+	    (g->version == 1 && cgroup_write(fd, "cgroup.procs", pid) == -1)) {
+		unlinkat(up, g->name, AT_REMOVEDIR);
+		return -1;
+	}
+	g->up_fd[which] = apw_take_fd(&up);
+	g->dir_fd[which] = apw_take_fd(&fd);
+	return 0;
+}
+
+static void
+cgroup_open_v1(struct cgroup *g)
+{
+	char			path[PATH_MAX];
+	enum cgroup_name	which;
+
+	g->version = 1;
+	for (which = 0; which < CGROUP_NNAMES; which++)
+		if (cgroup_find_v1(cgroup_names[which], path,
+		    sizeof(path)) == 0)
+			cgroup_enter(g, which, path);
+}
+
+/* v2: one folder is all three; it can hold what its parent hands down. */
+static int
+cgroup_try_v2(struct cgroup *g, const char *parent)
+{
+	char			text[512], pid[16];
+	enum cgroup_name	which;
+	apw_autofd int		up = open(parent, O_RDONLY | O_DIRECTORY |
+				    O_CLOEXEC);
+
+	if (up == -1)
+		return -1;
+	for (which = 0; which < CGROUP_NNAMES; which++) {
+		snprintf(text, sizeof(text), "+%s", cgroup_names[which]);
+		cgroup_write(up, "cgroup.subtree_control", text);
+	}
+	if (cgroup_read(up, "cgroup.subtree_control", text,
+	    sizeof(text)) == -1 || !cgroup_word(text, "memory"))
+		return -1;
+	g->version = 2;
+	if (cgroup_enter(g, CGROUP_MEMORY, parent) == -1)
+		return -1;
+	if (cgroup_word(text, "pids"))
+		g->dir_fd[CGROUP_PIDS] = dup(g->dir_fd[CGROUP_MEMORY]);
+	if (cgroup_word(text, "cpu"))
+		g->dir_fd[CGROUP_CPU] = dup(g->dir_fd[CGROUP_MEMORY]);
+	/* where to go back to: a folder with limits holds no processes */
+	g->back_fd = open(g->own, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	if (cgroup_write(g->dir_fd[CGROUP_MEMORY], "cgroup.procs", pid) == -1) {
+		cgroup_leave(g);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+cgroup_open_v2(struct cgroup *g)
+{
+	char	 parent[PATH_MAX], *slash;
+
+	if (cgroup_find_v2(g->own, sizeof(g->own)) == -1)
+		return -1;
+	if (cgroup_try_v2(g, g->own) == 0)
+		return 0;
+	snprintf(parent, sizeof(parent), "%s", g->own);
+	slash = strrchr(parent, '/');
+	if (slash == NULL || slash == parent)
+		return -1;
+	*slash = '\0';
+	return cgroup_try_v2(g, parent);
+}
+
+struct cgroup *
+cgroup_open(const struct broker *b)
+{
+	struct cgroup		*g = calloc(1, sizeof(*g));
+	enum cgroup_name	 which;
+
+	if (g == NULL)
+		return NULL;
+	for (which = 0; which < CGROUP_NNAMES; which++)
+		g->dir_fd[which] = g->up_fd[which] = -1;
+	g->back_fd = -1;
+	snprintf(g->name, sizeof(g->name), CGROUP_PREFIX "%u.%d",
+	    b->conf->slot, (int)getpid());
+	if (cgroup_open_v2(g) == -1)
+		cgroup_open_v1(g);
+	for (which = 0; which < CGROUP_NNAMES; which++)
+		if (g->dir_fd[which] != -1)
+			return g;
+	free(g);
+	return NULL;
+}
+
+/* Out of our folders and the folders away: whoever is left in them would
+ * keep them, so this comes last. */
+void
+cgroup_leave(struct cgroup *g)
+{
+	int64_t			end = apw_now_ms() + CGROUP_RMDIR_MS;
+	enum cgroup_name	which;
+	char			pid[16];
+	int			back;
+
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	for (which = 0; which < CGROUP_NNAMES; which++) {
+		if (g->up_fd[which] == -1)
+			continue;
+		back = g->version == 2 ? g->back_fd : g->up_fd[which];
+		cgroup_write(back, "cgroup.procs", pid);
+		while (unlinkat(g->up_fd[which], g->name, AT_REMOVEDIR) == -1
+		    && errno == EBUSY && apw_now_ms() < end)
+			usleep(1000);
+	}
+}
+
+void
+cgroup_close(struct cgroup *g)
+{
+	enum cgroup_name	which;
+
+	if (g == NULL)
+		return;
+	cgroup_leave(g);
+	for (which = 0; which < CGROUP_NNAMES; which++) {
+		if (g->dir_fd[which] != -1)
+			close(g->dir_fd[which]);
+		if (g->up_fd[which] != -1)
+			close(g->up_fd[which]);
+	}
+	if (g->back_fd != -1)
+		close(g->back_fd);
+	free(g);
+}
+
+bool
+cgroup_holds(const struct cgroup *g, const char *controller)
+{
+	enum cgroup_name	which;
+
+	for (which = 0; g != NULL && which < CGROUP_NNAMES; which++)
+		if (strcmp(cgroup_names[which], controller) == 0)
+			return g->dir_fd[which] != -1;
+	return false;
+}
+
+static int
+cgroup_set(const struct cgroup *g, enum cgroup_name which, const char *file,
+    const char *text, struct apw_err *err)
+{
+	if (g->dir_fd[which] == -1 ||
+	    cgroup_write(g->dir_fd[which], file, text) == 0)
+		return 0;
+	return apw_err_set(err, errno, "cannot set %s to %s", file, text);
+}
+
+static int
+cgroup_limit_memory(const struct cgroup *g, uint64_t bytes,
+    struct apw_err *err)
+{
+	char	text[32];
+	int	fd = g->dir_fd[CGROUP_MEMORY];
+
+	if (fd == -1)
+		return 0;
+	snprintf(text, sizeof(text), "%lld", bytes == 0 ? -1LL :
+	    (long long)bytes);
+	if (g->version == 2) {
+		cgroup_write(fd, "memory.swap.max", "0");
+		return cgroup_set(g, CGROUP_MEMORY, "memory.max",
+		    bytes == 0 ? "max" : text, err);
+	}
+	/* swap counts too, where it does at all; the order depends on which
+	 * way the limit moves */
+	cgroup_write(fd, "memory.memsw.limit_in_bytes", "-1");
+	if (cgroup_set(g, CGROUP_MEMORY, "memory.limit_in_bytes", text,
+	    err) == -1)
+		return -1;
+	if (bytes != 0)
+		cgroup_write(fd, "memory.memsw.limit_in_bytes", text);
+	return 0;
+}
+
+static int
+cgroup_limit_cpu(const struct cgroup *g, const struct apw_box_limits *l,
+    struct apw_err *err)
+{
+	char	text[64];
+
+	if (l->cpu_percent != 0 && g->version == 2) {
+		snprintf(text, sizeof(text), "%u 100000",
+		    l->cpu_percent * 1000);
+		if (cgroup_set(g, CGROUP_CPU, "cpu.max", text, err) == -1)
+			return -1;
+	} else if (l->cpu_percent != 0 && g->dir_fd[CGROUP_CPU] != -1) {
+		cgroup_write(g->dir_fd[CGROUP_CPU], "cpu.cfs_period_us",
+		    "100000");
+		snprintf(text, sizeof(text), "%u", l->cpu_percent * 1000);
+		if (cgroup_set(g, CGROUP_CPU, "cpu.cfs_quota_us", text,
+		    err) == -1)
+			return -1;
+	}
+	if (l->cpu_weight == 0)
+		return 0;
+	/* v1 counts to 1024 where v2 counts to 100 */
+	snprintf(text, sizeof(text), "%u", g->version == 2 ? l->cpu_weight :
+	    l->cpu_weight * 1024 / 100 + 2);
+	return cgroup_set(g, CGROUP_CPU, g->version == 2 ? "cpu.weight" :
+	    "cpu.shares", text, err);
+}
+
+int
+cgroup_limit(struct cgroup *g, const struct apw_box_limits *l,
+    uint64_t memory_bytes, struct apw_err *err)
+{
+	char	text[32];
+
+	if (g == NULL || (g->limited && g->memory_bytes == memory_bytes))
+		return 0;
+	/* the broker and init are in it too */
+	snprintf(text, sizeof(text), "%u", l->pids + 2);
+	if (cgroup_limit_memory(g, memory_bytes, err) == -1 ||
+	    cgroup_set(g, CGROUP_PIDS, "pids.max", l->pids == 0 ? "max" : text,
+	    err) == -1 || cgroup_limit_cpu(g, l, err) == -1)
+		return -1;
+	g->limited = true;
+	g->memory_bytes = memory_bytes;
+	return 0;
+}
+
+static void
+cgroup_count(const struct cgroup *g, struct apw_box_end *now)
+{
+	bool	v2 = g->version == 2;
+	char	text[64];
+
+	now->oom_kills = cgroup_keyed(g->dir_fd[CGROUP_MEMORY], v2 ?
+	    "memory.events" : "memory.oom_control", "oom_kill");
+	now->pids_denied = cgroup_keyed(g->dir_fd[CGROUP_PIDS], "pids.events",
+	    "max");
+	now->memory_peak_bytes = cgroup_number(g, CGROUP_MEMORY, v2 ?
+	    "memory.peak" : "memory.max_usage_in_bytes");
+	if (v2)
+		now->cpu_ms = cgroup_keyed(g->dir_fd[CGROUP_CPU], "cpu.stat",
+		    "usage_usec") / 1000;
+	else if (g->dir_fd[CGROUP_CPU] != -1 &&
+	    cgroup_read(g->dir_fd[CGROUP_CPU], "cpuacct.usage", text,
+	    sizeof(text)) == 0)
+		now->cpu_ms = strtoull(text, NULL, 10) / 1000000;
+}
+
+void
+cgroup_mark(struct cgroup *g)
+{
+	if (g == NULL)
+		return;
+	if (g->version == 1 && g->dir_fd[CGROUP_MEMORY] != -1)
+		cgroup_write(g->dir_fd[CGROUP_MEMORY],
+		    "memory.max_usage_in_bytes", "0");
+	cgroup_count(g, &g->mark);
+}
+
+void
+cgroup_evidence(struct cgroup *g, struct apw_box_end *end)
+{
+	struct apw_box_end	now = { 0 };
+
+	if (g == NULL)
+		return;
+	cgroup_count(g, &now);
+	end->oom_kills = now.oom_kills - g->mark.oom_kills;
+	end->pids_denied = now.pids_denied - g->mark.pids_denied;
+	end->cpu_ms = now.cpu_ms - g->mark.cpu_ms;
+	end->memory_peak_bytes = now.memory_peak_bytes;
+}
+
+void
+cgroup_describe(const struct cgroup *g, char *text, size_t size)
+{
+	enum cgroup_name	which;
+	size_t			n;
+
+	if (g == NULL) {
+		snprintf(text, size, "rlimits only");
+		return;
+	}
+	snprintf(text, size, "cgroup v%d:", g->version);
+	for (which = 0; which < CGROUP_NNAMES; which++) {
+		n = strlen(text);
+		if (g->dir_fd[which] != -1)
+			snprintf(text + n, size - n, " %s",
+			    cgroup_names[which]);
+	}
+	n = strlen(text);
+	snprintf(text + n, size - n, "; rlimits");
+}

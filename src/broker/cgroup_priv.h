@@ -1,0 +1,44 @@
+/* The control group's inside: shared by cgroup.c and cgroup_find.c. */
+#ifndef APW_BROKER_CGROUP_PRIV_H
+#define APW_BROKER_CGROUP_PRIV_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/broker.h"
+
+#define CGROUP_NAMES(X)	X(MEMORY, memory) X(PIDS, pids) X(CPU, cpu)
+#define CGROUP_ENUM(upper, lower)	CGROUP_##upper,
+#define CGROUP_NAME(upper, lower)	#lower,
+
+enum cgroup_name { CGROUP_NAMES(CGROUP_ENUM) CGROUP_NNAMES };
+
+struct cgroup {
+	int		version;		/* 1 or 2 */
+	char		name[64];		/* of our folder */
+	char		own[PATH_MAX];		/* v2: where we were before */
+	int		dir_fd[CGROUP_NNAMES];	/* ours; -1: not held */
+	int		up_fd[CGROUP_NNAMES];	/* its parent */
+	int		back_fd;		/* v2: of `own` */
+	bool		limited;
+	uint64_t	memory_bytes;
+	struct apw_box_end mark;		/* counters at the box's start */
+};
+
+/* The folder this process is in, of one v1 controller, or of v2. */
+int	cgroup_find_v1(const char *controller, char *path, size_t size);
+int	cgroup_find_v2(char *path, size_t size);
+/* Is it one of the words of the text? */
+bool	cgroup_word(const char *text, const char *word);
+/* The same from the two files' text, for tests. */
+int	cgroup_find(const char *mountinfo, const char *groups,
+	    const char *controller, char *path, size_t size);
+
+int	cgroup_read(int dir_fd, const char *file, char *text, size_t size);
+int	cgroup_write(int dir_fd, const char *file, const char *text);
+uint64_t cgroup_keyed(int dir_fd, const char *file, const char *key);
+void	cgroup_leave(struct cgroup *);
+
+#endif

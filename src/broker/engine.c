@@ -1,0 +1,139 @@
+/* The process that becomes the engine: reads its command, gives up what is
+ * left of its privileges, and executes it.  Room: broker, after clone. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "broker/broker_priv.h"
+
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC	(1U << 2)
+#endif
+
+struct engine_command {
+	char	*argv[COMMAND_WORDS + 1];
+	char	*envp[COMMAND_WORDS + 1];
+	char	*cwd;
+};
+
+/* Strings of the file, one after the other; NULL when it ends too early. */
+static char *
+engine_word(char **at, const char *end)
+{
+	char	*word = *at, *nul;
+
+	nul = word < end ? memchr(word, '\0', (size_t)(end - word)) : NULL;
+	if (nul == NULL)
+		return NULL;
+	*at = nul + 1;
+	return word;
+}
+
+static int
+engine_words(char **words, uint32_t n, char **at, const char *end)
+{
+	uint32_t	i;
+
+	for (i = 0; i < n; i++)
+		if ((words[i] = engine_word(at, end)) == NULL)
+			return -1;
+	words[n] = NULL;
+	return 0;
+}
+
+static int
+engine_read(int fd, void *buf, size_t n)
+{
+	return pread(fd, buf, n, 0) == (ssize_t)n ? 0 : -1;
+}
+
+/* The memory is the process': it ends with exec. */
+static int
+engine_command(int fd, struct engine_command *c)
+{
+	struct command_head	 head;
+	size_t			 total;
+	char			*p, *at, *end;
+
+	errno = EPROTO;
+	if (engine_read(fd, &head, sizeof(head)) == -1 ||
+	    head.magic != COMMAND_MAGIC || head.argc == 0 ||
+	    head.argc > COMMAND_WORDS || head.envc > COMMAND_WORDS ||
+	    head.text_bytes > COMMAND_BYTES)
+		return -1;
+	total = sizeof(head) + head.text_bytes;
+	if ((p = malloc(total)) == NULL || engine_read(fd, p, total) == -1)
+		return -1;
+	at = p + sizeof(head);
+	end = p + total;
+	errno = EPROTO;
+	if (engine_words(c->argv, head.argc, &at, end) == -1 ||
+	    engine_words(c->envp, head.envc, &at, end) == -1 ||
+	    (c->cwd = engine_word(&at, end)) == NULL || at != end)
+		return -1;
+	return 0;
+}
+
+static void
+engine_signals(void)
+{
+	sigset_t	none;
+	int		sig;
+
+	for (sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int
+engine_stdio(const struct box_plan *plan)
+{
+	int	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	return null == -1 || dup2(null, 0) == -1 ||
+	    dup2(plan->out_fd, 1) == -1 || dup2(plan->err_fd, 2) == -1 ? -1 : 0;
+}
+
+static void
+engine_drop(const struct box_plan *plan)
+{
+	if (caps_drop() == -1)
+		inside_fail(plan, BOX_CAPS);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		inside_fail(plan, BOX_NOPRIVS);
+	/* the host's network has the host's abstract sockets in it */
+	if ((plan->flags & APW_BOX_OWN_NET) == 0 &&
+	    landlock_scope(plan->b->landlock_abi) == -1)
+		inside_fail(plan, BOX_LANDLOCK);
+	if (filter_install(&plan->b->filter) == -1)
+		inside_fail(plan, BOX_FILTER);
+}
+
+_Noreturn void
+engine_main(const struct box_plan *plan)
+{
+	static struct engine_command	c;
+
+	engine_signals();
+	if (setsid() == -1 || engine_stdio(plan) == -1)
+		inside_fail(plan, BOX_STDIO);
+	if (engine_command(plan->command_fd, &c) == -1)
+		inside_fail(plan, BOX_COMMAND);
+	/* talk_fd must live until exec: all above 2 end there */
+	if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) == -1)
+		inside_fail(plan, BOX_CLOSE);
+	umask(077);
+	if (rlimits_set(plan) == -1)
+		inside_fail(plan, BOX_LIMITS);
+	if (chdir(c.cwd) == -1)
+		inside_fail(plan, BOX_CWD);
+	engine_drop(plan);
+	execve(c.argv[0], c.argv, c.envp);
+	inside_fail(plan, BOX_EXEC);
+}

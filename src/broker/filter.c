@@ -1,0 +1,223 @@
+/* The syscall filter, by libseccomp; the list is filter.h.  Room: broker.
+ * Compiled once by the broker, installed by each box. */
+#include "broker/filter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "broker/broker_priv.h"
+#include "core/apw_auto.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME	0x00000080
+#endif
+#define FILTER_CLONE_NS	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |	\
+			CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |	\
+			CLONE_NEWNET)
+#define FILTER_FAMILY_MAX	64	/* beyond what kernels know */
+
+#define FILTER_ENTRY(name, error)	{ #name, error },
+#define FILTER_FAMILY(family)		family,
+
+struct filter_call {
+	const char	*name;
+	int		 error;
+};
+
+static const struct filter_call filter_calls[] = {
+	FILTER_CALLS(FILTER_ENTRY)
+};
+static const struct filter_call filter_memory_calls[] = {
+	FILTER_CALLS_NO_MEMORY_GROUP(FILTER_ENTRY)
+};
+static const int filter_families[] = { FILTER_FAMILIES(FILTER_FAMILY) };
+
+/* A name that this libseccomp does not know is above its list's end or not
+ * of this machine: either way the rule for unknown numbers has it. */
+static int
+filter_add_calls(scmp_filter_ctx ctx, const struct filter_call *calls,
+    size_t n)
+{
+	size_t	i;
+	int	nr, rc;
+
+	for (i = 0; i < n; i++) {
+		nr = seccomp_syscall_resolve_name(calls[i].name);
+		if (nr == __NR_SCMP_ERROR || nr < 0)
+			continue;
+		rc = seccomp_rule_add(ctx,
+		    SCMP_ACT_ERRNO((unsigned)calls[i].error), nr, 0);
+		if (rc < 0 && rc != -EEXIST)
+			return rc;
+	}
+	return 0;
+}
+
+static int
+filter_add_unknown(scmp_filter_ctx ctx)
+{
+	int	nr, rc;
+
+	for (nr = FILTER_NEWEST + 1; nr < FILTER_UNKNOWN; nr++) {
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), nr, 0);
+		if (rc < 0 && rc != -EEXIST)
+			return rc;
+	}
+	return 0;
+}
+
+static bool
+filter_family_stays(int family)
+{
+	size_t	i;
+
+	for (i = 0; i < APW_COUNT(filter_families); i++)
+		if (filter_families[i] == family)
+			return true;
+	return false;
+}
+
+/* The kernel looks at 32 bits of each of these arguments: so do we, or a
+ * set bit above them would hide a value from the rule. */
+#define FILTER_LOW32(n, value)						\
+	SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, 0xffffffffUL, (value))
+
+static int
+filter_add_sockets(scmp_filter_ctx ctx)
+{
+	static const int	calls[] = { SCMP_SYS(socket),
+				    SCMP_SYS(socketpair) };
+	const unsigned		no = SCMP_ACT_ERRNO(EAFNOSUPPORT);
+	int			family, proto, rc = 0;
+	size_t			i;
+
+	for (i = 0; i < APW_COUNT(calls); i++)
+		for (family = 0; rc == 0 && family < FILTER_FAMILY_MAX;
+		    family++)
+			if (!filter_family_stays(family))
+				rc = seccomp_rule_add(ctx, no, calls[i], 1,
+				    FILTER_LOW32(0, (unsigned)family));
+	/* netlink: routes and addresses (protocol 0) only */
+	for (proto = 1; rc == 0 && proto < 32; proto++)
+		rc = seccomp_rule_add(ctx, no, SCMP_SYS(socket), 2,
+		    FILTER_LOW32(0, AF_NETLINK),
+		    FILTER_LOW32(2, (unsigned)proto));
+	return rc;
+}
+
+/* clone may make threads and processes, not namespaces: one rule a flag. */
+static int
+filter_add_clone(scmp_filter_ctx ctx)
+{
+	uint64_t	bit;
+	int		rc = 0;
+
+	for (bit = 1; rc == 0 && bit <= FILTER_CLONE_NS; bit <<= 1)
+		if ((FILTER_CLONE_NS & bit) != 0)
+			rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM),
+			    SCMP_SYS(clone), 1,
+			    SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, bit, bit));
+	return rc;
+}
+
+/* Typing into somebody's terminal. */
+static int
+filter_add_ioctls(scmp_filter_ctx ctx)
+{
+	static const unsigned	refused[] = { TIOCSTI, 0x541c /* TIOCLINUX */ };
+	size_t			i;
+	int			rc = 0;
+
+	for (i = 0; rc == 0 && i < APW_COUNT(refused); i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM),
+		    SCMP_SYS(ioctl), 1, FILTER_LOW32(1, refused[i]));
+	return rc;
+}
+
+/* Memory shared between processes is counted by no rlimit. */
+static int
+filter_add_memory(scmp_filter_ctx ctx)
+{
+	int	rc = filter_add_calls(ctx, filter_memory_calls,
+		    APW_COUNT(filter_memory_calls));
+
+	if (rc == 0)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOMEM),
+		    SCMP_SYS(mmap), 1, SCMP_CMP64(3, SCMP_CMP_MASKED_EQ,
+		    MAP_SHARED | MAP_ANONYMOUS, MAP_SHARED | MAP_ANONYMOUS));
+	return rc;
+}
+
+static int
+filter_add_all(scmp_filter_ctx ctx, enum filter_kind kind)
+{
+	int	rc;
+
+	if ((rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2)) < 0 ||
+	    (rc = filter_add_calls(ctx, filter_calls,
+	    APW_COUNT(filter_calls))) < 0 ||
+	    (rc = filter_add_unknown(ctx)) < 0 ||
+	    (rc = filter_add_clone(ctx)) < 0 ||
+	    (rc = filter_add_sockets(ctx)) < 0 ||
+	    (rc = filter_add_ioctls(ctx)) < 0)
+		return rc;
+	return kind == FILTER_BOX_NO_MEMORY_GROUP ? filter_add_memory(ctx) : 0;
+}
+
+/* libseccomp writes to a file only. */
+static int
+filter_export(scmp_filter_ctx ctx, struct sock_fprog *prog)
+{
+	apw_autofd int	fd = memfd_create("filter", MFD_CLOEXEC);
+	struct stat	st;
+	int		rc;
+
+	if (fd == -1)
+		return -errno;
+	if ((rc = seccomp_export_bpf(ctx, fd)) < 0)
+		return rc;
+	if (fstat(fd, &st) == -1)
+		return -errno;
+	prog->len = (unsigned short)((size_t)st.st_size /
+	    sizeof(struct sock_filter));
+	if (st.st_size == 0 || (size_t)st.st_size !=
+	    prog->len * sizeof(struct sock_filter))
+		return -E2BIG;
+	if ((prog->filter = malloc((size_t)st.st_size)) == NULL)
+		return -ENOMEM;
+	return pread(fd, prog->filter, (size_t)st.st_size, 0) == st.st_size ?
+	    0 : -EIO;
+}
+
+int
+filter_compile(enum filter_kind kind, struct sock_fprog *prog,
+    struct apw_err *err)
+{
+	scmp_filter_ctx	ctx = seccomp_init(SCMP_ACT_ALLOW);
+	int		rc;
+
+	if (ctx == NULL)
+		return apw_err_set(err, ENOMEM, "no syscall filter");
+	if ((rc = filter_add_all(ctx, kind)) == 0)
+		rc = filter_export(ctx, prog);
+	seccomp_release(ctx);
+	return rc == 0 ? 0 : apw_err_set(err, -rc, "cannot make the syscall "
+	    "filter");
+}
+
+int
+filter_install(const struct sock_fprog *prog)
+{
+	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0U, prog);
+}

@@ -1,0 +1,105 @@
+/* Process 1 of a box: reaps whatever ends in there, says how the engine
+ * ended, and ends the box when its broker or its slot is gone.  Node cannot
+ * do this job: as process 1 its own abort would show as another signal.
+ * Room: broker, after clone.  It must never run what it did not bring. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "broker/broker_priv.h"
+
+#define INIT_KILLED	137	/* what a shell says of SIGKILL */
+
+enum init_fd { INIT_LIFE = 3, INIT_STATUS = 4, INIT_FDS };
+
+static void
+init_on_child(int sig)
+{
+	(void)sig;		/* it only has to interrupt the wait */
+}
+
+static int
+init_fds(const struct box_plan *plan)
+{
+	/* out of the way of the numbers they are to have */
+	int	life = fcntl(plan->life_fd, F_DUPFD_CLOEXEC, 64);
+	int	status = fcntl(plan->status_fd, F_DUPFD_CLOEXEC, 64);
+	int	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (life == -1 || status == -1 || null == -1 ||
+	    dup2(null, 0) == -1 || dup2(null, 1) == -1 ||
+	    dup2(null, 2) == -1)
+		return -1;
+	/* talk_fd must be told of a failure until here */
+	if (dup2(life, INIT_LIFE) == -1 || dup2(status, INIT_STATUS) == -1)
+		_exit(INIT_KILLED);
+	return (int)syscall(SYS_close_range, (unsigned)INIT_FDS, ~0U, 0U);
+}
+
+static void
+init_signals(sigset_t *unblocked)
+{
+	struct sigaction	act = { .sa_handler = init_on_child };
+	sigset_t		child;
+
+	signal(SIGTERM, SIG_IGN);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child, NULL);
+	sigemptyset(unblocked);
+	sigaction(SIGCHLD, &act, NULL);
+}
+
+static void
+init_drop(const struct box_plan *plan)
+{
+	if (caps_drop() == -1)
+		inside_fail(plan, BOX_CAPS);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		inside_fail(plan, BOX_NOPRIVS);
+	if (filter_install(&plan->b->filter) == -1)
+		inside_fail(plan, BOX_FILTER);
+	/* the slot is our parent; last, since new credentials clear it */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
+		inside_fail(plan, BOX_DEATHSIG);
+}
+
+/* Reap all that has ended; the engine's end is the box's. */
+static void
+init_reap(pid_t engine)
+{
+	int	status;
+	pid_t	pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid != engine)
+			continue;
+		if (write(INIT_STATUS, &status, sizeof(status)) == -1)
+			_exit(INIT_KILLED);
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) :
+		    128 + WTERMSIG(status));
+	}
+}
+
+_Noreturn void
+init_main(const struct box_plan *plan, pid_t engine)
+{
+	struct pollfd	life = { .fd = INIT_LIFE };
+	sigset_t	unblocked;
+
+	init_signals(&unblocked);
+	init_drop(plan);
+	if (init_fds(plan) == -1)
+		inside_fail(plan, BOX_CLOSE);
+	for (;;) {
+		init_reap(engine);
+		/* the broker holds the other end and writes nothing */
+		if (ppoll(&life, 1, NULL, &unblocked) == 1)
+			_exit(INIT_KILLED);
+	}
+}

@@ -1,0 +1,116 @@
+/* The first process of a box: a flat list of steps, and the order is the
+ * security.  Room: broker, after clone.
+ *
+ * It starts as a copy of the broker in seven or eight new namespaces, with
+ * all capabilities over those and none over anything else; it ends up as
+ * init (init.c), whose one child becomes the engine (engine.c).  Nothing of
+ * the slot's choosing is looked at before the privileges are gone. */
+#include <errno.h>
+#include <linux/keyctl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "broker/broker_priv.h"
+
+_Noreturn void
+inside_fail(const struct box_plan *plan, enum box_step step)
+{
+	struct box_word	w = { .step = step, .error = errno };
+
+	message_send(plan->talk_fd, &w, sizeof(w), NULL, 0);
+	_exit(127);
+}
+
+/* The uid maps are written once this comes; an end means they never will. */
+static void
+inside_go(const struct box_plan *plan)
+{
+	char	go;
+	int	fds[BROKER_FDS_MAX], nfds;
+
+	errno = EPIPE;
+	if (message_recv(plan->talk_fd, &go, 1, fds, &nfds) != 1)
+		inside_fail(plan, BOX_GO);
+}
+
+static void
+inside_user(const struct box_plan *plan)
+{
+	if (setresgid(BOX_GID, BOX_GID, BOX_GID) == -1 ||
+	    setresuid(BOX_UID, BOX_UID, BOX_UID) == -1)
+		inside_fail(plan, BOX_USER);
+}
+
+/* A network of its own is empty: loopback, and two listeners that belong to
+ * the slot.  They are opened here and handed out; nothing else can be. */
+static void
+inside_network(const struct box_plan *plan)
+{
+	struct box_word	w = { .step = -1 };
+	int		fds[2];
+
+	if ((plan->flags & APW_BOX_OWN_NET) == 0)
+		return;
+	if (net_loopback() == -1)
+		inside_fail(plan, BOX_LOOPBACK);
+	if ((fds[0] = net_listen(APW_BOX_LINK_PORT)) == -1 ||
+	    (fds[1] = net_listen(APW_BOX_PROXY_PORT)) == -1 ||
+	    message_send(plan->talk_fd, &w, sizeof(w), fds, 2) == -1)
+		inside_fail(plan, BOX_LISTEN);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void
+inside_mounts(const struct box_plan *plan)
+{
+	const struct apw_box_limits	*l = &plan->b->conf->limits;
+	char				 options[128];
+
+	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC |
+	    MS_RDONLY, NULL) == -1)
+		inside_fail(plan, BOX_PROC);
+	/* 0 would mean "no limit" to the kernel, which is never meant */
+	snprintf(options, sizeof(options), "mode=0700,size=%llu,nr_inodes=%u",
+	    l->tmp_bytes != 0 ? (unsigned long long)l->tmp_bytes : 256ULL << 20,
+	    l->tmp_files != 0 ? l->tmp_files : 65536);
+	if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV,
+	    options) == -1)
+		inside_fail(plan, BOX_TMP);
+}
+
+static void
+inside_names(const struct box_plan *plan)
+{
+	if (sethostname("box", 3) == -1)
+		inside_fail(plan, BOX_HOSTNAME);
+	/* not the daemon's session keyring; ENOSYS: a kernel without keys */
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) == -1 &&
+	    errno != ENOSYS && errno != EPERM)
+		inside_fail(plan, BOX_KEYRING);
+}
+
+_Noreturn void
+inside_main(const struct box_plan *plan)
+{
+	pid_t	engine;
+
+	inside_go(plan);
+	inside_user(plan);
+	inside_network(plan);
+	inside_mounts(plan);
+	inside_names(plan);
+	umask(077);
+	/* init is a copy of the broker's memory, and has the engine's uid */
+	prctl(PR_SET_DUMPABLE, 0);
+	engine = fork();
+	if (engine == -1)
+		inside_fail(plan, BOX_FORK);
+	if (engine == 0)
+		engine_main(plan);
+	init_main(plan, engine);
+}

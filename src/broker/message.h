@@ -1,0 +1,63 @@
+/* What a slot and its broker say to each other: fixed-size messages over a
+ * socket that keeps boundaries.  Variable text (the command of a box) goes
+ * past the broker: it is passed on as a sealed file, unread. */
+#ifndef APW_BROKER_MESSAGE_H
+#define APW_BROKER_MESSAGE_H
+
+#include <stdint.h>
+
+#include "broker/broker.h"
+
+/* name, descriptors that come with it, what it asks */
+#define BROKER_REQUESTS(X)						\
+	X(BOOT,		4, "start a box: command, stdout, stderr, status") \
+	X(ADMIT,	0, "bind one folder of the stock into the box")	\
+	X(KILL,		0, "end the box")				\
+	X(END,		0, "the box has ended: clean up, tell the evidence") \
+	X(DESCRIBE,	0, "say which limits hold here")
+#define BROKER_REQUEST_ENUM(name, fds, text)	BROKER_##name,
+#define BROKER_REQUEST_FDS(name, fds, text)	fds,
+
+enum broker_op { BROKER_REQUESTS(BROKER_REQUEST_ENUM) BROKER_NOPS };
+
+#define BROKER_FDS_MAX	4
+#define BROKER_ID_BYTES	256
+
+struct broker_request {
+	uint32_t	op;
+	uint32_t	flags;			/* BOOT: enum apw_box_flag */
+	uint64_t	memory_bytes;		/* BOOT */
+	uint32_t	what;			/* ADMIT: enum apw_admit */
+	char		id[BROKER_ID_BYTES];	/* ADMIT */
+};
+
+struct broker_reply {
+	uint32_t	op;			/* of the request */
+	int32_t		status;			/* 0 or 1; -1: text says why */
+	int32_t		code;			/* of the error */
+	int32_t		pid;			/* BOOT; with pidfd, listeners */
+	struct apw_box_end end;			/* END */
+	char		text[768];
+};
+
+/* The command file: this head, then argc + envc + 1 strings, each with its
+ * NUL: arguments, environment, working directory. */
+#define COMMAND_MAGIC	0x61707763
+#define COMMAND_BYTES	(1024 * 1024)
+#define COMMAND_WORDS	512
+
+struct command_head {
+	uint32_t	magic;
+	uint32_t	argc, envc;
+	uint32_t	text_bytes;
+};
+
+/* Send or receive one message with its descriptors; -1 with errno.  A
+ * receiver gets descriptors with close-on-exec; *nfds is how many came.
+ * Returns the bytes of the message, 0 at the end. */
+int	message_send(int sock, const void *, size_t, const int *fds, int nfds);
+ssize_t	message_recv(int sock, void *, size_t, int *fds, int *nfds);
+/* Readable within ms?  1 yes, 0 no, -1 error. */
+int	message_wait(int fd, int64_t ms);
+
+#endif

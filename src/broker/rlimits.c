@@ -1,0 +1,59 @@
+/* Limits of each process in a box; those of the box as a whole are its
+ * control group's (cgroup.c).  Room: broker, after clone. */
+#include <errno.h>
+#include <sys/resource.h>
+
+#include "broker/broker_priv.h"
+
+#define RLIMITS_DATA_LEAST	(768ULL << 20)	/* below it node does not start */
+
+/* Never above what we have ourselves. */
+static int
+rlimits_one(int what, uint64_t value)
+{
+	struct rlimit	r;
+
+	if (getrlimit((__rlimit_resource_t)what, &r) == -1)
+		return -1;
+	if (r.rlim_max == RLIM_INFINITY || value < r.rlim_max)
+		r.rlim_max = (rlim_t)value;
+	r.rlim_cur = r.rlim_max;
+	return setrlimit((__rlimit_resource_t)what, &r);
+}
+
+/* Stands in for a memory limit of the whole box, process by process.  V8
+ * isolates reserve more than they use and do not start under it. */
+static int
+rlimits_data(const struct box_plan *plan)
+{
+	uint64_t	bytes = plan->memory_bytes;
+
+	if (bytes == 0 || (plan->flags & APW_BOX_ISOLATES) != 0 ||
+	    cgroup_holds(plan->b->cgroup, "memory"))
+		return 0;
+	return rlimits_one(RLIMIT_DATA, bytes > RLIMITS_DATA_LEAST ? bytes :
+	    RLIMITS_DATA_LEAST);
+}
+
+int
+rlimits_set(const struct box_plan *plan)
+{
+	const struct apw_box_limits	*l = &plan->b->conf->limits;
+
+	if (rlimits_one(RLIMIT_CORE, 0) == -1 ||
+	    rlimits_one(RLIMIT_MSGQUEUE, 0) == -1 ||	/* escapes memory */
+	    rlimits_one(RLIMIT_MEMLOCK, 64 << 10) == -1 ||
+	    rlimits_one(RLIMIT_SIGPENDING, 1024) == -1 ||
+	    rlimits_one(RLIMIT_NICE, 0) == -1 ||
+	    rlimits_one(RLIMIT_RTPRIO, 0) == -1 ||
+	    rlimits_one(RLIMIT_NOFILE, l->open_files != 0 ? l->open_files :
+	    4096) == -1)
+		return -1;
+	if (l->file_bytes != 0 &&
+	    rlimits_one(RLIMIT_FSIZE, l->file_bytes) == -1)
+		return -1;
+	/* counted per user namespace: this box only */
+	if (l->pids != 0 && rlimits_one(RLIMIT_NPROC, l->pids) == -1)
+		return -1;
+	return rlimits_data(plan);
+}

@@ -1,0 +1,107 @@
+/* Who the broker is, and who its boxes are.  Room: broker.
+ *
+ * As root each box is a user namespace of its own whose one uid is the
+ * slot's, a number that owns nothing on the host.  As an ordinary user the
+ * broker enters a user namespace first, for the privileges that mounting
+ * takes, and boxes are nested in it: their one uid is ours, outside. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "broker/broker_priv.h"
+#include "core/apw_auto.h"
+
+static int
+user_write(const char *path, const char *text)
+{
+	apw_autofd int	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t		n = (ssize_t)strlen(text);
+
+	return fd != -1 && write(fd, text, (size_t)n) == n ? 0 : -1;
+}
+
+/* "self" or a pid; one uid and one gid. */
+static int
+user_write_maps(const char *who, unsigned inner_uid, unsigned outer_uid,
+    unsigned inner_gid, unsigned outer_gid, struct apw_err *err)
+{
+	char	path[64], text[64];
+
+	snprintf(path, sizeof(path), "/proc/%s/setgroups", who);
+	if (user_write(path, "deny") == -1)
+		return apw_err_set(err, errno, "cannot close %s", path);
+	snprintf(path, sizeof(path), "/proc/%s/uid_map", who);
+	snprintf(text, sizeof(text), "%u %u 1", inner_uid, outer_uid);
+	if (user_write(path, text) == -1)
+		return apw_err_set(err, errno, "cannot write %s", path);
+	snprintf(path, sizeof(path), "/proc/%s/gid_map", who);
+	snprintf(text, sizeof(text), "%u %u 1", inner_gid, outer_gid);
+	if (user_write(path, text) == -1)
+		return apw_err_set(err, errno, "cannot write %s", path);
+	return 0;
+}
+
+static int
+user_enter_root(struct broker *b, struct apw_err *err)
+{
+	b->outer_uid = b->conf->uid != 0 ? b->conf->uid :
+	    BOX_FIRST_UID + b->conf->slot;
+	b->outer_gid = b->conf->gid != 0 ? b->conf->gid :
+	    BOX_FIRST_UID + b->conf->slot;
+	if (setgroups(0, NULL) == -1)
+		return apw_err_set(err, errno, "cannot drop groups");
+	if (unshare(CLONE_NEWNS) == -1)
+		return apw_err_set(err, errno,
+		    "cannot make a mount namespace");
+	return caps_broker() == 0 ? 0 :
+	    apw_err_set(err, errno, "cannot drop capabilities");
+}
+
+static int
+user_enter_own(struct broker *b, struct apw_err *err)
+{
+	unsigned	uid = geteuid(), gid = getegid();
+
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) == -1)
+		return apw_err_set(err, errno,
+		    "cannot make a user namespace");
+	/* the new credentials closed our files in /proc to us */
+	prctl(PR_SET_DUMPABLE, 1);
+	b->outer_uid = 0;
+	b->outer_gid = 0;
+	return user_write_maps("self", 0, uid, 0, gid, err);
+}
+
+int
+user_enter(struct broker *b, struct apw_err *err)
+{
+	b->root = geteuid() == 0 && caps_have_admin();
+	if ((b->root ? user_enter_root(b, err) : user_enter_own(b, err)) == -1)
+		return -1;
+	/* what we mount is seen by nobody else, and what others mount from
+	 * now on is not seen by us */
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
+		return apw_err_set(err, errno, "cannot make mounts private");
+	b->home_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (b->home_fd == -1)
+		return apw_err_set(err, errno, "cannot hold /proc/self/ns/mnt");
+	return 0;
+}
+
+int
+user_map(const struct broker *b, pid_t pid, struct apw_err *err)
+{
+	char	who[16], path[64];
+
+	snprintf(who, sizeof(who), "%d", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%s/oom_score_adj", who);
+	/* when the host runs out of memory engines go first */
+	user_write(path, "1000");
+	return user_write_maps(who, BOX_UID, b->outer_uid, BOX_GID,
+	    b->outer_gid, err);
+}
