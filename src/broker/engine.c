@@ -1,11 +1,10 @@
-/* The process that becomes the engine: reads its command, gives up what is
- * left of its privileges, and executes it.  Room: broker, after clone. */
+/* The process that becomes the engine: no privileges are left; it reads its
+ * command, gives up what any process may give up, and executes it.  Room: broker, after clone. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -100,21 +99,6 @@ engine_stdio(const struct box_plan *plan)
 	    dup2(plan->out_fd, 1) == -1 || dup2(plan->err_fd, 2) == -1 ? -1 : 0;
 }
 
-static void
-engine_drop(const struct box_plan *plan)
-{
-	if (caps_drop() == -1)
-		inside_fail(plan, BOX_CAPS);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
-		inside_fail(plan, BOX_NOPRIVS);
-	/* the host's network has the host's abstract sockets in it */
-	if ((plan->flags & APW_BOX_OWN_NET) == 0 &&
-	    landlock_scope(plan->b->landlock_abi) == -1)
-		inside_fail(plan, BOX_LANDLOCK);
-	if (filter_install(&plan->b->filter) == -1)
-		inside_fail(plan, BOX_FILTER);
-}
-
 _Noreturn void
 engine_main(const struct box_plan *plan)
 {
@@ -133,7 +117,10 @@ engine_main(const struct box_plan *plan)
 		inside_fail(plan, BOX_LIMITS);
 	if (chdir(c.cwd) == -1)
 		inside_fail(plan, BOX_CWD);
-	engine_drop(plan);
+	/* the host's network has the host's abstract sockets in it */
+	if ((plan->flags & APW_BOX_OWN_NET) == 0 &&
+	    landlock_scope(plan->b->landlock_abi) == -1)
+		inside_fail(plan, BOX_LANDLOCK);
 	execve(c.argv[0], c.argv, c.envp);
 	inside_fail(plan, BOX_EXEC);
 }

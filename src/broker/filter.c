@@ -25,7 +25,6 @@
 #define FILTER_CLONE_NS	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |	\
 			CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |	\
 			CLONE_NEWNET)
-#define FILTER_FAMILY_MAX	64	/* beyond what kernels know */
 
 #define FILTER_ENTRY(name, error)	{ #name, error },
 #define FILTER_FAMILY(family)		family,
@@ -77,17 +76,6 @@ filter_add_unknown(scmp_filter_ctx ctx)
 	return 0;
 }
 
-static bool
-filter_family_stays(int family)
-{
-	size_t	i;
-
-	for (i = 0; i < APW_COUNT(filter_families); i++)
-		if (filter_families[i] == family)
-			return true;
-	return false;
-}
-
 /* The kernel looks at 32 bits of each of these arguments: so do we, or a
  * set bit above them would hide a value from the rule. */
 #define FILTER_LOW32(n, value)						\
@@ -96,23 +84,23 @@ filter_family_stays(int family)
 static int
 filter_add_sockets(scmp_filter_ctx ctx)
 {
-	static const int	calls[] = { SCMP_SYS(socket),
-				    SCMP_SYS(socketpair) };
-	const unsigned		no = SCMP_ACT_ERRNO(EAFNOSUPPORT);
-	int			family, proto, rc = 0;
-	size_t			i;
+	const unsigned	no = SCMP_ACT_ERRNO(EAFNOSUPPORT);
+	size_t		i;
+	int		rc;
 
-	for (i = 0; i < APW_COUNT(calls); i++)
-		for (family = 0; rc == 0 && family < FILTER_FAMILY_MAX;
-		    family++)
-			if (!filter_family_stays(family))
-				rc = seccomp_rule_add(ctx, no, calls[i], 1,
-				    FILTER_LOW32(0, (unsigned)family));
+	if ((rc = seccomp_rule_add(ctx, no, SCMP_SYS(socketpair), 1,
+	    SCMP_CMP64(0, SCMP_CMP_NE, AF_UNIX))) < 0 ||
+	    (rc = seccomp_rule_add(ctx, no, SCMP_SYS(socket), 1,
+	    SCMP_CMP64(0, SCMP_CMP_GT, FILTER_FAMILY_LAST))) < 0)
+		return rc;
+	for (i = 0; rc == 0 && i < APW_COUNT(filter_families); i++)
+		rc = seccomp_rule_add(ctx, no, SCMP_SYS(socket), 1,
+		    FILTER_LOW32(0, (unsigned)filter_families[i]));
 	/* netlink: routes and addresses (protocol 0) only */
-	for (proto = 1; rc == 0 && proto < 32; proto++)
+	if (rc == 0)
 		rc = seccomp_rule_add(ctx, no, SCMP_SYS(socket), 2,
 		    FILTER_LOW32(0, AF_NETLINK),
-		    FILTER_LOW32(2, (unsigned)proto));
+		    SCMP_CMP64(2, SCMP_CMP_NE, 0));
 	return rc;
 }
 

@@ -108,10 +108,13 @@
 	X(msgget, ENOSYS)						\
 	X(semget, ENOSYS)
 
-/* Families of sockets that stay: local, IPv4, IPv6, and netlink's list of
- * addresses.  Others (vsock to the hypervisor, packet, alg, bluetooth, …)
- * are not of the network namespace or have no use here. */
+/* Families of sockets that go: all above netlink (vsock to the hypervisor,
+ * packets, alg, bluetooth, …) and these below it; local, IPv4, IPv6 and
+ * netlink's list of addresses stay. */
+#define FILTER_FAMILY_LAST	AF_NETLINK
 #define FILTER_FAMILIES(X)						\
-	X(AF_UNIX) X(AF_INET) X(AF_INET6) X(AF_NETLINK)
+	X(AF_UNSPEC) X(AF_AX25) X(AF_IPX) X(AF_APPLETALK) X(AF_NETROM)	\
+	X(AF_BRIDGE) X(AF_ATMPVC) X(AF_X25) X(AF_ROSE) X(AF_DECnet)	\
+	X(AF_NETBEUI) X(AF_SECURITY) X(AF_KEY)
 
 #endif

@@ -55,20 +55,6 @@ init_signals(sigset_t *unblocked)
 	sigaction(SIGCHLD, &act, NULL);
 }
 
-static void
-init_drop(const struct box_plan *plan)
-{
-	if (caps_drop() == -1)
-		inside_fail(plan, BOX_CAPS);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
-		inside_fail(plan, BOX_NOPRIVS);
-	if (filter_install(&plan->b->filter) == -1)
-		inside_fail(plan, BOX_FILTER);
-	/* the slot is our parent; last, since new credentials clear it */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
-		inside_fail(plan, BOX_DEATHSIG);
-}
-
 /* Reap all that has ended; the engine's end is the box's. */
 static void
 init_reap(pid_t engine)
@@ -93,7 +79,10 @@ init_main(const struct box_plan *plan, pid_t engine)
 	sigset_t	unblocked;
 
 	init_signals(&unblocked);
-	init_drop(plan);
+	/* the slot is our parent; after all changes of credentials, which
+	 * clear it */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
+		inside_fail(plan, BOX_DEATHSIG);
 	if (init_fds(plan) == -1)
 		inside_fail(plan, BOX_CLOSE);
 	for (;;) {

@@ -94,6 +94,18 @@ inside_names(const struct box_plan *plan)
 		inside_fail(plan, BOX_KEYRING);
 }
 
+/* For init and engine alike; what is left to do needs no privilege. */
+static void
+inside_drop(const struct box_plan *plan)
+{
+	if (caps_drop() == -1)
+		inside_fail(plan, BOX_CAPS);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		inside_fail(plan, BOX_NOPRIVS);
+	if (filter_install(&plan->b->filter) == -1)
+		inside_fail(plan, BOX_FILTER);
+}
+
 _Noreturn void
 inside_main(const struct box_plan *plan)
 {
@@ -105,6 +117,7 @@ inside_main(const struct box_plan *plan)
 	inside_mounts(plan);
 	inside_names(plan);
 	umask(077);
+	inside_drop(plan);
 	/* init is a copy of the broker's memory, and has the engine's uid */
 	prctl(PR_SET_DUMPABLE, 0);
 	engine = fork();
