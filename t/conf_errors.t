@@ -209,6 +209,11 @@ my @cases = (
 		[ 'big.token', qq{ is "$dir/big.token", which is larger than 16384}
 			. ' bytes; expected a secret' ]),
 
+	[ 'no certificates', "source app { url http://a; token t; ca_file ca.pem; }\n",
+		qq{1:37: error: "ca_file" is "$dir/ca.pem": No such file or directory;}
+		. ' expected a file of certificates (PEM)',
+		{ g => 'engine { bundle main.js; }' } ],
+
 	# sandbox
 	[ 'an unknown mode', "sandbox UNSANDBOX;\n",
 		'1:9: error: "sandbox" is "UNSANDBOX"; expected UNSANDBOXED,'

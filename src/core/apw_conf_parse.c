@@ -82,10 +82,15 @@ open_text(struct apw_conf *conf, const struct apw_conf_text *parent,
 }
 
 static int
-read_text(int fd, const char *path, struct apw_buf *buf, struct apw_err *err)
+read_text(int fd, off_t size, const char *path, struct apw_buf *buf,
+    struct apw_err *err)
 {
 	ssize_t	n;
 
+	/* growing would leave copies behind, perhaps of a token */
+	if (size > 0 && size <= APW_CONF_FILE_MAX &&
+	    apw_buf_reserve(buf, (size_t)size + 16384 + 1) == -1)
+		return apw_err_set(err, ENOMEM, "cannot read \"%s\"", path);
 	for (;;) {
 		if (apw_buf_reserve(buf, 16384) == -1)
 			return apw_err_set(err, ENOMEM, "cannot read \"%s\"",
@@ -150,7 +155,7 @@ parse_path(struct apw_conf *conf, const struct apw_conf_text *parent,
 	apw_autofd int		 fd = open_text(conf, parent, path, &st,
 	    &err);
 
-	if (fd == -1 || read_text(fd, path, &buf, &err) == -1) {
+	if (fd == -1 || read_text(fd, st.st_size, path, &buf, &err) == -1) {
 		apw_conf_error(conf, place, "%s", err.text);
 		conf->broken = true;
 		goto nothing;

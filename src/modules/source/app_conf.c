@@ -2,7 +2,10 @@
  * configuration is read. */
 #include "modules/source/app_conf.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "core/apw_buf.h"
 #include "core/apw_conf.h"
@@ -112,5 +115,9 @@ app_conf_check(struct apw_cycle *cycle, void *conf, struct apw_err *err)
 		    "%.*s; expected one of type \"WORKER\"",
 		    (int)(type.n < 40 ? type.n : 40), type.p);
 	apw_buf_free(&claims);
+	if (app->ca_file != NULL && access(app->ca_file, R_OK) == -1)
+		apw_conf_complain(cycle, "ca_file", "\"ca_file\" is \"%s\": "
+		    "%s; expected a file of certificates (PEM)", app->ca_file,
+		    strerror(errno));
 	return 0;
 }
