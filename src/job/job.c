@@ -26,7 +26,13 @@ limit_resolve(const struct apw_job *job)
 static int64_t
 limit_pieces(const struct apw_job *job)
 {
-	return 100000 + 1000 * (int64_t)job->npieces;
+	return 100000 + 1000 * (int64_t)job->walk.npieces;
+}
+
+static int64_t
+limit_archives(const struct apw_job *job)
+{
+	return 130000 + 10000 * (int64_t)job->npieces;
 }
 
 /* The stock bounds each of its children; this is the sum of them. */
@@ -101,6 +107,8 @@ static const struct job_step
 job_step_flow_version = { "flow version", job_flow_version_enter,
     late_resolve, limit_resolve },
 job_step_pieces = { "pieces", job_pieces_enter, late_resolve, limit_pieces },
+job_step_archives = { "archives", job_archives_enter, late_resolve,
+    limit_archives },
 job_step_stock = { "stock", job_stock_enter, late_stock, limit_stock },
 job_step_boot = { "boot", job_boot_enter, late_boot, limit_boot },
 job_step_run = { "run", job_run_enter, job_run_timeout, job_run_limit },
@@ -115,8 +123,9 @@ const struct job_step job_step_boot_again = { "boot", NULL, late_boot,
     limit_boot };
 
 static const struct job_step *const job_walk[] = {
-	&job_step_flow_version, &job_step_pieces, &job_step_stock,
-	&job_step_boot, &job_step_run, &job_step_report, &job_step_complete,
+	&job_step_flow_version, &job_step_pieces, &job_step_archives,
+	&job_step_stock, &job_step_boot, &job_step_run, &job_step_report,
+	&job_step_complete,
 };
 
 static void
@@ -157,7 +166,7 @@ job_next(struct apw_job *job)
 			job_go(job, job_walk[i + 1]);
 			return;
 		}
-	APW_ASSERT(job->step != job->step);	/* nothing follows */
+	APW_ASSERT(!"a step follows");
 }
 
 static void

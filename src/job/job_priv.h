@@ -1,7 +1,7 @@
 /* The job's inside, for src/job only.  The walk through the files:
  *
  *	job.c ─ fields.c ─ lease.c ─ flow_version.c ─ walk.c ─ resolve.c ─
- *	run.c (with relay.c) ─ verdict.c ─ outcome.c ─ report.c ─ complete.c
+ *	archive.c ─ run.c (with relay.c) ─ verdict.c ─ outcome.c ─ report.c ─ complete.c
  */
 #ifndef APW_JOB_PRIV_H
 #define APW_JOB_PRIV_H
@@ -69,7 +69,7 @@ struct apw_job {
 	struct apw_buf	 flow_version;			/* owned */
 	struct apw_walk	 walk;
 	struct job_piece *pieces;
-	size_t		 npieces, next_piece, open_pieces;
+	size_t		 npieces, next_piece, open_pieces, next_archive;
 	struct apw_stock_order order;
 	struct apw_stock_ticket *ticket;		/* NULL: none under way */
 
@@ -126,9 +126,10 @@ int	job_lease_start(struct apw_job *, struct apw_err *);
 void	job_lease_stop(struct apw_job *);
 int64_t	job_lease_left_ms(const struct apw_job *);
 
-/* flow_version.c, resolve.c, run.c */
+/* flow_version.c, resolve.c, archive.c, run.c */
 void	job_flow_version_enter(struct apw_job *);
 void	job_pieces_enter(struct apw_job *);
+void	job_archives_enter(struct apw_job *);
 void	job_stock_enter(struct apw_job *);
 void	job_stock_forget(struct apw_job *);
 void	job_mark_pieces(struct apw_job *);

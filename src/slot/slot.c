@@ -136,6 +136,7 @@ slot_adopt_settings(struct apw_slot *s)
 		return;
 	s->settings = s->next;
 	s->next = NULL;
+	apw_stock_release(s->stock, s->settings->app_version);
 	if (slot_fit_sandbox(s, &err) == -1) {
 		apw_error("no job can be taken", APW_E(&err));
 		snprintf(s->blocked, sizeof(s->blocked), "%.*s",
