@@ -2,7 +2,8 @@
 
 /*
  * What the peers cost without a worker between them: the median of a call to
- * the app double, and of an operation to the engine.
+ * the app double, of an operation to the engine, and of a connection to the app
+ * double until its settings are there.
  *
  *	node floor.js APP-URL ENGINE-BUNDLE COUNT
  */
@@ -16,11 +17,11 @@ const { Server } = need('socket.io');
 
 const [url, bundle, count] = process.argv.slice(2);
 
-async function median(f)
+async function median(f, n = Number(count))
 {
 	const times = [];
 
-	for (let i = 0; i < Number(count); i++) {
+	for (let i = 0; i < n; i++) {
 		const t0 = process.hrtime.bigint();
 
 		await f();
@@ -40,6 +41,18 @@ async function app()
 	    { method: 'extendLock', payload: { jobId: 'none' } }));
 	s.disconnect();
 	return ms;
+}
+
+function handshake()
+{
+	return median(async () => {
+		const s = io(url, { path: '/api/socket.io', forceNew: true,
+			transports: ['websocket'],
+			auth: { token: 't', workerId: 'floor' } });
+
+		await s.emitWithAck('FETCH_WORKER_SETTINGS', {});
+		s.disconnect();
+	}, 10);
 }
 
 function engine()
@@ -73,6 +86,6 @@ function engine()
 
 (async () => {
 	console.log(JSON.stringify({ app_ms: await app(),
-	    engine_ms: await engine() }));
+	    engine_ms: await engine(), handshake_ms: await handshake() }));
 	process.exit(0);
 })();
