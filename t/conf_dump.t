@@ -32,7 +32,7 @@ engine {
 	memory 512m; propagate TZ LANG;
 	propagate "HOME";
 }
-network strict { allow 10.0.5.12 fd00::/8; }
+network unrestricted { allow 10.0.5.12 fd00::/8; }
 stock { installer npm; negative_ttl 0; }
 monitor { listen 127.0.0.1:9464; listen [::1]:9464; listen unix:m.sock; }
 EOC
@@ -55,7 +55,7 @@ my %want = (
 	'engine/bundle' => [ "$dir/main.js", 'c.conf:13' ],
 	'engine/memory' => [ '512m', 'c.conf:14' ],
 	'engine/propagate' => [ 'TZ LANG HOME', 'c.conf:15' ],
-	'network' => [ 'strict', 'c.conf:17' ],
+	'network' => [ 'unrestricted', 'c.conf:17' ],
 	'network/allow' => [ '10.0.5.12 fd00::/8', 'c.conf:17' ],
 	'stock/installer' => [ 'npm', 'c.conf:18' ],
 	'stock/installer_path' => [ "$dir/bin/npm", 'default, found on PATH' ],
@@ -130,7 +130,7 @@ EOE
 	$Test::Apworker::Reader::BASE ]);
 is($out, '', 'the same file needs none');
 
-($d, $err, $out) = $r->dump_conf('network strict { allow 10.0.0.1; }'
+($d, $err, $out) = $r->dump_conf('network auto { allow 10.0.0.1; }'
 	. ' stock { path a; }', g => $Test::Apworker::Reader::BASE
 	. ' network unrestricted { allow 10.0.0.2; } slots 2;');
 is_deeply([ map { $d->{$_}[0] } qw{network network/allow stock/path} ],

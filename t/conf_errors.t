@@ -148,12 +148,15 @@ my @cases = (
 		'1:1: error: "monitor" has no "listen"; expected at least one' ],
 	[ 'listening twice', "monitor { listen 127.0.0.1:1; listen 127.0.0.1:1; }\n",
 		'1:11: error: "listen" has "127.0.0.1:1" twice' ],
-	[ 'a network that is none', "network strict { allow 10.0.0.1 10.0.0.0/33; }\n",
-		'1:33: error: "allow" is "10.0.0.0/33"; expected an IP address or a'
+	[ 'a network that is none', "network auto { allow 10.0.0.1 10.0.0.0/33; }\n",
+		'1:31: error: "allow" is "10.0.0.0/33"; expected an IP address or a'
 		. ' network such as 192.168.10.0/24 (names are not looked up)' ],
 	[ 'a network mode', "network open;\n",
 		'1:9: error: "network" is "open"; expected auto, unrestricted or'
 		. ' strict' ],
+	[ 'a network mode that cannot be enforced', "network strict;\n",
+		'1:1: error: "network" is "strict", which nothing in this build'
+		. ' enforces yet; expected auto or unrestricted' ],
 	[ 'a variable that is ours', "engine { propagate TZ AP_PORT; }\n",
 		'1:23: error: "propagate" is "AP_PORT"; expected a name other than'
 		. ' AP_*, NODE_*, LD_* and SANDBOX_ID, which are set by apworkerd' ],

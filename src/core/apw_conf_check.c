@@ -288,6 +288,20 @@ check_sandbox(struct apw_conf *conf)
 	}
 }
 
+/* A slot takes no job under a rule that nothing enforces: a reload must not
+ * lead there. */
+static void
+check_network(struct apw_conf *conf)
+{
+	const struct apw_conf_context	*context;
+
+	context = apw_conf_context_of(conf->cycle, "network");
+	if (conf->cycle->network.mode == APW_NETWORK_STRICT)
+		apw_conf_error(conf, context->place, "\"network\" is "
+		    "\"strict\", which nothing in this build enforces yet; "
+		    "expected auto or unrestricted");
+}
+
 static void
 check_monitor(struct apw_conf *conf)
 {
@@ -319,6 +333,7 @@ apw_conf_check(struct apw_conf *conf)
 	check_user(conf);
 	check_log(conf);
 	apw_conf_check_programs(conf);
+	check_network(conf);
 	check_monitor(conf);
 	check_source(conf);
 	check_sandbox(conf);

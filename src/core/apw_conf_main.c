@@ -313,8 +313,9 @@ const struct apw_conf_block apw_conf_blocks[] = {
 	  .offset = offsetof(struct apw_cycle, network),
 	  .arg_help = "auto | unrestricted | strict",
 	  .help = "What engines can reach: everything the host can, or only "
-	      "public addresses through a proxy that checks them. auto, the "
-	      "default: what the app's settings say." },
+	      "public addresses through a proxy that checks them (strict; not "
+	      "in this release). auto, the default: what the app's settings "
+	      "say." },
 	{ .name = "stock", .kind = APW_BLOCK_PLAIN,
 	  .directives = stock_directives,
 	  .offset = offsetof(struct apw_cycle, stock),

@@ -458,7 +458,7 @@ test_no_memory(void **state)
 {
 	static const char	 text[] = "slots 3; log x debug; source test { "
 	    "list a b; list c; secret hush; url https://h; } sandbox auto; "
-	    "sandbox UNSANDBOXED; monitor { listen unix:s; } network strict { "
+	    "sandbox UNSANDBOXED; monitor { listen unix:s; } network auto { "
 	    "allow 10.0.0.1; }";
 	struct apw_cycle	*cycle;
 	unsigned		 all, n;
