@@ -3,7 +3,7 @@
 # Run from the top of a configured tree.  New inputs go to var/fuzz/NAME, which
 # is not kept; what is worth keeping is copied to t/fuzz/corpus/NAME by hand.
 set -e
-name=${1:?name of a target: raw eio sio rpc http ws conf}
+name=${1:?name of a target: raw eio sio rpc http ws conf stock}
 seconds=${2:-20}
 out=var/fuzz
 mkdir -p "$out/$name"
@@ -14,6 +14,9 @@ if [ "$name" = conf ]; then
 		src/core/apw_arena.c src/core/apw_module.c
 		src/core/apw_directive_set.c
 		$(ls src/core/apw_conf_*.c | grep -v _tool)"
+fi
+if [ "$name" = stock ]; then
+	more="$(ls src/stock/*.c) src/core/apw_child.c -lcap-ng"
 fi
 clang -std=gnu17 -g -O1 -D_GNU_SOURCE -DAPW_LIBFUZZER -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -Isrc -I. \
