@@ -163,6 +163,9 @@ sub play {
 
 	$self->add_piece($_) for @{ $self->{pieces_used} },
 		map { pieces_of($_) } values %{ $self->{versions} };
+	# archives are not in the traffic either
+	$_->{archive} ||= 'H4sIAAAAAAAA' for grep { $_->{archiveId} }
+		values %{ $self->{pieces} };
 	$t->engine(starts => [ map { { operations => $_->{operations} } }
 		@{ $self->{starts} } ]) if @{ $self->{starts} };
 	my $api = $t->api(settings => \%settings,
