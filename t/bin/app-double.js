@@ -369,13 +369,12 @@ function on_rpc(sock, c, call, ack)
 		ack(v);
 	};
 	done.id = ack.id;
-	const answer = () => method in methods
+	const answer = async () => method in methods
 	    ? methods[method](payload, sock, c)
 	    : { __rpcError: `handlers[request.method] is not a function` };
 	if (bend(sock, r, done, answer))
 		return;
-	Promise.resolve(answer()).then(done,
-	    (err) => done({ __rpcError: err.message }));
+	answer().then(done, (err) => done({ __rpcError: err.message }));
 }
 
 /* ------------------------------------------------------------------- jobs */

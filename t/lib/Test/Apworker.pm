@@ -321,7 +321,7 @@ sub stop {
 	return $self if $self->reap();
 	kill $sig || 'QUIT', $self->{pid};
 	# a parked poll would be waited for
-	$_->ask('let_go') for grep { $_->isa('Test::Apworker::App') }
+	eval { $_->ask('let_go') } for grep { $_->isa('Test::Apworker::App') }
 		@{ $self->{doubles} || [] };
 	return $self if wait_for(sub { $self->reap() }, undef);
 	for my $harder (qw/TERM TERM KILL/) {

@@ -202,8 +202,7 @@ sub add_piece {
 		name => $p->{pieceName}, version => $p->{pieceVersion},
 		packageType => $p->{packageType} || 'REGISTRY',
 		pieceType => $p->{pieceType} || 'OFFICIAL',
-		$p->{archiveId} ? (archiveId => $p->{archiveId},
-			archive => 'H4sIAAAAAAAA') : () };
+		$p->{archiveId} ? (archiveId => $p->{archiveId}) : () };
 }
 
 # {pieceName, pieceVersion} wherever they are in a flow version.
