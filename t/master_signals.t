@@ -67,15 +67,16 @@ for my $signals ([qw/TERM TERM/], [qw/INT INT/], [qw/QUIT TERM TERM/],
     [qw/TERM INT/]) {
 	fake_conf($t, main => 'drain_timeout 60s;');
 	$from = start(1 => 'busy=j1 linger', 2 => 'deaf');
-	my $log = length $t->log();
+	my $log = length $t->read_file('error.log');
+	my $since = sub { substr $t->read_file('error.log'), $log };
 	for my $s (@$signals) {
 		$t->signal($s);
-		wait_for(sub { substr($t->log(), $log)
+		wait_for(sub { $since->()
 			=~ /notice master (?:stopping|draining)/ }, 'begins');
 	}
 	is($t->wait_exit(), 0, "@$signals: exit status");
 	cmp_ok(time() - $from, '<', 5, 'at once');
-	like(substr($t->log(), $log), qr/stopping at once why="second SIG/,
+	like($since->(), qr/stopping at once why="second SIG/,
 		'told');
 }
 

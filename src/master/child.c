@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -139,6 +140,7 @@ child_main(struct mproc *p)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (p->number == 0) {
 		apw_title_wipe_environment();
+		mprotect(m->score, sizeof(*m->score), PROT_READ);
 		rc = apw_monitor_main(conf, m->score, m->listeners.fds,
 		    m->listeners.n);
 	} else
