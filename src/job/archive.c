@@ -9,7 +9,7 @@ static void archive_next(struct apw_job *);
 static void
 archive_on_reply(struct apw_job *job, void *arg, const struct apw_reply *reply)
 {
-	struct job_piece	*p = arg;
+	struct apw_recipe_piece	*p = arg;
 	struct apw_err		 err = APW_ERR_NONE;
 
 	if (job->concluded)
@@ -31,7 +31,7 @@ archive_on_reply(struct apw_job *job, void *arg, const struct apw_reply *reply)
 }
 
 static void
-archive_ask(struct apw_job *job, struct job_piece *p)
+archive_ask(struct apw_job *job, struct apw_recipe_piece *p)
 {
 	struct apw_buf	buf = APW_BUF_INIT(8192);
 	struct apw_str	payload;
@@ -49,10 +49,10 @@ archive_ask(struct apw_job *job, struct job_piece *p)
 static void
 archive_next(struct apw_job *job)
 {
-	struct job_piece	*p;
+	struct apw_recipe_piece	*p;
 
-	while (job->next_archive < job->npieces) {
-		p = &job->pieces[job->next_archive++];
+	while (job->next_archive < job->recipe->npieces) {
+		p = &job->recipe->pieces[job->next_archive++];
 		if (p->ordered && p->order.archive_id != NULL &&
 		    !apw_stock_archive_has(job->env.stock, &p->order, false)) {
 			archive_ask(job, p);

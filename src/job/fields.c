@@ -13,10 +13,10 @@
 
 #define FIELD_TEXT_MAX	1024
 
-/* An id's text in the job's arena; NULL when it is absent, no string, too
+/* An id's text; NULL when it is absent, no string, too
  * long, or has a NUL inside. */
 const char *
-job_text(struct apw_job *job, struct apw_str literal)
+job_text(struct apw_arena *arena, struct apw_str literal)
 {
 	struct apw_buf	 buf = APW_BUF_INIT(FIELD_TEXT_MAX);
 	char		*text = NULL;
@@ -24,7 +24,7 @@ job_text(struct apw_job *job, struct apw_str literal)
 	if (literal.n != 0 && apw_raw_type(literal) == APW_RAW_STRING &&
 	    apw_raw_decode(&buf, literal) != -1 && !buf.failed &&
 	    (buf.len == 0 || memchr(buf.data, '\0', buf.len) == NULL))
-		text = apw_arena_str(job->arena, apw_buf_view(&buf));
+		text = apw_arena_str(arena, apw_buf_view(&buf));
 	apw_buf_free(&buf);
 	return text;
 }
@@ -152,7 +152,7 @@ fields_lease(struct apw_job *job, const struct fields_top *top,
 	    "\"jobId\":%.*s,\"token\":%.*s,\"queueName\":%.*s",
 	    (int)top->id.n, top->id.p, (int)top->token.n, top->token.p,
 	    (int)top->queue.n, top->queue.p);
-	job->id = job_text(job, top->id);
+	job->id = job_text(job->arena, top->id);
 	if (key == NULL || job->id == NULL)
 		return apw_err_set(err, 0, "the job's id cannot be read");
 	job->lease.key = apw_str_c(key);
@@ -174,7 +174,7 @@ job_read(struct apw_job *job, struct apw_err *err)
 		return -1;
 	if (apw_raw_type(job->data) != APW_RAW_OBJECT ||
 	    apw_raw_member(job->data, "jobType", &type) != 1 ||
-	    (job->type = job_text(job, type)) == NULL) {
+	    (job->type = job_text(job->arena, type)) == NULL) {
 		job->type = "unknown";
 		return apw_err_set(err, 0, "jobData has no jobType");
 	}

@@ -8,39 +8,30 @@
 
 static const struct job_repeat flow_version_repeat = { .ms = 90000 };
 
-/* The text is in job->flow_version. */
+/* The text is in the recipe. */
 static void
 flow_version_known(struct apw_job *job)
 {
-	struct apw_err	err = APW_ERR_NONE;
+	struct apw_recipe	*r = job->recipe;
+	struct apw_err		 err = APW_ERR_NONE;
 
-	if (apw_walk(job->arena, apw_buf_view(&job->flow_version), &job->walk,
+	if (apw_walk(r->arena, apw_buf_view(&r->flow_version), &r->walk,
 	    &err) == -1) {
 		job_conclude(job, APW_ENDING_PROVISION_FAILED, "%s", err.text);
 		return;
 	}
+	/* only what never changes is remembered */
+	r->fixed = apw_raw_equals(r->walk.state, "LOCKED");
 	job_next(job);
-}
-
-/* Only what never changes is kept. */
-static void
-flow_version_keep(struct apw_job *job)
-{
-	struct apw_str	state;
-	struct apw_err	err = APW_ERR_NONE;
-
-	if (apw_raw_member(apw_buf_view(&job->flow_version), "state",
-	    &state) != 1 || !apw_raw_equals(state, "LOCKED"))
-		return;
-	if (apw_stock_flow_put(job->env.stock, job->ids.flow_version_id,
-	    apw_buf_view(&job->flow_version), &err) == -1)
-		apw_warn("flow version was not kept", APW_E(&err));
 }
 
 static void
 flow_version_on_reply(struct apw_job *job, void *arg,
     const struct apw_reply *reply)
 {
+	struct apw_buf	*text = &job->recipe->flow_version;
+	struct apw_err	 err = APW_ERR_NONE;
+
 	(void)arg;
 	if (job->concluded)
 		return;
@@ -55,15 +46,17 @@ flow_version_on_reply(struct apw_job *job, void *arg,
 		    job->ids.flow_version_id);
 		return;
 	}
-	apw_buf_reset(&job->flow_version);
-	apw_buf_str(&job->flow_version, apw_raw_trim(reply->result));
-	if (job->flow_version.failed ||
-	    apw_raw_type(reply->result) != APW_RAW_OBJECT) {
+	apw_buf_reset(text);
+	apw_buf_str(text, apw_raw_trim(reply->result));
+	if (text->failed || apw_raw_type(reply->result) != APW_RAW_OBJECT) {
 		job_conclude(job, APW_ENDING_PROVISION_FAILED,
 		    "getFlowVersion answered no flow version");
 		return;
 	}
-	flow_version_keep(job);
+	/* the stock keeps only what is LOCKED */
+	if (apw_stock_flow_put(job->env.stock, job->ids.flow_version_id,
+	    apw_buf_view(text), &err) == -1)
+		apw_warn("flow version was not kept", APW_E(&err));
 	flow_version_known(job);
 }
 
@@ -74,12 +67,12 @@ job_flow_version_enter(struct apw_job *job)
 	struct apw_buf	id = APW_BUF_INIT(4096);
 	struct apw_str	parts[3];
 
-	if (job->ids.flow_version_id == NULL) {
+	if (job->ids.flow_version_id == NULL || job->recipe->complete) {
 		job_next(job);
 		return;
 	}
 	switch (apw_stock_flow_get(job->env.stock, job->ids.flow_version_id,
-	    &job->flow_version, &err)) {
+	    &job->recipe->flow_version, &err)) {
 	case 1:
 		flow_version_known(job);
 		return;

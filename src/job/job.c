@@ -26,13 +26,13 @@ limit_resolve(const struct apw_job *job)
 static int64_t
 limit_pieces(const struct apw_job *job)
 {
-	return 100000 + 1000 * (int64_t)job->walk.npieces;
+	return 100000 + 1000 * (int64_t)job->recipe->walk.npieces;
 }
 
 static int64_t
 limit_archives(const struct apw_job *job)
 {
-	return 130000 + 10000 * (int64_t)job->npieces;
+	return 130000 + 10000 * (int64_t)job->recipe->npieces;
 }
 
 /* The stock bounds each of its children; this is the sum of them. */
@@ -40,10 +40,12 @@ static int64_t
 limit_stock(const struct apw_job *job)
 {
 	const struct apw_stock_conf	*conf = &job->env.cycle->stock;
+	int64_t				 codes, pieces;
 
-	return 60000 + conf->install_timeout_ms *
-	    (int64_t)(job->walk.ncodes + job->npieces + 1) +
-	    conf->build_timeout_ms * (int64_t)job->walk.ncodes;
+	codes = (int64_t)job->recipe->walk.ncodes;
+	pieces = (int64_t)job->recipe->npieces;
+	return 60000 + conf->install_timeout_ms * (codes + pieces + 1) +
+	    conf->build_timeout_ms * codes;
 }
 
 /* The old engine's end, the new one's start, and once more. */
@@ -333,6 +335,9 @@ apw_job_begin(struct apw_job *job)
 		    "this build", job->type);
 	else if (job->ops->provision(job, &job->ids, &err) == -1)
 		job_conclude(job, APW_ENDING_BAD_JOB, "%s", err.text);
+	else if ((job->recipe = apw_recipes_take(job->env.recipes,
+	    job->ids.flow_version_id, job->ids.platform_id)) == NULL)
+		job_conclude(job, APW_ENDING_BROKEN, "out of memory");
 	else
 		job_go(job, job_walk[0]);
 }
@@ -386,7 +391,7 @@ apw_job_free(struct apw_job *job)
 		event_free(job->timer);
 	if (job->end_event != NULL)
 		event_free(job->end_event);
-	apw_buf_free(&job->flow_version);
+	apw_recipes_give(job->env.recipes, job->recipe);
 	apw_buf_free(&job->message);
 	apw_buf_free(&job->logs);
 	apw_buf_free(&job->response);
@@ -418,13 +423,13 @@ apw_job_fields(const struct apw_job *job)
 struct apw_str
 apw_job_flow_version(const struct apw_job *job)
 {
-	return apw_buf_view(&job->flow_version);
+	return apw_buf_view(&job->recipe->flow_version);
 }
 
 const char *
 apw_job_text(struct apw_job *job, struct apw_str literal)
 {
-	return job_text(job, literal);
+	return job_text(job->arena, literal);
 }
 
 void

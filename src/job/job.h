@@ -17,6 +17,7 @@
 
 struct apw_job;
 struct apw_job_parts;
+struct apw_recipes;
 
 /* What a slot lends to its job, for the job's life. */
 struct apw_job_env {
@@ -26,6 +27,7 @@ struct apw_job_env {
 	struct apw_source		*source_of;	/* this slot's instance */
 	struct apw_stock		*stock;
 	struct apw_engine		*engine;
+	struct apw_recipes		*recipes;
 	const struct apw_settings	*settings;	/* may change between jobs */
 	const struct apw_sandbox_ops	*sandbox;
 	struct apw_score_slot		*score;

@@ -1,7 +1,8 @@
 /* The job's inside, for src/job only.  The walk through the files:
  *
- *	job.c ─ fields.c ─ lease.c ─ flow_version.c ─ walk.c ─ resolve.c ─
- *	archive.c ─ run.c (with relay.c) ─ verdict.c ─ outcome.c ─ report.c ─ complete.c
+ *	job.c ─ fields.c ─ lease.c ─ flow_version.c (walk.c, recipe.c) ─
+ *	resolve.c ─ archive.c ─ provision.c ─ run.c (relay.c) ─ verdict.c ─
+ *	outcome.c ─ report.c ─ complete.c
  */
 #ifndef APW_JOB_PRIV_H
 #define APW_JOB_PRIV_H
@@ -10,7 +11,7 @@
 #include "core/apw_log.h"
 #include "job/job.h"
 #include "job/outcome.h"
-#include "job/walk.h"
+#include "job/recipe.h"
 
 #define JOB_MAGIC		0x4a4f4221
 #define JOB_RPC_MS		60000		/* the app's own limit for a call */
@@ -38,13 +39,6 @@ struct job_lease {
 	bool		 doubted;		/* has been logged */
 };
 
-struct job_piece {				/* one that the flow uses */
-	const char	*name, *version;	/* as the flow says */
-	struct apw_str	 package;		/* raw PiecePackage, in the arena */
-	struct apw_stock_piece order;
-	bool		 ordered;		/* false: a dev piece, not installed */
-};
-
 struct apw_job {
 	uint32_t			 magic;
 	struct apw_job_env		 env;
@@ -66,10 +60,8 @@ struct apw_job {
 	struct job_call	*calls;				/* list, owned */
 
 	/* what it needs */
-	struct apw_buf	 flow_version;			/* owned */
-	struct apw_walk	 walk;
-	struct job_piece *pieces;
-	size_t		 npieces, next_piece, open_pieces, next_archive;
+	struct apw_recipe *recipe;			/* ours until given back */
+	size_t		 next_piece, open_pieces, next_archive;
 	struct apw_stock_order order;
 	struct apw_stock_ticket *ticket;		/* NULL: none under way */
 
@@ -104,7 +96,7 @@ extern const struct job_step job_step_stop, job_step_boot_again;
 
 /* fields.c */
 int	job_read(struct apw_job *, struct apw_err *);
-const char *job_text(struct apw_job *, struct apw_str literal);
+const char *job_text(struct apw_arena *, struct apw_str literal);
 
 /* call.c: the payload is copied only when it may be repeated.  reply is
  * called from the loop, unless the job ends or cancels before. */
@@ -126,7 +118,7 @@ int	job_lease_start(struct apw_job *, struct apw_err *);
 void	job_lease_stop(struct apw_job *);
 int64_t	job_lease_left_ms(const struct apw_job *);
 
-/* flow_version.c, resolve.c, archive.c, run.c */
+/* flow_version.c, resolve.c, archive.c, provision.c, run.c */
 void	job_flow_version_enter(struct apw_job *);
 void	job_pieces_enter(struct apw_job *);
 void	job_archives_enter(struct apw_job *);

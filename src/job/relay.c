@@ -13,6 +13,7 @@
 #include "proto/apw_raw.h"
 
 #define RELAY_COPY_BYTES	(1024 * 1024)	/* larger ones are not repeated */
+#define RELAY_REFUSALS_LOGGED	10		/* of one job */
 
 /* one second less than the engine link's own limit */
 static const struct job_repeat relay_repeat = { .ms = 54000 };
@@ -149,9 +150,10 @@ relay_refuse(struct apw_job *job, uint32_t call, struct apw_str method,
 	job->refused++;
 	if (method.n > 64)
 		method.n = 64;
-	apw_warn("a call of the engine was refused", APW_SN("method", method),
-	    APW_S("why", why), APW_S("key", key),
-	    APW_I("refused", job->refused));
+	if (job->refused <= RELAY_REFUSALS_LOGGED)
+		apw_warn("a call of the engine was refused",
+		    APW_SN("method", method), APW_S("why", why),
+		    APW_S("key", key), APW_I("refused", job->refused));
 	apw_engine_answer(job->env.engine, call, NULL, why);
 }
 

@@ -1,7 +1,7 @@
-/* Pieces and stock: from the names in a flow to what is on disk.  Room: job.
+/* Pieces: from the names in a flow to packages.  Room: job.
  *
  * The app is asked for each piece that the stock does not know, a few at a
- * time; then one order to the stock gets code, engine and pieces. */
+ * time. */
 #include "job/job_priv.h"
 
 #include <ctype.h>
@@ -35,7 +35,7 @@ resolve_exact(const char *version)
 }
 
 static bool
-resolve_cacheable(const struct apw_job *job, const struct job_piece *p)
+resolve_cacheable(const struct apw_job *job, const struct apw_recipe_piece *p)
 {
 	return resolve_exact(p->version) &&
 	    strcmp(job->env.settings->environment, "test") != 0 &&
@@ -45,14 +45,14 @@ resolve_cacheable(const struct apw_job *job, const struct job_piece *p)
 /* Make the order's entry and the PiecePackage from one object: metadata
  * of the app, or a PiecePackage that was kept. */
 static int
-resolve_read(struct apw_job *job, struct job_piece *p, struct apw_str text,
+resolve_read(struct apw_job *job, struct apw_recipe_piece *p, struct apw_str text,
     bool kept)
 {
 	struct apw_stock_piece	*o = &p->order;
 	struct apw_str		 v;
 
 #define MEMBER(key)							\
-	(apw_raw_member(text, (key), &v) == 1 ? job_text(job, v) : NULL)
+	(apw_raw_member(text, (key), &v) == 1 ? job_text(job->recipe->arena, v) : NULL)
 	o->package_type = MEMBER("packageType");
 	o->piece_type = MEMBER("pieceType");
 	o->name = kept ? MEMBER("pieceName") : MEMBER("name");
@@ -67,13 +67,13 @@ resolve_read(struct apw_job *job, struct job_piece *p, struct apw_str text,
 	else if (o->archive_id == NULL)
 		return -1;
 	if (strcmp(o->piece_type, "CUSTOM") == 0 || o->archive_id != NULL)
-		o->platform_id = job->ids.platform_id;
+		o->platform_id = job->recipe->platform_id;
 	p->ordered = !apw_settings_dev_piece(job->env.settings, p->name);
 	return 0;
 }
 
 static int
-resolve_package(struct apw_job *job, struct job_piece *p)
+resolve_package(struct apw_job *job, struct apw_recipe_piece *p)
 {
 	const struct apw_stock_piece	*o = &p->order;
 	const struct { const char *key, *value; } members[] = {
@@ -97,7 +97,7 @@ resolve_package(struct apw_job *job, struct job_piece *p)
 		apw_buf_json_c(&buf, members[i].value);
 	}
 	apw_buf_puts(&buf, "}");
-	text = buf.failed ? NULL : apw_arena_str(job->arena, apw_buf_view(&buf));
+	text = buf.failed ? NULL : apw_arena_str(job->recipe->arena, apw_buf_view(&buf));
 	apw_buf_free(&buf);
 	if (text == NULL)
 		return -1;
@@ -106,7 +106,7 @@ resolve_package(struct apw_job *job, struct job_piece *p)
 }
 
 static int
-resolve_from_stock(struct apw_job *job, struct job_piece *p)
+resolve_from_stock(struct apw_job *job, struct apw_recipe_piece *p)
 {
 	struct apw_err	err = APW_ERR_NONE;
 	struct apw_buf	buf = APW_BUF_INIT(65536);
@@ -125,7 +125,7 @@ resolve_from_stock(struct apw_job *job, struct job_piece *p)
 
 /* The app does not know the piece, or hides it: the flow cannot run. */
 static void
-resolve_missing(struct apw_job *job, const struct job_piece *p)
+resolve_missing(struct apw_job *job, const struct apw_recipe_piece *p)
 {
 	struct apw_buf	buf = APW_BUF_INIT(8192);
 	struct apw_str	payload;
@@ -147,7 +147,7 @@ resolve_missing(struct apw_job *job, const struct job_piece *p)
 static void
 resolve_on_reply(struct apw_job *job, void *arg, const struct apw_reply *reply)
 {
-	struct job_piece	*p = arg;
+	struct apw_recipe_piece	*p = arg;
 	struct apw_err		 err = APW_ERR_NONE;
 
 	job->open_pieces--;
@@ -176,7 +176,7 @@ resolve_on_reply(struct apw_job *job, void *arg, const struct apw_reply *reply)
 }
 
 static void
-resolve_ask(struct apw_job *job, struct job_piece *p)
+resolve_ask(struct apw_job *job, struct apw_recipe_piece *p)
 {
 	struct apw_buf	buf = APW_BUF_INIT(8192);
 	struct apw_str	payload;
@@ -200,105 +200,38 @@ resolve_ask(struct apw_job *job, struct job_piece *p)
 static void
 resolve_more(struct apw_job *job)
 {
-	struct job_piece	*p;
+	struct apw_recipe_piece	*p;
 
-	while (job->next_piece < job->npieces &&
+	while (job->next_piece < job->recipe->npieces &&
 	    job->open_pieces < RESOLVE_PARALLEL) {
-		p = &job->pieces[job->next_piece++];
+		p = &job->recipe->pieces[job->next_piece++];
 		if (resolve_from_stock(job, p) == -1)
 			resolve_ask(job, p);
 	}
-	if (job->next_piece == job->npieces && job->open_pieces == 0)
+	if (job->next_piece == job->recipe->npieces && job->open_pieces == 0) {
+		job->recipe->complete = true;
 		job_next(job);
+	}
 }
 
 void
 job_pieces_enter(struct apw_job *job)
 {
-	size_t	i;
+	struct apw_recipe	*r = job->recipe;
+	size_t			 i;
 
-	job->npieces = job->walk.npieces;
-	job->pieces = apw_arena_alloc(job->arena,
-	    (job->npieces + 1) * sizeof(*job->pieces));
-	APW_ASSERT(job->pieces != NULL);
-	for (i = 0; i < job->npieces; i++) {
-		job->pieces[i].name = job->walk.pieces[i].name;
-		job->pieces[i].version = job->walk.pieces[i].version;
+	if (r->complete) {
+		job_next(job);
+		return;
+	}
+	r->npieces = r->walk.npieces;
+	r->pieces = apw_arena_alloc(r->arena,
+	    (r->npieces + 1) * sizeof(*r->pieces));
+	APW_ASSERT(r->pieces != NULL);
+	for (i = 0; i < r->npieces; i++) {
+		r->pieces[i].name = r->walk.pieces[i].name;
+		r->pieces[i].version = r->walk.pieces[i].version;
+		r->fixed = r->fixed && resolve_cacheable(job, &r->pieces[i]);
 	}
 	resolve_more(job);
-}
-
-/* The stock. */
-
-static void
-stock_on_done(void *arg, enum apw_stock_fault fault, const struct apw_err *err)
-{
-	struct apw_job	*job;
-
-	APW_CAST(job, arg, JOB_MAGIC);
-	job->ticket = NULL;
-	if (fault != APW_STOCK_OK) {
-		apw_warn("provisioning failed", APW_S("fault",
-		    fault == APW_STOCK_USER ? "user" : "ours"), APW_E(err));
-		job_conclude(job, APW_ENDING_PROVISION_FAILED, "%s",
-		    err->text);
-		return;
-	}
-	job_next(job);
-}
-
-void
-job_stock_enter(struct apw_job *job)
-{
-	struct apw_stock_piece	*pieces;
-	size_t			 i, n = 0;
-
-	pieces = apw_arena_alloc(job->arena,
-	    (job->npieces + 1) * sizeof(*pieces));
-	APW_ASSERT(pieces != NULL);
-	for (i = 0; i < job->npieces; i++)
-		if (job->pieces[i].ordered)
-			pieces[n++] = job->pieces[i].order;
-	job->order = (struct apw_stock_order){
-		.flow_version_id = job->ids.flow_version_id,
-		.packages = job->env.sandbox->packages,
-		.codes = job->walk.codes, .ncodes = job->walk.ncodes,
-		.pieces = pieces, .npieces = n,
-	};
-	job->ticket = apw_stock_order(job->env.stock, &job->order,
-	    stock_on_done, job);
-	if (job->ticket == NULL)
-		job_conclude(job, APW_ENDING_PROVISION_FAILED,
-		    "out of memory");
-}
-
-void
-job_stock_forget(struct apw_job *job)
-{
-	if (job->ticket != NULL)
-		apw_stock_cancel(job->ticket);
-	job->ticket = NULL;
-}
-
-/* The app keeps count of what is used; gone since 0.86. */
-void
-job_mark_pieces(struct apw_job *job)
-{
-	struct apw_buf	buf = APW_BUF_INIT(4 * 1024 * 1024);
-	struct apw_str	payload;
-	size_t		i;
-
-	if (job->npieces == 0 ||
-	    job->env.settings->release >= APW_RELEASE(0, 86, 0))
-		return;
-	apw_buf_puts(&buf, "{\"pieces\":[");
-	for (i = 0; i < job->npieces; i++) {
-		apw_buf_puts(&buf, i == 0 ? "" : ",");
-		apw_buf_str(&buf, job->pieces[i].package);
-	}
-	apw_buf_puts(&buf, "]}");
-	payload = apw_buf_view(&buf);
-	if (!buf.failed)
-		job_post(job, "markPieceAsUsed", &payload, 1);
-	apw_buf_free(&buf);
 }

@@ -19,6 +19,7 @@
 
 #define ENGINE_SWEEP_MS		5	/* between two looks at what is left */
 #define ENGINE_REFUSED_MS	3000	/* for the right one to come after a wrong one */
+#define ENGINE_REFUSALS_LOGGED	10	/* of one engine */
 #define ENGINE_MIB		(1024 * 1024)
 
 static const struct engine_step engine_cold, engine_boot, engine_idle,
@@ -75,6 +76,7 @@ engine_start(struct apw_engine *e)
 	e->wanted = false;
 	e->serving = true;
 	e->lost[0] = e->refused[0] = '\0';
+	e->refusals = 0;
 	if (engine_process_start(e, &err) == 0) {
 		engine_go(e, &engine_boot);
 		return;
@@ -433,8 +435,9 @@ engine_link_refused(void *arg, const char *why)
 	struct apw_engine	*e;
 
 	APW_CAST(e, arg, ENGINE_MAGIC);
-	apw_warn("a connection to the engine link was refused",
-	    APW_S("why", why));
+	if (e->refusals++ < ENGINE_REFUSALS_LOGGED)
+		apw_warn("a connection to the engine link was refused",
+		    APW_S("why", why));
 	if (e->step != &engine_boot || e->refused[0] != '\0')
 		return;
 	/* if it was our engine it will not try again: wait a little for the
@@ -576,6 +579,16 @@ apw_engine_settings(struct apw_engine *e, const struct apw_settings *s,
 	e->sandbox_conf = sandbox_conf;
 	e->fingerprint = apw_command_fingerprint(&in);
 	return 0;
+}
+
+void
+apw_engine_retire(struct apw_engine *e)
+{
+	APW_ASSERT(!e->taken);
+	e->settings = NULL;
+	e->fingerprint = 0;
+	if (e->child.pid != 0 && e->step != &engine_dying)
+		engine_end(e, false, "the settings do not fit");
 }
 
 /* The first job's tenant stays with the engine. */

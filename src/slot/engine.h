@@ -53,6 +53,10 @@ int	apw_engine_settings(struct apw_engine *, const struct apw_settings *,
 	    const struct apw_sandbox_ops *, const void *sandbox_conf,
 	    struct apw_err *);
 
+/* Nothing fits any more: end an engine that is there, forget the settings.
+ * Only while no job has it. */
+void	apw_engine_retire(struct apw_engine *);
+
 /* Take the engine for a job: 1 it is warm and ready now (on_ready does not
  * come), 0 on_ready or on_gone will come. */
 int	apw_engine_acquire(struct apw_engine *, const struct apw_tenant *,

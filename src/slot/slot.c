@@ -78,6 +78,7 @@ slot_score_app(struct apw_slot *s)
 	    s->settings->app_version);
 	apw_score_end(&s->score->seq);
 	apw_stock_release(s->stock, s->settings->app_version);
+	apw_recipes_forget(s->recipes);
 }
 
 /* Settings: which sandbox, and may it take jobs at all? */
@@ -137,8 +138,10 @@ slot_adopt_settings(struct apw_slot *s)
 	s->settings = s->next;
 	s->next = NULL;
 	apw_stock_release(s->stock, s->settings->app_version);
+	apw_recipes_forget(s->recipes);
 	if (slot_fit_sandbox(s, &err) == -1) {
 		apw_error("no job can be taken", APW_E(&err));
+		apw_engine_retire(s->engine);
 		snprintf(s->blocked, sizeof(s->blocked), "%.*s",
 		    (int)sizeof(s->blocked) - 1, err.text);
 	} else
@@ -224,6 +227,7 @@ slot_take(struct apw_slot *s, struct apw_str text)
 		.base = s->base, .cycle = s->cycle,
 		.source = s->ops, .source_of = s->source,
 		.stock = s->stock, .engine = s->engine,
+		.recipes = s->recipes,
 		.settings = s->settings, .sandbox = s->sandbox,
 		.score = s->score,
 		.on_end = slot_on_job_end, .arg = s,
@@ -249,8 +253,12 @@ static void
 slot_idle_ready(struct apw_slot *s)
 {
 	slot_adopt_settings(s);
-	if (s->blocked[0] != '\0')
+	if (s->blocked[0] != '\0') {
 		s->ops->unwant(s->source);	/* then on_idle, or a last job */
+		return;
+	}
+	apw_score_state(s->score, APW_SLOT_IDLE);
+	slot_score_why(s, "");
 }
 
 static void
@@ -641,6 +649,8 @@ slot_open(struct apw_slot *s, struct apw_err *err)
 	env.stock = s->stock;
 	if ((s->engine = apw_engine_new(&env, err)) == NULL)
 		return -1;
+	if ((s->recipes = apw_recipes_new()) == NULL)
+		return apw_err_set(err, ENOMEM, "cannot remember recipes");
 	s->step = &slot_connect;
 	apw_score_state(s->score, APW_SLOT_CONNECTING);
 	return slot_open_source(s, err);
@@ -655,6 +665,7 @@ slot_close(struct apw_slot *s)
 	if (s->source != NULL)
 		s->ops->close(s->source);
 	apw_engine_free(s->engine);
+	apw_recipes_free(s->recipes);
 	if (s->stock != NULL)
 		apw_stock_close(s->stock);
 	apw_tree_sweep(true);

@@ -5,6 +5,7 @@
 #include <event2/event.h>
 
 #include "job/job.h"
+#include "job/recipe.h"
 #include "modules/source/source.h"
 #include "slot/engine.h"
 #include "slot/settings.h"
@@ -42,6 +43,7 @@ struct apw_slot {
 	const struct apw_source_ops	*ops;		/* its functions */
 	struct apw_stock		*stock;
 	struct apw_engine		*engine;
+	struct apw_recipes		*recipes;
 	struct apw_settings		*settings;	/* NULL before the first */
 	struct apw_settings		*next;		/* taken over between jobs */
 	const struct apw_sandbox_ops	*sandbox;	/* NULL: none fits */
