@@ -363,9 +363,9 @@ for my $case (
 	}
 	close $_ for $s, $up;
 	ok($c->expect(qr/^open$/), 'through the tunnel');
-	$c->stop();
 	kill 'KILL', $child;
 	waitpid $child, 0;
+	$c->stop();
 
 	$c = client("http://127.0.0.1:$port", '-x', $proxy)->say('open');
 	$s = $listen->accept();

@@ -295,7 +295,9 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	parse(argc, argv, &o);
 	cfg = event_config_new();
-	event_config_set_flag(cfg, EVENT_BASE_FLAG_PRECISE_TIMER);
+	/* the suites sleep exactly interval plus timeout */
+	if (o.conf.eio.ping_interval_ms < 1000)
+		event_config_set_flag(cfg, EVENT_BASE_FLAG_PRECISE_TIMER);
 	base = event_base_new_with_config(cfg);
 	event_config_free(cfg);
 	ends[0] = evsignal_new(base, SIGTERM, main_on_end, NULL);

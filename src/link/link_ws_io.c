@@ -1,0 +1,270 @@
+/*
+ * A WebSocket: bytes in and out.  Room: link.
+ *
+ * A plain socket is read into one large buffer that all of them share, and
+ * written at once when there is something to write: a bufferevent costs four
+ * more system calls a message and reads 4 KiB at a time.  TLS stays with
+ * libevent's bufferevent.
+ */
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/apw_log.h"
+#include "link/link_ws_priv.h"
+
+#define READ_BYTES	65536
+/* reads in a row before others get their turn */
+#define READS		4
+/* TLS: unread input beyond this stays in the kernel */
+#define INPUT_BYTES	65536
+
+/* Processes are single-threaded and input is used up before the next read. */
+static char	input[READ_BYTES];
+
+/* --- plain --- */
+
+/* All is written and nothing will follow: the peer shall see the end. */
+static void
+io_end(struct apw_link_ws *ws)
+{
+	if (ws->lingering && ws->server && ws->fd != -1)
+		shutdown(ws->fd, SHUT_WR);
+	ws->lingering = false;
+}
+
+void
+link_ws_io_flush(struct apw_link_ws *ws)
+{
+	if (ws->bev != NULL)
+		return;
+	while (evbuffer_get_length(ws->out) > 0) {
+		if (evbuffer_write(ws->out, ws->fd) > 0)
+			continue;
+		if (errno == EINTR)
+			continue;
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			event_add(ws->wr, NULL);
+		else {
+			/* what was read before still counts */
+			evbuffer_drain(ws->out, SIZE_MAX);
+			ws->closing = true;
+			link_ws_io_fail(ws);
+		}
+		return;
+	}
+	io_end(ws);
+}
+
+static void
+io_on_write(evutil_socket_t fd, short what, void *arg)
+{
+	struct apw_link_ws	*ws;
+
+	APW_CAST(ws, arg, LINK_WS_MAGIC);
+	(void)fd;
+	link_ws_enter(ws);
+	if ((what & EV_TIMEOUT) != 0)
+		link_ws_fail(ws, "transport error");
+	link_ws_leave(ws);		/* which flushes */
+}
+
+/* Something cannot be told from where it is found out: from the loop then. */
+void
+link_ws_io_fail(struct apw_link_ws *ws)
+{
+	if (ws->bev != NULL)
+		bufferevent_trigger_event(ws->bev, BEV_EVENT_ERROR,
+		    BEV_TRIG_DEFER_CALLBACKS);
+	else
+		event_active(ws->wr, EV_TIMEOUT, 0);
+}
+
+static void
+io_read_early(struct apw_link_ws *ws)
+{
+	int	n;
+
+	while (ws->early != NULL && !ws->dead &&
+	    (n = evbuffer_remove(ws->early, input, sizeof(input))) > 0)
+		link_ws_input(ws, input, (size_t)n);
+	if (ws->early != NULL && !ws->dead) {
+		evbuffer_free(ws->early);
+		ws->early = NULL;
+	}
+}
+
+static void
+io_on_read(evutil_socket_t fd, short what, void *arg)
+{
+	struct apw_link_ws	*ws;
+	ssize_t			 n = 0;
+	int			 i;
+
+	APW_CAST(ws, arg, LINK_WS_MAGIC);
+	link_ws_enter(ws);
+	io_read_early(ws);
+	for (i = 0; i < READS && (what & EV_READ) != 0 && !ws->dead &&
+	    !ws->failed; i++) {
+		n = recv(fd, input, sizeof(input), 0);
+		if (n <= 0)
+			break;
+		link_ws_input(ws, input, (size_t)n);
+		if (n < (ssize_t)sizeof(input))
+			break;
+	}
+	if (n == 0 && i < READS && (what & EV_READ) != 0 && !ws->dead)
+		link_ws_fail(ws, "transport close");
+	else if (n == -1 && errno != EAGAIN && errno != EINTR)
+		link_ws_fail(ws, "transport error");
+	link_ws_leave(ws);
+}
+
+static int
+io_plain(struct apw_link_ws *ws, struct bufferevent *bev)
+{
+	struct evbuffer	*in = bufferevent_get_input(bev);
+
+	ws->fd = bufferevent_getfd(bev);
+	/* the bufferevent lets go of its buffers and of the descriptor */
+	bufferevent_disable(bev, EV_READ | EV_WRITE);
+	bufferevent_setfd(bev, -1);
+	ws->out = evbuffer_new();
+	ws->early = evbuffer_get_length(in) > 0 ? evbuffer_new() : NULL;
+	ws->rd = event_new(ws->base, ws->fd, EV_READ | EV_PERSIST, io_on_read,
+	    ws);
+	ws->wr = event_new(ws->base, ws->fd, EV_WRITE, io_on_write, ws);
+	if (ws->out == NULL || ws->rd == NULL || ws->wr == NULL ||
+	    (ws->early == NULL && evbuffer_get_length(in) > 0) ||
+	    (ws->early != NULL && evbuffer_add_buffer(ws->early, in) == -1) ||
+	    evbuffer_add_buffer(ws->out, bufferevent_get_output(bev)) == -1 ||
+	    event_add(ws->rd, NULL) == -1) {
+		bufferevent_free(bev);
+		return -1;
+	}
+	bufferevent_free(bev);
+	return 0;
+}
+
+/* --- TLS --- */
+
+static void
+tls_on_read(struct bufferevent *bev, void *arg)
+{
+	struct evbuffer		*in = bufferevent_get_input(bev);
+	struct apw_link_ws	*ws;
+	int			 n;
+
+	APW_CAST(ws, arg, LINK_WS_MAGIC);
+	link_ws_enter(ws);
+	while (!ws->dead && (n = evbuffer_remove(in, input,
+	    sizeof(input))) > 0)
+		link_ws_input(ws, input, (size_t)n);
+	link_ws_leave(ws);
+}
+
+static void
+tls_on_event(struct bufferevent *bev, short what, void *arg)
+{
+	struct apw_link_ws	*ws;
+
+	APW_CAST(ws, arg, LINK_WS_MAGIC);
+	(void)bev;
+	link_ws_enter(ws);
+	link_ws_fail(ws, (what & BEV_EVENT_EOF) != 0 ? "transport close" :
+	    "transport error");
+	link_ws_leave(ws);
+}
+
+static void
+io_tls(struct apw_link_ws *ws, struct bufferevent *bev)
+{
+	ws->bev = bev;
+	ws->out = bufferevent_get_output(bev);
+	bufferevent_setcb(bev, tls_on_read, NULL, tls_on_event, ws);
+	bufferevent_setwatermark(bev, EV_READ, 0, INPUT_BYTES);
+	bufferevent_setwatermark(bev, EV_WRITE, 0, 0);
+	bufferevent_set_max_single_read(bev, READ_BYTES);
+	bufferevent_enable(bev, EV_READ | EV_WRITE);
+}
+
+/* --- both --- */
+
+int
+link_ws_io_new(struct apw_link_ws *ws, struct bufferevent *bev)
+{
+	ws->base = bufferevent_get_base(bev);
+	if (bufferevent_openssl_get_ssl(bev) != NULL) {
+		io_tls(ws, bev);
+		return 0;
+	}
+	return io_plain(ws, bev);
+}
+
+void
+apw_link_ws_start(struct apw_link_ws *ws)
+{
+	if (ws->bev != NULL) {
+		if (evbuffer_get_length(bufferevent_get_input(ws->bev)) > 0)
+			bufferevent_trigger(ws->bev, EV_READ,
+			    BEV_TRIG_DEFER_CALLBACKS);
+		return;
+	}
+	if (ws->early != NULL)
+		event_active(ws->rd, EV_TIMEOUT, 0);
+	if (ws->depth == 0)
+		link_ws_io_flush(ws);
+}
+
+void
+link_ws_io_pause(struct apw_link_ws *ws)
+{
+	if (ws->bev != NULL)
+		bufferevent_disable(ws->bev, EV_READ);
+	else
+		event_del(ws->rd);
+}
+
+void
+link_ws_io_stop(struct apw_link_ws *ws)
+{
+	if (ws->bev != NULL)
+		bufferevent_disable(ws->bev, EV_READ | EV_WRITE);
+	else {
+		event_del(ws->rd);
+		event_del(ws->wr);
+	}
+}
+
+void
+link_ws_io_linger(struct apw_link_ws *ws)
+{
+	ws->lingering = true;
+	if (ws->bev != NULL)
+		bufferevent_enable(ws->bev, EV_READ | EV_WRITE);
+	else
+		event_add(ws->rd, NULL);
+}
+
+void
+link_ws_io_free(struct apw_link_ws *ws)
+{
+	if (ws->bev != NULL) {
+		bufferevent_free(ws->bev);
+		return;
+	}
+	if (ws->rd != NULL)
+		event_free(ws->rd);
+	if (ws->wr != NULL)
+		event_free(ws->wr);
+	if (ws->early != NULL)
+		evbuffer_free(ws->early);
+	if (ws->out != NULL)
+		evbuffer_free(ws->out);
+	if (ws->fd != -1)
+		close(ws->fd);
+}

@@ -1,0 +1,62 @@
+/* WebSocket: what its two files share.  Room: link. */
+#ifndef APW_LINK_WS_PRIV_H
+#define APW_LINK_WS_PRIV_H
+
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <wslay/wslay.h>
+
+#include "core/apw_buf.h"
+#include "link/link_ws.h"
+#include "proto/apw_ws_frame.h"
+
+#define LINK_WS_MAGIC	0x4c575331	/* LWS1 */
+
+struct apw_link_ws {
+	uint32_t		 magic;
+	TAILQ_ENTRY(apw_link_ws) link;
+	struct apw_link_ws_list	*list;		/* borrowed; NULL: owned */
+	struct event_base	*base;		/* borrowed */
+	/* plain: the descriptor and two events; TLS: a bufferevent */
+	evutil_socket_t		 fd;		/* owned, or -1 */
+	struct event		*rd, *wr;	/* owned */
+	struct evbuffer		*early;		/* owned: came before us */
+	struct bufferevent	*bev;		/* owned */
+	struct evbuffer		*out;		/* owned; bev's when there is
+						   one */
+	bool			 lingering;	/* end the stream when out is
+						   empty */
+	wslay_frame_context_ptr	 frames;	/* owned: writes frames */
+	struct apw_ws_reader	 in;
+	struct apw_buf		 msg;		/* the message under way */
+	struct event		*timer;		/* owned; lingering only */
+	struct apw_link_ws_events ev;
+	void			*arg;		/* borrowed */
+	bool			 server;
+	bool			 closing;	/* nothing is sent any more */
+	bool			 close_sent;
+	bool			 failed;	/* on_closed is due */
+	bool			 told;		/* on_closed was called */
+	bool			 dead;		/* free when depth is 0 */
+	unsigned		 depth;		/* callbacks under way */
+	const char		*reason;	/* static text */
+};
+
+/* link_ws.c */
+void	link_ws_enter(struct apw_link_ws *);
+/* Last line of every callback: flush, tell of the end, free what is dead. */
+void	link_ws_leave(struct apw_link_ws *);
+void	link_ws_fail(struct apw_link_ws *, const char *reason);
+/* Bytes of the stream; they are unmasked in place. */
+void	link_ws_input(struct apw_link_ws *, char *p, size_t n);
+
+/* link_ws_io.c */
+int	link_ws_io_new(struct apw_link_ws *, struct bufferevent *);
+void	link_ws_io_flush(struct apw_link_ws *);
+void	link_ws_io_pause(struct apw_link_ws *);		/* read no more */
+void	link_ws_io_stop(struct apw_link_ws *);		/* nor write */
+void	link_ws_io_fail(struct apw_link_ws *);		/* tell, from the loop */
+void	link_ws_io_linger(struct apw_link_ws *);
+void	link_ws_io_free(struct apw_link_ws *);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * RFC 6455 frames as they come in: headers, masks, fragments, control
+ * frames.  Room: proto.
+ *
+ * wslay writes our frames; it is not used to read them because it takes each
+ * byte by itself, twice, which was most of the cost of a message.
+ */
+#ifndef APW_PROTO_WS_FRAME_H
+#define APW_PROTO_WS_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/apw_str.h"
+
+enum apw_ws_opcode {
+	APW_WS_CONTINUATION = 0,
+	APW_WS_TEXT	= 1,
+	APW_WS_BINARY	= 2,
+	APW_WS_CLOSE	= 8,
+	APW_WS_PING	= 9,
+	APW_WS_PONG	= 10
+};
+
+/* close codes */
+#define APW_WS_CODE_PROTOCOL	1002
+#define APW_WS_CODE_NOT_UTF8	1007
+#define APW_WS_CODE_TOO_LARGE	1009
+
+#define APW_WS_CONTROL_MAX	125
+
+/* No owner but the struct it lives in; zero and set the first two. */
+struct apw_ws_reader {
+	bool		server;			/* frames must be masked */
+	size_t		max_message_bytes;
+	unsigned char	header[14];
+	unsigned	have;			/* bytes of header */
+	bool		payload;		/* header is complete */
+	bool		fin;
+	uint8_t		opcode;			/* of the frame */
+	uint8_t		message;		/* of the message, 0: none */
+	size_t		message_bytes;		/* of frames so far */
+	uint64_t	left;			/* of the frame's payload */
+	unsigned char	mask[4];
+	unsigned	mask_at;
+	bool		started;		/* a piece was given out */
+	char		control[APW_WS_CONTROL_MAX];
+	unsigned	ncontrol;
+};
+
+enum apw_ws_got {
+	APW_WS_MORE,		/* input is used up */
+	APW_WS_PIECE,		/* of a message */
+	APW_WS_CONTROL,		/* a whole control frame */
+	APW_WS_BROKEN		/* the peer broke the protocol */
+};
+
+struct apw_ws_piece {
+	uint8_t		opcode;		/* of the message, or control frame */
+	bool		first, last;
+	struct apw_str	data;		/* borrowed from input or reader */
+	unsigned	code;		/* BROKEN: what to close with */
+};
+
+/*
+ * Take from the input, which is unmasked in place, and move *p and *n on.
+ * Text is not checked for UTF-8 here: that is cheaper when it is whole.
+ */
+enum apw_ws_got
+	apw_ws_read(struct apw_ws_reader *, char **p, size_t *n,
+	    struct apw_ws_piece *);
+
+/* Is it a payload a close frame may have, with a code fit for the wire? */
+bool	apw_ws_close_ok(struct apw_str);
+
+#endif
