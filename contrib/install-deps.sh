@@ -11,6 +11,9 @@ cd "$(dirname "$0")/.."
 want=${1:-run}
 tools=contrib/tools/node_modules
 bin=$tools/.bin
+# npm's cache and logs stay in here: nothing is left in the home directory
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
 
 say() {
 	printf '== %s\n' "$*"
@@ -52,17 +55,15 @@ install_packages() {
 	done
 	[ -n "$missing" ] || return 0
 	say "Debian packages:$missing"
-	log=$(mktemp)
+	log=$scratch/apt.log
 	if ! { as_root apt-get update -q &&
 		as_root env DEBIAN_FRONTEND=noninteractive \
 		apt-get install -qy --no-install-recommends $missing; } \
 		>"$log" 2>&1
 	then
 		tail -n 30 "$log" >&2
-		rm -f "$log"
 		die "apt-get failed"
 	fi
-	rm -f "$log"
 }
 
 packages="ca-certificates $build_packages"
@@ -77,7 +78,8 @@ install_packages $packages
 npm_packages() {
 	cmp -s "$1/package-lock.json" "$1/node_modules/.installed" && return 0
 	say "npm packages for $1"
-	(cd "$1" && NODE_NO_WARNINGS=1 npm ci --ignore-scripts --no-audit --no-fund \
+	(cd "$1" && NODE_NO_WARNINGS=1 npm ci --cache "$scratch/npm" \
+		--ignore-scripts --no-audit --no-fund --no-update-notifier \
 		--loglevel=error >/dev/null)
 	cp "$1/package-lock.json" "$1/node_modules/.installed"
 }
