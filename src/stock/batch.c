@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 
 #include "core/apw_auto.h"
 #include "core/apw_clock.h"
@@ -197,9 +198,25 @@ publish_piece(struct batch *b, const struct apw_stock_piece *p,
 	return 0;
 }
 
+/* From the first package to the last piece nothing may be found useless. */
+static int
+hold_store(struct batch *b, int root_fd, struct apw_err *err)
+{
+	apw_autofd int	fd = stock_mkdirs(root_fd, "node_modules/.bun", err);
+
+	if (fd == -1)
+		return -1;
+	while (flock(fd, LOCK_SH | LOCK_NB) == -1)
+		if (errno != EWOULDBLOCK || stock_keeper_sleep(b->k, 5) == -1)
+			return apw_err_set(err, errno, "cannot lock the "
+			    "packages");
+	return apw_take_fd(&fd);
+}
+
 static int
 publish(struct batch *b, struct apw_err *err)
 {
+	apw_autofd int	store_fd = -1;
 	apw_autofd int	root_fd = stock_mkdirs(b->k->stock->root_fd, b->root,
 	    err);
 	size_t		i;
@@ -213,6 +230,8 @@ publish(struct batch *b, struct apw_err *err)
 	 * cheaper than an fsync of each */
 	if (syncfs(b->st.fd) == -1)
 		return apw_err_set(err, errno, "cannot sync the pieces");
+	if (!uses_npm(b) && (store_fd = hold_store(b, root_fd, err)) == -1)
+		return -1;
 	if (stock_store_merge(&b->st, root_fd, err) == -1)
 		return -1;
 	for (i = 0; i < b->n; i++)

@@ -79,10 +79,15 @@ stock_code_present(const struct apw_stock *stock,
     const struct apw_stock_order *order, const struct apw_stock_code *code)
 {
 	char	hash[STOCK_HASH_SIZE], folder[STOCK_PATH_BYTES];
+	char	mark[STOCK_PATH_BYTES + 16];
 
 	stock_code_hash(stock, order, code, hash);
 	code_folder(order, code, folder, sizeof(folder));
-	return present(stock, folder, hash);
+	if (!present(stock, folder, hash))
+		return false;
+	snprintf(mark, sizeof(mark), "%s/" STOCK_MARK, folder);
+	stock_use_touch(stock, mark);
+	return true;
 }
 
 static int

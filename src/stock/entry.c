@@ -169,6 +169,7 @@ stock_sweep(struct apw_stock *stock)
 {
 	sweep(stock, STAGING_DIR, staging_sweep_one);
 	sweep(stock, FAILED_DIR, failed_sweep_one);
+	sweep(stock, ".use", stock_use_sweep_one);
 }
 
 static int

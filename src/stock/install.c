@@ -3,7 +3,9 @@
  * code outside any box. */
 #include "stock/stock_priv.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <sys/file.h>
 
 #include "core/apw_auto.h"
 
@@ -37,6 +39,20 @@ make_caches(struct stock_keeper *k, struct apw_err *err)
 	return 0;
 }
 
+/* The janitor must not take them from under a running installer. */
+static int
+hold_caches(struct stock_keeper *k, struct apw_err *err)
+{
+	apw_autofd int	fd = stock_mkdirs(k->stock->root_fd, ".cache", err);
+
+	if (fd == -1)
+		return -1;
+	while (flock(fd, LOCK_SH | LOCK_NB) == -1)
+		if (errno != EWOULDBLOCK || stock_keeper_sleep(k, 5) == -1)
+			return apw_err_set(err, errno, "cannot lock .cache");
+	return apw_take_fd(&fd);
+}
+
 int
 stock_install(struct stock_keeper *k, const struct stock_staging *st,
     const char *cwd_rel, bool isolated, enum apw_stock_fault *fault,
@@ -45,6 +61,7 @@ stock_install(struct stock_keeper *k, const struct stock_staging *st,
 	const struct apw_stock_conf	*conf = &k->stock->cycle->stock;
 	bool			 npm = conf->installer == APW_INSTALLER_NPM;
 	apw_autofree char	*staging = NULL, *cwd = NULL;
+	apw_autofd int		 cache_fd = -1;
 	struct stock_outcome	 outcome;
 	struct apw_buf		 text = APW_BUF_INIT(8 * STOCK_OUTPUT_BYTES);
 	struct stock_run	 run = { .tool = &k->stock->installer,
@@ -62,7 +79,8 @@ stock_install(struct stock_keeper *k, const struct stock_staging *st,
 		return apw_err_set(err, 0, "out of memory");
 	run.cwd = cwd;
 	run.staging = staging;
-	if (make_caches(k, err) == -1 ||
+	if ((cache_fd = hold_caches(k, err)) == -1 ||
+	    make_caches(k, err) == -1 ||
 	    stock_builder_run(k, &run, &outcome, err) == -1)
 		return -1;
 	*fault = stock_fault_of(&outcome);

@@ -18,6 +18,10 @@
 #define ORDER_SPARE_MS		600000		/* locks, copies, flushes */
 #define CLOSE_WAIT_MS		3000
 
+static const struct timeval janitor_limit = { .tv_sec = 3600 };
+
+static void order_on_end(evutil_socket_t, short, void *);
+
 static int
 order_check(const struct apw_stock_order *o, struct apw_err *err)
 {
@@ -57,6 +61,19 @@ order_present(struct apw_stock *stock, const struct apw_stock_order *o)
 	return true;
 }
 
+/* What is written down as in use and seen now stays. */
+static bool
+order_look(struct apw_stock *stock, const struct apw_stock_order *o)
+{
+	bool	present;
+
+	if (stock_use_begin(stock, o) == -1)
+		return false;
+	present = order_present(stock, o);
+	stock_use_end(stock);
+	return present;
+}
+
 static enum apw_stock_fault
 order_make_all(struct stock_keeper *k, void *arg, struct apw_err *err)
 {
@@ -81,8 +98,10 @@ order_make_all(struct stock_keeper *k, void *arg, struct apw_err *err)
 static enum apw_stock_fault
 order_make(struct stock_keeper *k, void *arg, struct apw_err *err)
 {
-	enum apw_stock_fault	fault = order_make_all(k, arg, err);
+	enum apw_stock_fault	fault;
 
+	stock_use_wait(k);
+	fault = order_make_all(k, arg, err);
 	if (!k->cancelled)
 		stock_sweep(k->stock);
 	return fault;
@@ -92,6 +111,8 @@ static void
 ticket_free(struct apw_stock_ticket *t)
 {
 	TAILQ_REMOVE(&t->stock->tickets, t, link);
+	if (t->janitor)
+		t->stock->tidying = false;
 	if (t->ev != NULL)
 		event_free(t->ev);
 	t->magic = 0;
@@ -109,6 +130,34 @@ ticket_settle(struct apw_stock_ticket *t)
 		stock_engine_learn(t->stock, &t->source);
 }
 
+/* Something came in: is it too much now?  Nobody waits for the answer. */
+static void
+order_start_janitor(struct apw_stock *stock)
+{
+	struct apw_stock_ticket	*t;
+
+	if (stock->cycle->stock.max_bytes == 0 || stock->tidying)
+		return;
+	t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		return;
+	*t = (struct apw_stock_ticket){ .magic = TICKET_MAGIC, .stock = stock,
+	    .janitor = true, .started_ms = apw_now_ms() };
+	TAILQ_INSERT_TAIL(&stock->tickets, t, link);
+	if (stock_keeper_start(stock, stock_janitor, NULL, &t->keeper,
+	    NULL) == -1) {
+		ticket_free(t);
+		return;
+	}
+	stock->tidying = true;
+	t->ev = event_new(stock->base, t->keeper.pidfd, EV_READ, order_on_end,
+	    t);
+	if (t->ev != NULL && event_add(t->ev, &janitor_limit) == 0)
+		return;
+	stock_keeper_finish(&t->keeper, &t->report);
+	ticket_free(t);
+}
+
 static void
 order_on_end(evutil_socket_t fd, short what, void *arg)
 {
@@ -116,12 +165,16 @@ order_on_end(evutil_socket_t fd, short what, void *arg)
 	apw_stock_done_fn	*done;
 	struct stock_report	 report;
 	void			*done_arg;
+	struct apw_stock	*stock;
+	bool			 made;
 
 	(void)fd;
 	APW_CAST(t, arg, TICKET_MAGIC);
 	if (what & EV_TIMEOUT && t->keeper.pid != 0)
 		apw_alert("the stock's keeper does not end",
 		    APW_I("pid", t->keeper.pid));
+	stock = t->stock;
+	made = t->keeper.pid != 0 && !t->janitor;
 	ticket_settle(t);
 	report = t->report;
 	done = t->done;
@@ -131,6 +184,8 @@ order_on_end(evutil_socket_t fd, short what, void *arg)
 		    apw_now_ms() - t->started_ms),
 		    APW_I("fault", report.fault));
 	ticket_free(t);
+	if (made)
+		order_start_janitor(stock);
 	if (done != NULL)
 		done(done_arg, report.fault, &report.err);
 }
@@ -178,7 +233,7 @@ apw_stock_order(struct apw_stock *stock, const struct apw_stock_order *order,
 	TAILQ_INSERT_TAIL(&stock->tickets, t, link);
 	if (order_check(order, &t->report.err) == -1)
 		t->report.fault = APW_STOCK_USER;
-	else if (order_present(stock, order))
+	else if (order_look(stock, order))
 		t->report.fault = APW_STOCK_OK;
 	else if (ticket_start_keeper(t) == 0)
 		return t;
@@ -220,7 +275,7 @@ stock_tickets_end(struct apw_stock *stock)
 	int64_t			 end_ms = apw_now_ms() + CLOSE_WAIT_MS, left;
 
 	TAILQ_FOREACH(t, &stock->tickets, link)
-		if (t->done != NULL && t->keeper.pid != 0) {
+		if (t->keeper.pid != 0 && t->keeper.control_fd != -1) {
 			close(t->keeper.control_fd);
 			t->keeper.control_fd = -1;
 		}

@@ -146,9 +146,12 @@ stock_piece_present(const struct apw_stock *stock,
 	if (stock_piece_folder(p, per_platform, folder, sizeof(folder)) == -1)
 		return false;
 	snprintf(rel, sizeof(rel), "%s/ready", folder);
-	return stock_exists(stock->root_fd, rel) &&
-	    stock_piece_loads(stock->root_fd, folder, p->name) &&
-	    (!is_archive(p) || same_archive(stock, folder, p));
+	if (!stock_exists(stock->root_fd, rel) ||
+	    !stock_piece_loads(stock->root_fd, folder, p->name) ||
+	    (is_archive(p) && !same_archive(stock, folder, p)))
+		return false;
+	stock_use_touch(stock, rel);
+	return true;
 }
 
 /* Failures of some pieces, and what they say together. */

@@ -92,7 +92,7 @@ apw_stock_open(struct event_base *base, const struct apw_cycle *cycle,
 	stock->magic = STOCK_MAGIC;
 	stock->base = base;
 	stock->cycle = cycle;
-	stock->root_fd = -1;
+	stock->root_fd = stock->use_fd = stock->use_lock_fd = -1;
 	TAILQ_INIT(&stock->tickets);
 	apw_stock_release(stock, NULL);
 	if (make_root(stock, err) == -1)
@@ -106,6 +106,8 @@ apw_stock_open(struct event_base *base, const struct apw_cycle *cycle,
 		apw_err_set(err, ENOMEM, "stock");
 		goto fail;
 	}
+	if (stock_use_open(stock, err) == -1)
+		goto fail;
 	stock_tools_find(stock);
 	stock_engine_present(stock);	/* generation, if it is there */
 	return stock;
@@ -121,6 +123,7 @@ apw_stock_close(struct apw_stock *stock)
 		return;
 	APW_ASSERT(stock->magic == STOCK_MAGIC);
 	stock_tickets_end(stock);
+	stock_use_close(stock);
 	stock_tool_free(&stock->node);
 	stock_tool_free(&stock->installer);
 	stock_tool_free(&stock->bundler);

@@ -48,6 +48,10 @@ struct apw_stock {
 	struct stock_tool	 node, installer, bundler;
 	struct stock_engine	 engine;
 	char			 release[64];
+	int			 use_fd, use_lock_fd;	/* owned; -1: read-only */
+	char			 use_name[64];
+	struct apw_buf		 use_list;	/* what is written there */
+	bool			 tidying;	/* a janitor is at work */
 	TAILQ_HEAD(, apw_stock_ticket) tickets;	/* owned */
 };
 
@@ -244,6 +248,48 @@ enum apw_stock_fault stock_batch_install(struct stock_keeper *,
 int	stock_store_merge(struct stock_staging *, int root_fd,
 	    struct apw_err *);
 
+/* links.c */
+struct stock_names {
+	char	**v;		/* owned, strings too */
+	size_t	  n, cap;
+};
+int	stock_names_add(struct stock_names *, const char *);
+void	stock_names_free(struct stock_names *);
+/* Packages of the store that the links in a node_modules folder lead to;
+ * -1: one leads nowhere or out (the others are there). */
+int	stock_links_read(struct stock_names *, int dir_fd, const char *folder);
+
+/* use.c: what is in use, so that nobody takes it away */
+int	stock_use_open(struct apw_stock *, struct apw_err *);
+void	stock_use_close(struct apw_stock *);
+/* Writes the order down; 0: nothing can go away until end(), so look; -1:
+ * cannot tell now, ask a keeper. */
+int	stock_use_begin(struct apw_stock *, const struct apw_stock_order *);
+void	stock_use_end(struct apw_stock *);
+void	stock_use_wait(struct stock_keeper *);
+int	stock_use_lock(struct stock_keeper *, int how, int *fd);
+void	stock_use_sweep_one(int dir_fd, const char *name);
+bool	stock_use_has(struct apw_stock *, const char *entry);
+void	stock_use_touch(const struct apw_stock *, const char *mark);
+
+/* measure.c */
+struct stock_entry {
+	char	*path;		/* owned; below the root */
+	int64_t	 used;		/* seconds, exact to the hour */
+};
+struct stock_entries {
+	struct stock_entry	*v;	/* owned; the longest unused first */
+	size_t			 n, cap;
+};
+uint64_t stock_measure(struct stock_keeper *);
+void	stock_entries_find(struct stock_keeper *, struct stock_entries *);
+void	stock_entries_free(struct stock_entries *);
+
+/* janitor.c, gc.c */
+enum apw_stock_fault stock_janitor(struct stock_keeper *, void *arg,
+	    struct apw_err *);
+void	stock_gc(struct stock_keeper *, struct stock_staging *);
+
 /* fault.c */
 enum apw_stock_fault stock_fault_of(const struct stock_outcome *);
 enum apw_stock_fault stock_fault_text(struct apw_str);
@@ -266,6 +312,7 @@ struct apw_stock_ticket {
 	struct stock_stamp		 source;	/* of the engine, at the fork */
 	bool				 source_known;
 	struct stock_report		 report;
+	bool				 janitor;	/* no order: tidies up */
 	int64_t				 started_ms;
 	TAILQ_ENTRY(apw_stock_ticket)	 link;
 };

@@ -18,146 +18,63 @@
 #define HOISTED		"node_modules"	/* in the store: links for packages that
 					 * do not say what they depend on */
 
-/* What is known of the packages in the store, in one merge. */
+/* What is known of the packages in the store, in one merge: names, and by the
+ * same index whether one is bad. */
 struct seen {
-	struct {
-		char	*name;		/* owned */
-		bool	 bad;
-	}	*v;			/* owned */
-	size_t	 n, cap;
-	int	 store_fd;		/* borrowed */
-};
-
-/* Targets of a package's links: names in the store. */
-struct targets {
-	char	**v;			/* owned, strings too */
-	size_t	  n, cap;
-	bool	  bad;			/* one leads nowhere, or out of memory */
+	struct stock_names	 names;
+	bool			*bad;		/* owned */
+	size_t			 cap;
+	int			 store_fd;	/* borrowed */
 };
 
 static bool is_good(struct seen *, const char *name);
-
-static void *
-grow(void *v, size_t n, size_t *cap, size_t size)
-{
-	size_t	 more = *cap == 0 ? 64 : *cap * 2;
-	void	*p;
-
-	if (n < *cap)
-		return v;
-	p = reallocarray(v, more, size);
-	if (p != NULL)
-		*cap = more;
-	return p;
-}
-
-/* "../../PACKAGE@1.2.3/node_modules/PACKAGE" gives the second part. */
-static void
-targets_add(struct targets *t, int dir_fd, const char *name)
-{
-	char		 target[PATH_MAX], *p = target, **v;
-	struct stat	 st;
-	ssize_t		 n = readlinkat(dir_fd, name, target,
-	    sizeof(target) - 1);
-
-	if (n <= 0)
-		return;		/* the package itself is a folder */
-	target[n] = '\0';
-	while (strncmp(p, "../", 3) == 0)
-		p += 3;
-	*strchrnul(p, '/') = '\0';
-	v = grow(t->v, t->n, &t->cap, sizeof(*v));
-	if (fstatat(dir_fd, name, &st, 0) == -1 || v == NULL ||
-	    !apw_str_is_segment(apw_str_c(p))) {
-		t->bad = true;
-		t->v = v != NULL ? v : t->v;
-		return;
-	}
-	t->v = v;
-	if ((t->v[t->n] = strdup(p)) == NULL)
-		t->bad = true;
-	else
-		t->n++;
-}
-
-/* Links of one folder; "@scope" folders are looked into. */
-static void
-targets_read(struct targets *t, int dir_fd, const char *name, bool scope_too)
-{
-	int		 fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY |
-	    O_NOFOLLOW | O_CLOEXEC);
-	DIR		*dir = fd == -1 ? NULL : fdopendir(fd);
-	struct dirent	*e;
-
-	if (dir == NULL) {
-		if (fd != -1)
-			close(fd);
-		t->bad = true;
-		return;
-	}
-	while (!t->bad && (e = readdir(dir)) != NULL) {
-		if (e->d_name[0] == '.')	/* itself, .bin */
-			continue;
-		if (e->d_name[0] == '@' && scope_too)
-			targets_read(t, dirfd(dir), e->d_name, false);
-		else
-			targets_add(t, dirfd(dir), e->d_name);
-	}
-	closedir(dir);
-}
 
 /* Finished by us, and so is all it leads to. */
 static bool
 look_deep(struct seen *seen, const char *name)
 {
-	char		rel[NAME_MAX + 32];
-	struct targets	t = { .bad = false };
-	size_t		i;
+	char			rel[NAME_MAX + 32];
+	struct stock_names	links = { .n = 0 };
+	bool			good;
+	size_t			i;
 
 	snprintf(rel, sizeof(rel), "%.255s/" STOCK_MARK, name);
 	if (!stock_exists(seen->store_fd, rel))
 		return false;
 	snprintf(rel, sizeof(rel), "%.255s/node_modules", name);
-	targets_read(&t, seen->store_fd, rel, true);
-	for (i = 0; i < t.n; i++) {
-		if (!t.bad && !is_good(seen, t.v[i]))
-			t.bad = true;
-		free(t.v[i]);
-	}
-	free(t.v);
-	return !t.bad;
+	good = stock_links_read(&links, seen->store_fd, rel) == 0;
+	for (i = 0; good && i < links.n; i++)
+		good = is_good(seen, links.v[i]);
+	stock_names_free(&links);
+	return good;
 }
 
 static bool
 is_good(struct seen *seen, const char *name)
 {
-	void	*v;
-	size_t	 i;
-	bool	 good;
+	size_t	 i, cap;
+	bool	*bad, good;
 
-	for (i = 0; i < seen->n; i++)
-		if (strcmp(seen->v[i].name, name) == 0)
-			return !seen->v[i].bad;
-	v = grow(seen->v, seen->n, &seen->cap, sizeof(*seen->v));
-	if (v == NULL)
+	for (i = 0; i < seen->names.n; i++)
+		if (strcmp(seen->names.v[i], name) == 0)
+			return !seen->bad[i];
+	if (stock_names_add(&seen->names, name) == -1)
 		return false;
-	seen->v = v;
-	if ((seen->v[i].name = strdup(name)) == NULL)
-		return false;
+	if (i >= seen->cap) {
+		cap = seen->cap == 0 ? 64 : seen->cap * 2;
+		bad = reallocarray(seen->bad, cap, sizeof(*bad));
+		if (bad == NULL) {
+			free(seen->names.v[--seen->names.n]);
+			return false;
+		}
+		seen->bad = bad;
+		seen->cap = cap;
+	}
 	/* packages may depend on each other in a circle: good until shown */
-	seen->v[i].bad = false;
-	seen->n++;
+	seen->bad[i] = false;
 	good = look_deep(seen, name);
-	seen->v[i].bad = !good;
+	seen->bad[i] = !good;
 	return good;
-}
-
-static void
-seen_free(struct seen *seen)
-{
-	while (seen->n > 0)
-		free(seen->v[--seen->n].name);
-	free(seen->v);
 }
 
 static int
@@ -201,7 +118,8 @@ merge_packages(int from_fd, int store_fd, struct apw_err *err)
 		if (e->d_name[0] != '.' && strcmp(e->d_name, HOISTED) != 0)
 			rc = merge_package(&seen, from_fd, e->d_name, err);
 	closedir(dir);
-	seen_free(&seen);
+	stock_names_free(&seen.names);
+	free(seen.bad);
 	return rc;
 }
 

@@ -11,6 +11,7 @@
  *	    "pieceVersion", "archiveId", "platformId" } ],
  *	  "repeat": times the order is placed, one after the other,
  *	  "cancel_ms": cancel it so long after it was placed,
+ *	  "until": stay until this file is there,
  *	  "archive": file to put for the first piece }
  */
 #include <errno.h>
@@ -18,7 +19,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
+#include <unistd.h>
 
 #include "core/apw_clock.h"
 #include "stock/stock.h"
@@ -31,6 +32,7 @@ struct run {
 	int64_t			 from_us;
 	json_t			*out;
 	long long		 left;
+	const char		*until;		/* a file; NULL: leave at once */
 	bool			 inside;	/* of apw_stock_order() */
 };
 
@@ -75,8 +77,11 @@ on_done(void *arg, enum apw_stock_fault fault, const struct apw_err *err)
 	r->ticket = NULL;
 	if (--r->left > 0 && fault == APW_STOCK_OK)
 		place(r);
-	else
-		event_base_loopbreak(r->base);
+	else {
+		r->left = 0;
+		if (r->until == NULL)
+			event_base_loopbreak(r->base);
+	}
 }
 
 static void
@@ -88,6 +93,18 @@ place(struct run *r)
 	r->inside = false;
 	if (r->ticket == NULL)
 		exit(2);
+}
+
+/* Stay, as a slot does, until a file appears. */
+static void
+on_look(evutil_socket_t fd, short what, void *arg)
+{
+	struct run	*r = arg;
+
+	(void)fd;
+	(void)what;
+	if (r->left <= 0 && access(r->until, F_OK) == 0)
+		event_base_loopbreak(r->base);
 }
 
 static void
@@ -199,7 +216,7 @@ main(void)
 	struct apw_cycle	*cycle = calloc(1, sizeof(*cycle));
 	struct apw_err		 err = APW_ERR_NONE;
 	struct run		 r = { .out = json_pack("{s:[]}", "us") };
-	struct event		*cancel;
+	struct event		*cancel, *look;
 	struct timeval		 tv;
 	int64_t			 ms;
 
@@ -228,7 +245,11 @@ main(void)
 	}
 	if (text(in, "archive") != NULL)
 		put_archive(&r, text(in, "archive"));
+	r.until = text(in, "until");
 	place(&r);
+	look = event_new(r.base, -1, EV_PERSIST, on_look, &r);
+	if (r.until != NULL)
+		event_add(look, &(struct timeval){ .tv_usec = 10000 });
 	cancel = evtimer_new(r.base, on_cancel, &r);
 	ms = number(in, "cancel_ms", -1);
 	tv = (struct timeval){ ms / 1000, ms % 1000 * 1000 };
@@ -236,6 +257,7 @@ main(void)
 		evtimer_add(cancel, &tv);
 	event_base_dispatch(r.base);
 	event_free(cancel);
+	event_free(look);
 	json_object_set_new(r.out, "engine",
 	    json_string(apw_stock_engine(r.stock)));
 	apw_stock_close(r.stock);
