@@ -77,6 +77,7 @@ struct apw_score {
 	_Atomic int64_t	 started_wall_ms;
 	_Atomic int64_t	 reloaded_wall_ms;
 	_Atomic uint32_t reloads_ok, reloads_failed;
+	_Atomic uint32_t records;	/* of slot[], that were ever used: look no further */
 	_Atomic uint32_t draining;	/* bool: the daemon is leaving */
 	struct apw_score_past past;	/* written by the master */
 	_Atomic uint32_t seq;		/* guards the text below; master writes */

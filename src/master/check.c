@@ -18,7 +18,7 @@
 #include "master/child.h"
 #include "modules/sandbox/sandbox.h"
 
-#define PROBE_TIMEOUT_MS	20000
+#define PROBE_TIMEOUT_MS	8000	/* the master does nothing else meanwhile */
 
 static _Noreturn void
 probe_child(const struct apw_cycle *c, int fd)

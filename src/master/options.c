@@ -21,7 +21,7 @@ static const struct option_row {
 } rows[] = {
 	{ 'c', "config",    "FILE",   "configuration file (" DEFAULT_FILE ")" },
 	{ 'p', "prefix",    "DIR",    "where relative paths start" },
-	{ 'g', "global",    "TEXT",   "directives ahead of the file's" },
+	{ 'g', "global",    "TEXT",   "directives that win over the file's" },
 	{ 't', "test",      NULL,     "check the configuration and this host" },
 	{ 'T', "dump",      NULL,     "check, then print what is in effect" },
 	{ 's', "signal",    "SIGNAL", "stop, quit, reload or reopen" },

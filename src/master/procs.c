@@ -152,8 +152,13 @@ free_record(struct master *m)
 
 	for (i = 0; i < APW_SCORE_SLOTS; i++)
 		if (atomic_load(&m->score->slot[i].number) == 0)
-			return &m->score->slot[i];
-	return NULL;
+			break;
+	if (i == APW_SCORE_SLOTS)
+		return NULL;
+	/* pages that nobody looks at cost nothing */
+	if (i >= atomic_load(&m->score->records))
+		atomic_store(&m->score->records, i + 1);
+	return &m->score->slot[i];
 }
 
 struct mproc *

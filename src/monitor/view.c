@@ -123,7 +123,7 @@ by_cycle_and_number(const void *a, const void *b)
 int
 mon_view_take(struct mon_view *v, const struct apw_score *score)
 {
-	size_t	i, used = 0;
+	size_t	i, used = 0, records = atomic_load(&score->records);
 
 	*v = (struct mon_view){ .now_ms = apw_now_ms(),
 	    .wall_ms = apw_wall_ms() };
@@ -139,11 +139,13 @@ mon_view_take(struct mon_view *v, const struct apw_score *score)
 	copy_text(&score->seq, v->reload_message, score->reload_error,
 	    sizeof(v->reload_message));
 	copy_past(&v->total, &score->past);
-	for (i = 0; i < APW_SCORE_SLOTS; i++)
+	if (records > APW_SCORE_SLOTS)
+		records = APW_SCORE_SLOTS;
+	for (i = 0; i < records; i++)
 		used += atomic_load(&score->slot[i].number) != 0;
 	if ((v->slot = calloc(used + 1, sizeof(*v->slot))) == NULL)
 		return -1;
-	for (i = 0; i < APW_SCORE_SLOTS && v->n < used; i++) {
+	for (i = 0; i < records && v->n < used; i++) {
 		if (atomic_load(&score->slot[i].number) == 0)
 			continue;
 		copy_slot(&v->slot[v->n], &score->slot[i]);
