@@ -30,6 +30,9 @@
  * What happens is written to records.jsonl beside the bundle.
  */
 
+/* newer Nodes warn of what socket.io-client does: not our doing, not our log */
+process.noDeprecation = true;
+
 const fs = require('fs');
 const net = require('net');
 const path = require('path');
