@@ -19,6 +19,8 @@
 #include "core/apw_clock.h"
 #include "core/apw_exit.h"
 
+#define REAP_MS	200
+
 static int
 by_number(const void *a, const void *b)
 {
@@ -142,6 +144,18 @@ ended(const struct stock_child *child)
 	return child->pidfd != -1 && poll(&p, 1, 0) == 1;
 }
 
+/* It has ended, or was killed just now.  One that the disk holds is left to
+ * who reaps what nobody owns; and that one may have been faster. */
+static bool
+reap(const struct stock_child *child, int *status)
+{
+	struct pollfd	p = { .fd = child->pidfd, .events = POLLIN };
+
+	if (child->pidfd != -1)
+		poll(&p, 1, REAP_MS);
+	return waitpid(child->pid, status, WNOHANG) == child->pid;
+}
+
 void
 stock_keeper_finish(struct stock_child *child, struct stock_report *report)
 {
@@ -152,8 +166,7 @@ stock_keeper_finish(struct stock_child *child, struct stock_report *report)
 		close(child->control_fd);
 	if (!ended(child))
 		kill(child->pid, SIGKILL);
-	/* who reaps everything may have been faster: then no status */
-	reaped = waitpid(child->pid, &status, 0) == child->pid;
+	reaped = reap(child, &status);
 	apw_child_disown(child->pid);
 	fcntl(child->report_fd, F_SETFL, O_NONBLOCK);
 	if (read(child->report_fd, report, sizeof(*report)) !=

@@ -134,7 +134,8 @@ tool_ask(struct stock_keeper *k, void *arg, struct apw_err *err)
 	apw_autofree char	*folder = NULL;
 	apw_autofd int		 dir = -1;
 	struct stock_run	 run = { .tool = tool, .args = args,
-	    .timeout_ms = TOOL_VERSION_MS };
+	    /* npm reads the host's settings before anything else */
+	    .network = true, .timeout_ms = TOOL_VERSION_MS };
 
 	if (stock_staging_begin(k, &st, err) == -1)
 		return APW_STOCK_OURS;
