@@ -26,6 +26,7 @@ apw_broker_start(const struct apw_broker_conf *conf, struct apw_err *err)
 {
 	struct apw_broker	*b = calloc(1, sizeof(*b));
 	pid_t			 parent = getpid();
+	sigset_t		 all, before;
 	int			 pair[2];
 
 	if (b == NULL) {
@@ -37,9 +38,13 @@ apw_broker_start(const struct apw_broker_conf *conf, struct apw_err *err)
 		free(b);
 		return NULL;
 	}
+	/* no handler of ours may run in the child before it has its own */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
 	b->pid = fork();
 	if (b->pid == 0)
 		broker_main(conf, pair[1], parent);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(pair[1]);
 	b->sock = pair[0];
 	if (b->pid == -1) {
@@ -103,6 +108,9 @@ ask(struct apw_broker *b, const struct broker_request *rq, const int *fds,
 	}
 	if (reply->status == -1) {
 		ask_close(got, *ngot);
+		/* a box that failed on its way up is our child already */
+		if (reply->pid > 0)
+			waitpid(reply->pid, NULL, 0);
 		reply->text[sizeof(reply->text) - 1] = '\0';
 		apw_err_set(err, 0, "%s", reply->text);
 		if (err != NULL)

@@ -37,9 +37,18 @@ broker_do_boot(struct broker *b, const struct broker_request *rq,
 		return apw_err_set(err, EPROTO, "an unknown kind of box");
 	if (b->pid != 0)
 		return apw_err_set(err, EBUSY, "the broker has a box");
-	if (template_make(b, err) == -1 ||
-	    box_boot(b, rq, fds, out, nout, err) == -1)
+	if (template_make(b, err) == -1)
 		return -1;
+	if (box_boot(b, rq, fds, out, nout, err) == -1) {
+		/* what was admitted was for this box; its body is the slot's */
+		reply->pid = b->pid;
+		while (*nout > 1)
+			close(out[--*nout]);
+		*nout = 0;
+		box_end(b, &reply->end, NULL);
+		lane_clear(b);
+		return -1;
+	}
 	reply->pid = b->pid;
 	return 0;
 }
@@ -60,8 +69,11 @@ broker_do_admit(struct broker *b, const struct broker_request *rq,
 }
 
 static int
-broker_do_describe(struct broker *b, struct broker_reply *reply)
+broker_do_describe(struct broker *b, struct broker_reply *reply,
+    struct apw_err *err)
 {
+	if (template_make(b, err) == -1)
+		return -1;
 	cgroup_describe(b->cgroup, reply->text, sizeof(reply->text));
 	return 0;
 }
@@ -82,7 +94,7 @@ broker_do(struct broker *b, const struct broker_request *rq, const int *fds,
 	case BROKER_END:
 		return box_end(b, &reply->end, err);
 	case BROKER_DESCRIBE:
-		return broker_do_describe(b, reply);
+		return broker_do_describe(b, reply, err);
 	default:
 		return apw_err_set(err, EPROTO, "an unknown request");
 	}
@@ -126,6 +138,8 @@ broker_forget(struct broker *b)
 	char	**e;
 	int	  null;
 
+	if (b->conf->forget != NULL)
+		b->conf->forget(b->conf->forget_arg);
 	for (e = environ; e != NULL && *e != NULL; e++)
 		explicit_bzero(*e, strlen(*e));
 	environ = NULL;
@@ -207,9 +221,11 @@ broker_main(const struct apw_broker_conf *conf, int sock, pid_t parent)
 	struct apw_err	err = APW_ERR_NONE;
 
 	prctl(PR_SET_NAME, "apw-broker");
-	broker_signals();
 	if (broker_forget(&b) == -1)
 		_exit(71);
+	broker_signals();
+	/* a slot keeps others out of its memory; we write our maps in /proc */
+	prctl(PR_SET_DUMPABLE, 1);
 	if (broker_prepare(&b, &err) == -1) {
 		broker_decline(&b, &err);
 		_exit(71);

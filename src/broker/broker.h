@@ -30,6 +30,10 @@
 #define APW_BOX_NODE		"/box/node"
 #define APW_BOX_NODE_MODULES	"/box/node_modules"
 
+/* Is this path of the host the same inside?  Otherwise node and its modules
+ * are at the places above. */
+bool	apw_box_in_usr(const char *path);
+
 /* The listeners in a box that has a network of its own. */
 #define APW_BOX_LINK_PORT	52001
 #define APW_BOX_PROXY_PORT	52000
@@ -54,6 +58,9 @@ struct apw_broker_conf {		/* borrowed until start returns */
 	uid_t		 uid;		/* boxes' own, when we are root */
 	gid_t		 gid;
 	struct apw_box_limits limits;
+	/* In the broker: wipe what its memory need not know; or NULL. */
+	void		(*forget)(void *);
+	void		*forget_arg;
 };
 
 struct apw_broker;			/* the slot's side */

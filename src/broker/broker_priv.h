@@ -111,9 +111,6 @@ int	mounts_tmpfs(const char *size, const char *files, const char *mode);
 /* etc.c: our own /etc, below the directory */
 int	etc_write(int root_fd, struct apw_err *);
 
-/* Is it visible at its own path, with /usr? */
-bool	apw_box_in_usr(const char *path);
-
 /* box.c */
 int	box_boot(struct broker *, const struct broker_request *,
 	    const int fds[4], int out[3], int *nout, struct apw_err *);

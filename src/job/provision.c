@@ -35,6 +35,7 @@ job_stock_enter(struct apw_job *job)
 	job->order = (struct apw_stock_order){
 		.flow_version_id = job->ids.flow_version_id,
 		.packages = job->env.sandbox->packages,
+		.per_platform = job->env.sandbox->boxed,
 		.codes = r->walk.codes, .ncodes = r->walk.ncodes,
 		.pieces = pieces, .npieces = n,
 	};

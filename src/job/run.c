@@ -121,7 +121,8 @@ static void
 run_acquire(struct apw_job *job)
 {
 	struct apw_tenant	tenant = { job->ids.platform_id,
-	    job->ids.project_id, job->ids.flow_id };
+	    job->ids.project_id, job->ids.flow_id,
+	    job->ids.flow_version_id };
 
 	job->has_engine = true;
 	if (apw_engine_acquire(job->env.engine, &tenant, &run_events,

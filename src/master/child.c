@@ -20,6 +20,7 @@
 #include "core/apw_exit.h"
 #include "master/daemon.h"
 #include "master/master_priv.h"
+#include "modules/sandbox/sandbox.h"
 #include "monitor/monitor.h"
 #include "slot/slot.h"
 
@@ -130,6 +131,10 @@ child_main(struct mproc *p)
 	snprintf(comm, sizeof(comm), p->number == 0 ? "apw-monitor" :
 	    "apw-slot-%u", p->number);
 	prctl(PR_SET_NAME, comm);
+	/* what makes boxes needs what is given up next; a failure is told
+	 * again, and acted upon, when a box is wanted */
+	if (p->number != 0 && apw_sandbox_begin(conf, p->number, &err) == -1)
+		apw_error("cannot start the broker", APW_E(&err));
 	if (apw_child_drop(&conf->main, &err) == -1) {
 		apw_error("cannot give privileges up", APW_E(&err));
 		exit(APW_EXIT_NOCONF);

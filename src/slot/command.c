@@ -12,6 +12,7 @@
 #include "core/apw_buf.h"
 
 #define COMMAND_VALUE_MAX	(128 * 1024)	/* the kernel's own limit */
+#define COMMAND_NOT_HEAP_MB	64	/* code, stacks, buffers, /tmp */
 #define COMMAND_NODE_PATH	"/usr/src/node_modules"
 
 /* Without these the engine never connects or cannot run a step. */
@@ -25,6 +26,7 @@ struct command_maker {
 	struct apw_command	*cmd;
 	struct apw_err		*err;
 	int			 status;
+	struct apw_inside	 inside;	/* NULLs: as on the host */
 };
 
 static bool
@@ -147,20 +149,35 @@ command_propagate(struct command_maker *m, const struct apw_strlist *names,
 	}
 }
 
+/* In a box the whole box ends at the limit: the heap ends before it, so that
+ * V8 can say so, and what is not heap has room. */
+static uint64_t
+command_heap_mb(const struct apw_command_in *in)
+{
+	uint64_t	mb = in->settings->memory_mb, rest = mb / 8;
+
+	if (!in->sandbox->boxed)
+		return mb;
+	if (rest < COMMAND_NOT_HEAP_MB)
+		rest = COMMAND_NOT_HEAP_MB;
+	return mb > 2 * rest ? mb - rest : mb / 2;
+}
+
 static void
 command_argv(struct command_maker *m, const struct apw_command_in *in)
 {
 	const char	**argv = m->cmd->argv;
 	size_t		  n = 0;
 
-	argv[n++] = in->cycle->engine.node;
+	argv[n++] = m->inside.node != NULL ? m->inside.node :
+	    in->cycle->engine.node;
 	/* costs 55 ms a start: only where V8 isolates need it */
 	if (in->sandbox->isolates_v8)
 		argv[n++] = "--no-node-snapshot";
 	argv[n++] = "--expose-gc";
 	argv[n++] = apw_arena_printf(m->arena, "--max-old-space-size=%llu",
-	    (unsigned long long)in->settings->memory_mb);
-	argv[n++] = in->bundle;
+	    (unsigned long long)command_heap_mb(in));
+	argv[n++] = m->inside.bundle != NULL ? m->inside.bundle : in->bundle;
 	argv[n] = NULL;
 	if (argv[n - 2] == NULL)
 		m->status = apw_err_set(m->err, 0, "out of memory");
@@ -173,7 +190,8 @@ command_environment(struct command_maker *m, const struct apw_command_in *in)
 	const struct apw_engine_conf	*conf = &in->cycle->engine;
 
 	command_env(m, "HOME", "/tmp/");
-	command_env(m, "NODE_PATH", conf->node_path != NULL ?
+	command_env(m, "NODE_PATH", m->inside.node_path != NULL ?
+	    m->inside.node_path : conf->node_path != NULL ?
 	    conf->node_path : COMMAND_NODE_PATH);
 	command_env(m, "AP_EXECUTION_MODE", s->mode);
 	command_env_number(m, "AP_MAX_FLOW_RUN_LOG_SIZE_MB", s->run_log_mb);
@@ -185,7 +203,11 @@ command_environment(struct command_maker *m, const struct apw_command_in *in)
 	command_env_list(m, "AP_SSRF_ALLOW_LIST", &s->ssrf_allow);
 	command_propagate(m, &conf->propagate, s->strict);
 	command_propagate(m, &s->propagate, s->strict);
-	command_env(m, "AP_BASE_CODE_DIRECTORY", in->codes);
+	command_env(m, "AP_BASE_CODE_DIRECTORY", m->inside.codes != NULL ?
+	    m->inside.codes : in->codes);
+	if (m->inside.custom_pieces != NULL)
+		command_env(m, "AP_CUSTOM_PIECES_PATHS",
+		    m->inside.custom_pieces);
 }
 
 static int
@@ -207,9 +229,11 @@ int
 apw_command_make(struct apw_arena *arena, const struct apw_command_in *in,
     struct apw_command *cmd, struct apw_err *err)
 {
-	struct command_maker	m = { arena, cmd, err, 0 };
+	struct command_maker	m = { .arena = arena, .cmd = cmd, .err = err };
 
 	memset(cmd, 0, sizeof(*cmd));
+	if (in->sandbox->inside != NULL)
+		in->sandbox->inside(in->sandbox_conf, in->cycle, &m.inside);
 	command_argv(&m, in);
 	command_environment(&m, in);
 	if (in->sandbox_id != NULL) {

@@ -17,6 +17,7 @@ struct apw_command_in {			/* all borrowed */
 	const struct apw_cycle		*cycle;
 	const struct apw_settings	*settings;
 	const struct apw_sandbox_ops	*sandbox;
+	const void			*sandbox_conf;
 	const char			*bundle;	/* main.js in the stock */
 	const char			*codes;		/* code steps in the stock */
 	/* of one start; NULL for the fingerprint */

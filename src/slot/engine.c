@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/apw_auto.h"
 #include "core/apw_clock.h"
 #include "core/apw_log.h"
 #include "slot/command.h"
@@ -565,6 +566,7 @@ apw_engine_settings(struct apw_engine *e, const struct apw_settings *s,
 {
 	struct apw_command_in	in = {
 		.cycle = e->env.cycle, .settings = s, .sandbox = sandbox,
+		.sandbox_conf = sandbox_conf,
 		.bundle = apw_stock_engine(e->env.stock),
 		.codes = apw_stock_codes(e->env.stock),
 	};
@@ -596,17 +598,18 @@ static void
 engine_keep_tenant(struct apw_engine *e)
 {
 	const char	*from[] = { e->next.platform_id, e->next.project_id,
-	    e->next.flow_id };
+	    e->next.flow_id, e->next.flow_version_id };
 	const char	**to[] = { &e->tenant.platform_id,
-	    &e->tenant.project_id, &e->tenant.flow_id };
+	    &e->tenant.project_id, &e->tenant.flow_id,
+	    &e->tenant.flow_version_id };
 	size_t		 n = 0, i;
 	char		*p;
 
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < APW_COUNT(from); i++)
 		n += from[i] == NULL ? 0 : strlen(from[i]) + 1;
 	free(e->tenant_text);
 	p = e->tenant_text = malloc(n + 1);
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < APW_COUNT(from); i++) {
 		*to[i] = NULL;
 		if (p != NULL && from[i] != NULL) {
 			*to[i] = strcpy(p, from[i]);
@@ -620,6 +623,7 @@ apw_engine_acquire(struct apw_engine *e, const struct apw_tenant *tenant,
     const struct apw_engine_events *events, void *arg)
 {
 	struct apw_reuse_case	 c;
+	struct apw_err		 err = APW_ERR_NONE;
 	const char		*why;
 
 	APW_ASSERT(!e->taken);
@@ -630,6 +634,13 @@ apw_engine_acquire(struct apw_engine *e, const struct apw_tenant *tenant,
 	if (e->step == &engine_idle) {
 		engine_reuse_case(e, &c);
 		why = apw_reuse_refused(&c);
+		if (why == NULL && e->sandbox->admit != NULL &&
+		    e->sandbox->admit(e->sandbox_conf, tenant->flow_version_id,
+		    tenant->platform_id, &err) == -1) {
+			apw_warn("nothing can be admitted to a warm engine",
+			    APW_E(&err));
+			why = "the flow's code cannot be admitted";
+		}
 		if (why == NULL) {
 			if (e->jobs++ == 0)
 				engine_keep_tenant(e);

@@ -103,7 +103,7 @@ engine_spawn(struct apw_engine *e, struct apw_arena *arena,
 	struct apw_command	cmd;
 	struct apw_command_in	in = {
 		.cycle = e->env.cycle, .settings = e->settings,
-		.sandbox = e->sandbox,
+		.sandbox = e->sandbox, .sandbox_conf = e->sandbox_conf,
 		.bundle = apw_stock_engine(e->env.stock),
 		.codes = apw_stock_codes(e->env.stock),
 		.sandbox_id = e->sandbox_id, .token = token,
@@ -113,6 +113,8 @@ engine_spawn(struct apw_engine *e, struct apw_arena *arena,
 		.slot = e->env.slot, .sandbox_id = e->sandbox_id,
 		.argv = cmd.argv, .envp = cmd.envp, .cwd = ".",
 		.memory_bytes = e->settings->memory_mb * 1024 * 1024,
+		.flow_version_id = e->tenant.flow_version_id,
+		.platform_id = e->tenant.platform_id,
 	};
 	int			rv;
 
@@ -170,6 +172,22 @@ engine_last_words(struct apw_engine *e)
 	engine_drain(e, e->child.err_fd, 2, ENGINE_READS_AT_END);
 }
 
+/* A box knows better: the process we reaped was its init. */
+static void
+engine_box_end(struct apw_engine *e)
+{
+	struct apw_evidence	*ev = &e->evidence;
+	struct apw_sandbox_end	 end;
+
+	e->sandbox->end(e->sandbox_conf, &e->child, &end);
+	if (end.told) {
+		ev->code = end.code;
+		ev->signal = end.signal;
+	}
+	if (end.oom_known)
+		ev->oom_kill = ev->signal == SIGKILL && end.oom_kills != 0;
+}
+
 void
 engine_process_reap(struct apw_engine *e)
 {
@@ -188,6 +206,8 @@ engine_process_reap(struct apw_engine *e)
 	ev->ran_ms = apw_now_ms() - e->booted_ms;
 	ev->oom_kill = ev->signal == SIGKILL &&
 	    apw_oom_kills() > e->oom_kills;
+	if (e->sandbox->end != NULL)
+		engine_box_end(e);
 	engine_process_forget(e);
 }
 

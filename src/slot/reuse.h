@@ -12,6 +12,7 @@ struct apw_tenant {
 	const char	*platform_id;	/* borrowed; NULL: unknown */
 	const char	*project_id;
 	const char	*flow_id;
+	const char	*flow_version_id; /* whose code it runs; no key */
 };
 
 struct apw_reuse_case {

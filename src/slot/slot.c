@@ -101,6 +101,41 @@ slot_find_sandbox(const struct apw_cycle *cycle, const char *mode)
 	return NULL;
 }
 
+/* What makes the engines' boxes has died, and our engine with it.  We end,
+ * and are born again with a new one. */
+static void
+slot_on_sandbox_gone(evutil_socket_t fd, short what, void *arg)
+{
+	struct apw_slot	*s;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(s, arg, SLOT_MAGIC);
+	apw_error("the broker has ended: no box can be made any more");
+	s->exit_code = APW_EXIT_TEMP;
+	s->draining = true;
+	if (s->step != &slot_stop)
+		slot_go(s, &slot_stop);
+}
+
+static int
+slot_watch_sandbox(struct apw_slot *s, const struct apw_sandbox_ops *ops,
+    const void *conf, struct apw_err *err)
+{
+	int	fd = ops->watch_fd == NULL ? -1 : ops->watch_fd(conf);
+
+	if (s->sandbox_gone != NULL)
+		event_free(s->sandbox_gone);
+	s->sandbox_gone = NULL;
+	if (fd == -1)
+		return 0;
+	s->sandbox_gone = event_new(s->base, fd, EV_READ,
+	    slot_on_sandbox_gone, s);
+	if (s->sandbox_gone == NULL || event_add(s->sandbox_gone, NULL) == -1)
+		return apw_err_set(err, errno, "cannot watch the broker");
+	return 0;
+}
+
 static int
 slot_fit_sandbox(struct apw_slot *s, struct apw_err *err)
 {
@@ -119,6 +154,7 @@ slot_fit_sandbox(struct apw_slot *s, struct apw_err *err)
 		return apw_err_set(err, 0, "NETWORK_MODE STRICT is not in "
 		    "this build yet: nothing would enforce it");
 	if (apw_engine_settings(s->engine, set, m->ops.sandbox, conf,
+	    err) == -1 || slot_watch_sandbox(s, m->ops.sandbox, conf,
 	    err) == -1)
 		return -1;
 	s->sandbox = m->ops.sandbox;
@@ -666,6 +702,9 @@ slot_close(struct apw_slot *s)
 		s->ops->close(s->source);
 	apw_engine_free(s->engine);
 	apw_recipes_free(s->recipes);
+	if (s->sandbox_gone != NULL)
+		event_free(s->sandbox_gone);
+	apw_sandbox_finish();
 	if (s->stock != NULL)
 		apw_stock_close(s->stock);
 	apw_tree_sweep(true);

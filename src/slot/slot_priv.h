@@ -47,6 +47,7 @@ struct apw_slot {
 	struct apw_settings		*settings;	/* NULL before the first */
 	struct apw_settings		*next;		/* taken over between jobs */
 	const struct apw_sandbox_ops	*sandbox;	/* NULL: none fits */
+	struct event			*sandbox_gone;	/* NULL: it cannot go */
 	struct apw_job			*job;		/* NULL: none in hand */
 	bool				 ready;		/* the source is */
 	bool				 draining;

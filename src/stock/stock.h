@@ -18,6 +18,9 @@
 #include "core/apw_err.h"
 #include "core/apw_str.h"
 
+/* The folder of the layout's version below the stock's path. */
+#define APW_STOCK_VERSION	"v12"
+
 struct apw_stock;
 struct apw_stock_ticket;
 

@@ -11,7 +11,7 @@
 #include "core/apw_buf.h"
 #include "stock/stock.h"
 
-#define STOCK_VERSION		"v12"	/* cache version of the engine's world */
+#define STOCK_VERSION		APW_STOCK_VERSION	/* cache version of the engine's world */
 #define STOCK_MARK		".apworkerd"	/* what we finished says so in here */
 #define STOCK_HASH_SIZE		65	/* SHA-256 in hex, and NUL */
 #define STOCK_PATH_BYTES	1024	/* longest relative path that we build */

@@ -1,43 +1,39 @@
-/* SANDBOX_PROCESS: the engine in a box of namespaces.  This build has no
- * boxes: the mode is known by name and declines, so that a slot takes no job
- * it could not isolate.  Room: modules/sandbox. */
+/* SANDBOX_PROCESS: the engine in a box of namespaces; code steps run in a
+ * process below it, in the same box, and may use npm packages.  Room:
+ * modules/sandbox. */
 #include <stddef.h>
 
 #include "core/apw_module.h"
-#include "modules/sandbox/sandbox.h"
+#include "modules/sandbox/box.h"
 
-static const char *const process_modes[] = { "SANDBOX_PROCESS", NULL };
+static const char *const process_modes[] = {
+	"SANDBOX_PROCESS", NULL
+};
 
 static int
 process_probe(const void *conf, struct apw_err *err)
 {
-	(void)conf;
-	return apw_err_set(err, 0, "SANDBOX_PROCESS is not in this build yet: "
-	    "configure SANDBOX_CODE_ONLY or UNSANDBOXED");
+	return apw_box_probe(conf, process_modes[0], err);
 }
 
 static int
 process_boot(const void *conf, const struct apw_box_spec *spec,
     struct apw_child *child, struct apw_err *err)
 {
-	(void)spec;
-	(void)child;
-	return process_probe(conf, err);
-}
-
-static void
-process_kill(const void *conf, const struct apw_child *child)
-{
-	(void)conf;
-	(void)child;
+	return apw_box_boot(conf, false, spec, child, err);
 }
 
 static const struct apw_sandbox_ops process_ops = {
 	.modes = process_modes,
 	.packages = true,
+	.boxed = true,
 	.probe = process_probe,
 	.boot = process_boot,
-	.kill = process_kill,
+	.kill = apw_box_kill,
+	.inside = apw_box_inside,
+	.admit = apw_box_admit,
+	.end = apw_box_end,
+	.watch_fd = apw_box_watch_fd,
 };
 
 extern struct apw_module apw_sandbox_process_module;
@@ -48,5 +44,7 @@ struct apw_module apw_sandbox_process_module = {
 	.help = "Each engine is isolated by the kernel; code steps may use "
 	    "npm packages.",
 	.kind = APW_MODULE_SANDBOX,
+	.directives = apw_box_directives,
+	.conf_size = sizeof(struct apw_box_conf),
 	.ops.sandbox = &process_ops,
 };

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/apw_cycle.h"
 #include "core/apw_err.h"
 
 /* One engine to be booted; everything borrowed for the call. */
@@ -16,6 +17,27 @@ struct apw_box_spec {
 	const char *const *envp;	/* complete: nothing is inherited */
 	const char	  *cwd;
 	uint64_t	   memory_bytes; /* of the whole process tree */
+	/* whose code and pieces it may see; NULL: nobody's */
+	const char	  *flow_version_id;
+	const char	  *platform_id;
+};
+
+/* Where an engine finds things, when that is not where the host has them. */
+struct apw_inside {
+	const char	*node;
+	const char	*bundle;
+	const char	*codes;
+	const char	*custom_pieces;	/* NULL: there are none */
+	const char	*node_path;	/* NULL: as configured */
+};
+
+/* What is known of an engine's end beyond what waitid(2) tells. */
+struct apw_sandbox_end {
+	bool	 told;			/* code and signal are the engine's own */
+	int	 code;			/* -1: a signal ended it */
+	int	 signal;
+	bool	 oom_known;		/* oom_kills counts this engine's only */
+	uint64_t oom_kills;
 };
 
 /* A booted engine; the caller owns what is in it. */
@@ -31,6 +53,8 @@ struct apw_sandbox_ops {
 	bool	warm;		/* by default one engine serves many jobs */
 	bool	packages;	/* code steps may use npm packages */
 	bool	isolates_v8;	/* engine runs code in V8 isolates: node flags */
+	bool	boxed;		/* custom pieces are kept apart by platform;
+				 * the heap must fit in the box's memory */
 
 	/* Can this host do it?  On -1 err says what is missing and the way
 	 * out; a slot then takes no job and `-t` fails. */
@@ -40,6 +64,28 @@ struct apw_sandbox_ops {
 		    struct apw_child *, struct apw_err *);
 	/* End everything that was started for this child, now. */
 	void	(*kill)(const void *conf, const struct apw_child *);
+
+	/* These may be NULL. */
+
+	/* Paths of an engine's command line and environment; the strings live
+	 * as long as the cycle. */
+	void	(*inside)(const void *conf, const struct apw_cycle *,
+		    struct apw_inside *);
+	/* A warm engine gets a job of this flow and platform. */
+	int	(*admit)(const void *conf, const char *flow_version_id,
+		    const char *platform_id, struct apw_err *);
+	/* The child's process has ended and been reaped. */
+	void	(*end)(const void *conf, const struct apw_child *,
+		    struct apw_sandbox_end *);
+	/* Becomes readable when no engine can be booted any more and the slot
+	 * must be born again; -1: never. */
+	int	(*watch_fd)(const void *conf);
 };
+
+/* In a slot's process at birth, before it gives privileges up: remember the
+ * cycle, and start what needs them.  finish: nothing of it is left. */
+int	apw_sandbox_begin(const struct apw_cycle *, unsigned slot,
+	    struct apw_err *);
+void	apw_sandbox_finish(void);
 
 #endif

@@ -1,0 +1,347 @@
+/* The process modes' engines: one broker a slot, asked for one box after the
+ * other; see box.h and broker/broker.h.  Room: modules/sandbox, in the slot.
+ *
+ * As root the broker is forked at the slot's birth, while it has privileges;
+ * otherwise when the first box is wanted.  When it dies, the slot dies with
+ * it (watch_fd) and is born again with a new one. */
+#include "modules/sandbox/box.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "broker/broker.h"
+#include "core/apw_auto.h"
+#include "core/apw_child.h"
+#include "core/apw_conf.h"
+#include "core/apw_module.h"
+#include "stock/stock.h"
+
+/* One a process: a slot has one engine. */
+static struct {
+	const struct apw_cycle	*cycle;		/* borrowed; NULL: no slot */
+	unsigned		 slot;
+	struct apw_broker	*broker;	/* owned */
+	int			 pidfd;		/* of the broker */
+	struct apw_box		 box;
+	bool			 open;		/* box is not ended yet */
+	char			 node[PATH_MAX], node_modules[PATH_MAX];
+	char			 common[PATH_MAX], codes[PATH_MAX];
+	char			 custom[PATH_MAX];
+} box = { .pidfd = -1 };
+
+static void
+box_forget_secrets(void *arg)
+{
+	apw_secrets_wipe(arg);
+}
+
+/* Links are followed here: what is bound is what they lead to. */
+static int
+box_real(const char *path, char real[PATH_MAX], struct apw_err *err)
+{
+	if (realpath(path, real) == NULL)
+		return apw_err_set(err, errno, "%s", path);
+	return 0;
+}
+
+static int
+box_paths(const struct apw_cycle *cycle, struct apw_err *err)
+{
+	static const struct { char *to; const char *name; } folders[] = {
+		{ box.common, "common" }, { box.codes, "codes" },
+		{ box.custom, "custom_pieces" },
+	};
+	size_t	i;
+
+	if (box_real(cycle->engine.node, box.node, err) == -1)
+		return -1;
+	box.node_modules[0] = '\0';
+	if (cycle->engine.node_path != NULL &&
+	    box_real(cycle->engine.node_path, box.node_modules, err) == -1)
+		return -1;
+	for (i = 0; i < APW_COUNT(folders); i++)
+		if ((size_t)snprintf(folders[i].to, PATH_MAX, "%s/%s/%s",
+		    cycle->stock.path, APW_STOCK_VERSION, folders[i].name) >=
+		    PATH_MAX)
+			return apw_err_set(err, ENAMETOOLONG, "%s",
+			    cycle->stock.path);
+	return 0;
+}
+
+static struct apw_box_limits
+box_limits(const struct apw_box_conf *c)
+{
+	return (struct apw_box_limits){ .tmp_bytes = c->tmp_bytes,
+	    .file_bytes = c->file_bytes, .tmp_files = c->tmp_files,
+	    .pids = c->pids, .open_files = c->open_files,
+	    .cpu_percent = c->cpu_percent, .cpu_weight = c->cpu_weight };
+}
+
+static int
+box_start(const struct apw_cycle *cycle, unsigned slot,
+    const struct apw_box_conf *c, struct apw_err *err)
+{
+	struct apw_broker_conf	conf = {
+		.slot = slot, .node = box.node, .common = box.common,
+		.codes = box.codes, .custom_pieces = box.custom,
+		.limits = box_limits(c),
+		.forget = box_forget_secrets,
+		.forget_arg = (void *)(uintptr_t)cycle,
+	};
+
+	if (box_paths(cycle, err) == -1)
+		return -1;
+	if (box.node_modules[0] != '\0')
+		conf.node_modules = box.node_modules;
+	if ((box.broker = apw_broker_start(&conf, err)) == NULL)
+		return -1;
+	box.pidfd = (int)syscall(SYS_pidfd_open, apw_broker_pid(box.broker), 0);
+	if (box.pidfd == -1 || fcntl(box.pidfd, F_SETFD, FD_CLOEXEC) == -1 ||
+	    apw_child_own(apw_broker_pid(box.broker)) == -1) {
+		apw_err_set(err, errno, "cannot watch the broker");
+		apw_sandbox_finish();
+		return -1;
+	}
+	return 0;
+}
+
+/* The module whose limits count: the one that is configured, or the first
+ * that makes boxes. */
+static const struct apw_module *
+box_module(const struct apw_cycle *cycle)
+{
+	size_t	i;
+
+	if (cycle->sandbox != NULL)
+		return cycle->sandbox->ops.sandbox->boxed ?
+		    cycle->sandbox : NULL;
+	for (i = 0; apw_modules[i] != NULL; i++)
+		if (apw_modules[i]->kind == APW_MODULE_SANDBOX &&
+		    apw_modules[i]->ops.sandbox->boxed)
+			return apw_modules[i];
+	return NULL;
+}
+
+int
+apw_sandbox_begin(const struct apw_cycle *cycle, unsigned slot,
+    struct apw_err *err)
+{
+	const struct apw_module	*m = box_module(cycle);
+
+	box.cycle = cycle;
+	box.slot = slot;
+	if (m == NULL || geteuid() != 0)
+		return 0;
+	return box_start(cycle, slot, APW_MODULE_CONF(cycle, m), err);
+}
+
+void
+apw_sandbox_finish(void)
+{
+	if (box.pidfd != -1)
+		close(box.pidfd);
+	box.pidfd = -1;
+	if (box.broker == NULL)
+		return;
+	apw_child_disown(apw_broker_pid(box.broker));
+	apw_broker_stop(box.broker);
+	box.broker = NULL;
+}
+
+/* No slot: a broker, a stock and a box just to see. */
+static int
+box_try_in(const char *dir, const struct apw_box_conf *c,
+    struct apw_err *err)
+{
+	static const char *const	argv[] = { "/usr/bin/true", NULL };
+	static const char *const	envp[] = { NULL };
+	char				common[64], codes[64];
+	struct apw_broker_conf		conf = { .common = common,
+					    .codes = codes,
+					    .limits = box_limits(c) };
+	struct apw_box_order		order = { .argv = argv, .envp = envp,
+					    .out_fd = 2, .err_fd = 2,
+					    .memory_bytes = 256 << 20 };
+	struct apw_box_end		end;
+	struct apw_broker		*b;
+	struct apw_box			one;
+	int				rc;
+
+	snprintf(common, sizeof(common), "%s/common", dir);
+	snprintf(codes, sizeof(codes), "%s/codes", dir);
+	if (mkdir(common, 0755) == -1 || mkdir(codes, 0755) == -1)
+		return apw_err_set(err, errno, "%s", dir);
+	if ((b = apw_broker_start(&conf, err)) == NULL)
+		return -1;
+	rc = apw_broker_boot(b, &order, &one, err);
+	if (rc == 0) {
+		waitpid(one.pid, NULL, 0);
+		rc = apw_broker_end(b, &one, &end, err);
+	}
+	apw_broker_stop(b);
+	rmdir(common);
+	rmdir(codes);
+	return rc;
+}
+
+static int
+box_try(const struct apw_box_conf *c, struct apw_err *err)
+{
+	char	dir[] = "/tmp/apworkerd-probe-XXXXXX";
+	int	rc;
+
+	if (mkdtemp(dir) == NULL)
+		return apw_err_set(err, errno, "%s", dir);
+	rc = box_try_in(dir, c, err);
+	rmdir(dir);
+	return rc;
+}
+
+int
+apw_box_probe(const void *conf, const char *mode, struct apw_err *err)
+{
+	char	text[256];
+	int	rc;
+
+	if (box.cycle == NULL)
+		rc = box_try(conf, err);
+	else if (box.broker == NULL &&
+	    box_start(box.cycle, box.slot, conf, err) == -1)
+		rc = -1;
+	else
+		rc = apw_broker_describe(box.broker, text, sizeof(text), err);
+	return rc == 0 ? 0 : apw_err_wrap(err, "%s is not to be had here "
+	    "(\"apworkerd doctor\" says more)", mode);
+}
+
+static int
+box_admit_both(const char *flow_version_id, const char *platform_id,
+    struct apw_err *err)
+{
+	if (flow_version_id != NULL && apw_broker_admit(box.broker,
+	    APW_ADMIT_FLOW, flow_version_id, err) == -1)
+		return -1;
+	if (platform_id != NULL && apw_broker_admit(box.broker,
+	    APW_ADMIT_PLATFORM, platform_id, err) == -1)
+		return -1;
+	return 0;
+}
+
+static void
+box_close(struct apw_box_end *end)
+{
+	struct apw_err	err = APW_ERR_NONE;
+
+	if (!box.open)
+		return;
+	apw_broker_end(box.broker, &box.box, end, &err);
+	box.open = false;
+}
+
+int
+apw_box_boot(const void *conf, bool isolates, const struct apw_box_spec *spec,
+    struct apw_child *child, struct apw_err *err)
+{
+	struct apw_box_order	order = {
+		.flags = isolates ? APW_BOX_ISOLATES : 0,
+		.memory_bytes = spec->memory_bytes, .argv = spec->argv,
+		.envp = spec->envp,
+	};
+	struct apw_box_end	end;
+	int			out[2], fd_err[2];
+
+	(void)conf;
+	if (box.broker == NULL)
+		return apw_err_set(err, 0, "there is no broker");
+	box_close(&end);	/* of a start that was given up half-way */
+	if (box_admit_both(spec->flow_version_id, spec->platform_id,
+	    err) == -1)
+		return -1;
+	if (pipe2(out, O_CLOEXEC) == -1)
+		return apw_err_set(err, errno, "no pipe for an engine");
+	apw_autofd int out_r = out[0];
+	apw_autofd int out_w = out[1];
+	if (pipe2(fd_err, O_CLOEXEC) == -1)
+		return apw_err_set(err, errno, "no pipe for an engine");
+	apw_autofd int err_r = fd_err[0];
+	apw_autofd int err_w = fd_err[1];
+	fcntl(out_r, F_SETFL, O_NONBLOCK);
+	fcntl(err_r, F_SETFL, O_NONBLOCK);
+	order.out_fd = out_w;
+	order.err_fd = err_w;
+	if (apw_broker_boot(box.broker, &order, &box.box, err) == -1)
+		return -1;
+	box.open = true;
+	child->pid = box.box.pid;
+	child->pidfd = apw_take_fd(&box.box.pidfd);
+	child->out_fd = apw_take_fd(&out_r);
+	child->err_fd = apw_take_fd(&err_r);
+	/* spared by the sweep below the slot; a full table means the box is
+	 * swept at once, and the start fails */
+	apw_child_own(child->pid);
+	return 0;
+}
+
+void
+apw_box_kill(const void *conf, const struct apw_child *child)
+{
+	struct apw_err	err = APW_ERR_NONE;
+
+	(void)conf;
+	(void)child;
+	/* an error means the broker is gone, and with it the box */
+	if (box.open)
+		apw_broker_kill(box.broker, &err);
+}
+
+void
+apw_box_inside(const void *conf, const struct apw_cycle *cycle,
+    struct apw_inside *in)
+{
+	(void)conf;
+	*in = (struct apw_inside){ .bundle = APW_BOX_COMMON "/main.js",
+	    .codes = APW_BOX_CODES, .custom_pieces = APW_BOX_CUSTOM_PIECES };
+	if (box_paths(cycle, NULL) == -1)
+		return;		/* and no box can be booted either */
+	in->node = apw_box_in_usr(box.node) ? box.node : APW_BOX_NODE;
+	if (box.node_modules[0] != '\0')
+		in->node_path = apw_box_in_usr(box.node_modules) ?
+		    box.node_modules : APW_BOX_NODE_MODULES;
+}
+
+int
+apw_box_admit(const void *conf, const char *flow_version_id,
+    const char *platform_id, struct apw_err *err)
+{
+	(void)conf;
+	return box_admit_both(flow_version_id, platform_id, err);
+}
+
+void
+apw_box_end(const void *conf, const struct apw_child *child,
+    struct apw_sandbox_end *to)
+{
+	struct apw_box_end	end = { .code = -1 };
+
+	(void)conf;
+	(void)child;
+	box_close(&end);
+	*to = (struct apw_sandbox_end){ .told = end.told, .code = end.code,
+	    .signal = end.signal, .oom_known = end.memory_peak_bytes != 0,
+	    .oom_kills = end.oom_kills };
+}
+
+int
+apw_box_watch_fd(const void *conf)
+{
+	(void)conf;
+	return box.pidfd;
+}

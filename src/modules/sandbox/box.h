@@ -1,0 +1,36 @@
+/* Boxes as the process modes use them: one broker a slot, one box an engine;
+ * shared by process.c and code_and_process.c. */
+#ifndef APW_SANDBOX_BOX_H
+#define APW_SANDBOX_BOX_H
+
+#include "core/apw_directive.h"
+#include "modules/sandbox/sandbox.h"
+
+struct apw_box_conf {
+	uint64_t	tmp_bytes;
+	uint64_t	file_bytes;
+	unsigned	tmp_files;
+	unsigned	pids;
+	unsigned	open_files;
+	unsigned	cpu_percent;	/* 0: no quota */
+	unsigned	cpu_weight;
+};
+
+extern const struct apw_directive apw_box_directives[];
+
+/* mode and isolates are of the module that asks; a slot has one broker and
+ * thus the limits of one of them. */
+int	apw_box_probe(const void *conf, const char *mode, struct apw_err *);
+int	apw_box_boot(const void *conf, bool isolates,
+	    const struct apw_box_spec *, struct apw_child *,
+	    struct apw_err *);
+void	apw_box_kill(const void *conf, const struct apw_child *);
+void	apw_box_inside(const void *conf, const struct apw_cycle *,
+	    struct apw_inside *);
+int	apw_box_admit(const void *conf, const char *flow_version_id,
+	    const char *platform_id, struct apw_err *);
+void	apw_box_end(const void *conf, const struct apw_child *,
+	    struct apw_sandbox_end *);
+int	apw_box_watch_fd(const void *conf);
+
+#endif
