@@ -448,9 +448,11 @@ sub keep {
 sub api {
 	my ($self, %opt) = @_;
 	return $self->{api} if $self->{api} && !%opt;
-	$self->{api} = $self->keep(Test::Apworker::App->new($self,
-		poll_ms => 2000, port => $self->port('API'), %opt));
-	return $self->{api};
+	# a port that nobody was told yet is chosen by the double itself
+	my $api = $self->{api} = $self->keep(Test::Apworker::App->new($self,
+		port => $self->{ports}{API} || 0, %opt));
+	$self->{ports}{API} = $api->{port};
+	return $api;
 }
 
 sub api_url {
