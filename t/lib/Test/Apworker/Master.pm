@@ -21,6 +21,7 @@ sub fake_conf {
 
 	return $t->write_conf(<<"EOC");
 slots $slots;
+sandbox UNSANDBOXED;
 $main
 source spool { path %%TESTDIR%%/spool; }
 engine { node /bin/true; bundle %%TESTDIR%%/main.js; }
