@@ -450,7 +450,7 @@ sub api {
 	return $self->{api} if $self->{api} && !%opt;
 	# a port that nobody was told yet is chosen by the double itself
 	my $api = $self->{api} = $self->keep(Test::Apworker::App->new($self,
-		port => $self->{ports}{API} || 0, %opt));
+		poll_ms => 2000, port => $self->{ports}{API} || 0, %opt));
 	$self->{ports}{API} = $api->{port};
 	return $api;
 }
