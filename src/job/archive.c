@@ -21,8 +21,8 @@ archive_on_reply(struct apw_job *job, void *arg, const struct apw_reply *reply)
 		    reply->error);
 		return;
 	}
-	if (apw_stock_archive_put(job->env.stock, &p->order, false,
-	    reply->binary[0], &err) == -1) {
+	if (apw_stock_archive_put(job->env.stock, &p->order,
+	    job->env.sandbox->boxed, reply->binary[0], &err) == -1) {
 		job_conclude(job, APW_ENDING_PROVISION_FAILED, "%s",
 		    err.text);
 		return;
@@ -54,7 +54,8 @@ archive_next(struct apw_job *job)
 	while (job->next_archive < job->recipe->npieces) {
 		p = &job->recipe->pieces[job->next_archive++];
 		if (p->ordered && p->order.archive_id != NULL &&
-		    !apw_stock_archive_has(job->env.stock, &p->order, false)) {
+		    !apw_stock_archive_has(job->env.stock, &p->order,
+		    job->env.sandbox->boxed)) {
 			archive_ask(job, p);
 			return;
 		}

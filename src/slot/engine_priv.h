@@ -1,5 +1,6 @@
-/* The engine's inside, shared by engine.c (its steps) and engine_process.c
- * (the process, its descriptors and what it leaves behind). */
+/* The engine's inside, shared by engine.c (what others call and what the
+ * link tells), engine_steps.c (its life) and engine_process.c (the process
+ * and its descriptors). */
 #ifndef APW_SLOT_ENGINE_PRIV_H
 #define APW_SLOT_ENGINE_PRIV_H
 
@@ -72,7 +73,18 @@ void	engine_process_kill(struct apw_engine *);
 void	engine_process_reap(struct apw_engine *);
 void	engine_process_forget(struct apw_engine *);
 
-/* engine.c */
+/* engine_steps.c */
+extern const struct engine_step engine_cold, engine_boot, engine_idle,
+    engine_ready, engine_run, engine_linger, engine_dying, engine_sweep,
+    engine_failed;
+void	engine_go(struct apw_engine *, const struct engine_step *);
+void	engine_start(struct apw_engine *);
+/* Kill the process: its end is told and leads to the sweep. */
+void	engine_end(struct apw_engine *, bool timer, const char *why);
+void	engine_to_sweep(struct apw_engine *);
+void	engine_reuse_case(const struct apw_engine *, struct apw_reuse_case *);
+void	engine_on_timer(evutil_socket_t, short, void *);
+void	engine_on_sweep(evutil_socket_t, short, void *);
 void	engine_on_exit(evutil_socket_t, short, void *);
 
 #endif

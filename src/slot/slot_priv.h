@@ -55,4 +55,14 @@ struct apw_slot {
 	int				 exit_code;
 };
 
+/* steps.c */
+void	slot_begin(struct apw_slot *);
+void	slot_end_now(struct apw_slot *);
+extern const struct apw_source_events slot_source_events;
+
+/* adopt.c: take over the newest settings, if there are any; only between
+ * jobs, whose environment they are. */
+void	slot_adopt_settings(struct apw_slot *);
+void	slot_score_why(struct apw_slot *, const char *);
+
 #endif

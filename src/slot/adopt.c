@@ -1,0 +1,134 @@
+/* Taking over the app's settings: which sandbox, and may the slot take jobs
+ * at all?  Room: slot.  What cannot be enforced stops it from taking any. */
+#include "slot/slot_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/apw_exit.h"
+#include "core/apw_log.h"
+#include "core/apw_module.h"
+
+void
+slot_score_why(struct apw_slot *s, const char *why)
+{
+	apw_score_begin(&s->score->seq);
+	snprintf(s->score->why, sizeof(s->score->why), "%s", why);
+	apw_score_end(&s->score->seq);
+}
+
+static void
+slot_score_app(struct apw_slot *s)
+{
+	apw_score_begin(&s->score->seq);
+	snprintf(s->score->mode, sizeof(s->score->mode), "%s",
+	    s->settings->mode);
+	snprintf(s->score->app_version, sizeof(s->score->app_version), "%s",
+	    s->settings->app_version);
+	apw_score_end(&s->score->seq);
+	apw_stock_release(s->stock, s->settings->app_version);
+	apw_recipes_forget(s->recipes);
+}
+
+static const struct apw_module *
+slot_find_sandbox(const struct apw_cycle *cycle, const char *mode)
+{
+	const char *const	*m;
+	size_t			 i;
+
+	if (cycle->sandbox != NULL)
+		return cycle->sandbox;
+	for (i = 0; apw_modules[i] != NULL; i++) {
+		if (apw_modules[i]->kind != APW_MODULE_SANDBOX)
+			continue;
+		for (m = apw_modules[i]->ops.sandbox->modes; *m != NULL; m++)
+			if (strcmp(*m, mode) == 0)
+				return apw_modules[i];
+	}
+	return NULL;
+}
+
+/* What makes the engines' boxes has died, and our engine with it.  We end,
+ * and are born again with a new one. */
+static void
+slot_on_sandbox_gone(evutil_socket_t fd, short what, void *arg)
+{
+	struct apw_slot	*s;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(s, arg, SLOT_MAGIC);
+	apw_error("the broker has ended: no box can be made any more");
+	s->exit_code = APW_EXIT_TEMP;
+	s->draining = true;
+	slot_end_now(s);
+}
+
+static int
+slot_watch_sandbox(struct apw_slot *s, const struct apw_sandbox_ops *ops,
+    const void *conf, struct apw_err *err)
+{
+	int	fd = ops->watch_fd == NULL ? -1 : ops->watch_fd(conf);
+
+	if (s->sandbox_gone != NULL)
+		event_free(s->sandbox_gone);
+	s->sandbox_gone = NULL;
+	if (fd == -1)
+		return 0;
+	s->sandbox_gone = event_new(s->base, fd, EV_READ,
+	    slot_on_sandbox_gone, s);
+	if (s->sandbox_gone == NULL || event_add(s->sandbox_gone, NULL) == -1)
+		return apw_err_set(err, errno, "cannot watch the broker");
+	return 0;
+}
+
+static int
+slot_fit_sandbox(struct apw_slot *s, struct apw_err *err)
+{
+	const struct apw_settings	*set = s->settings;
+	const struct apw_module		*m;
+	const void			*conf;
+
+	s->sandbox = NULL;
+	if ((m = slot_find_sandbox(s->cycle, set->mode)) == NULL)
+		return apw_err_set(err, 0, "execution mode %.64s is not one "
+		    "this build knows", set->mode);
+	conf = APW_MODULE_CONF(s->cycle, m);
+	if (m->ops.sandbox->probe(conf, err) == -1)
+		return -1;
+	if (set->strict)
+		return apw_err_set(err, 0, "NETWORK_MODE STRICT is not in "
+		    "this build yet: nothing would enforce it");
+	if (apw_engine_settings(s->engine, set, m->ops.sandbox, conf,
+	    err) == -1 || slot_watch_sandbox(s, m->ops.sandbox, conf,
+	    err) == -1)
+		return -1;
+	s->sandbox = m->ops.sandbox;
+	return 0;
+}
+
+/* Take over the newest settings; only between jobs, whose environment they
+ * are.  What cannot be enforced stops the slot from taking jobs. */
+void
+slot_adopt_settings(struct apw_slot *s)
+{
+	struct apw_settings	*old = s->settings;
+	struct apw_err		 err = APW_ERR_NONE;
+
+	if (s->next == NULL)
+		return;
+	s->settings = s->next;
+	s->next = NULL;
+	apw_stock_release(s->stock, s->settings->app_version);
+	apw_recipes_forget(s->recipes);
+	if (slot_fit_sandbox(s, &err) == -1) {
+		apw_error("no job can be taken", APW_E(&err));
+		apw_engine_retire(s->engine);
+		snprintf(s->blocked, sizeof(s->blocked), "%.*s",
+		    (int)sizeof(s->blocked) - 1, err.text);
+	} else
+		s->blocked[0] = '\0';
+	slot_score_app(s);
+	apw_settings_free(old);
+}

@@ -1,0 +1,392 @@
+/* The steps of a slot, and what the source tells it.  Room: slot.
+ *
+ *	connect ─ idle ─ busy ─ idle …	the round of a slot
+ *	  └── blocked			ready, but must not take a job
+ *	drain ─ leave ─ stop		asked to go: a poll that is parked may
+ *					still hand out a job, which is run
+ *
+ * Everything happens on one event loop; nothing here waits outside it. */
+#include "slot/slot_priv.h"
+
+#include <stdio.h>
+
+#include "core/apw_clock.h"
+#include "core/apw_log.h"
+
+static const struct slot_step slot_connect, slot_blocked, slot_idle, slot_busy,
+    slot_drain, slot_leave, slot_stop;
+
+static void
+slot_go(struct apw_slot *s, const struct slot_step *step)
+{
+	struct timeval	tv = { step->timeout_ms / 1000,
+	    step->timeout_ms % 1000 * 1000 };
+
+	s->step = step;
+	apw_score_state(s->score, s->draining ? APW_SLOT_DRAINING :
+	    step->score);
+	event_del(s->timer);
+	if (step->timeout_ms > 0)
+		event_add(s->timer, &tv);
+	if (step->enter != NULL)
+		step->enter(s);
+}
+
+static void
+slot_score_job(struct apw_slot *s, bool busy)
+{
+	int64_t	since = atomic_load(&s->score->job_since_ms);
+
+	if (!busy && since != 0)
+		atomic_fetch_add(&s->score->busy_ms_total,
+		    (uint32_t)(apw_now_ms() - since));
+	atomic_store(&s->score->job_since_ms, busy ? apw_now_ms() : 0);
+	apw_score_begin(&s->score->seq);
+	s->score->job_id[0] = s->score->job_type[0] = s->score->phase[0] =
+	    '\0';
+	apw_score_end(&s->score->seq);
+}
+
+/* Where to go when there is nothing in hand. */
+static void
+slot_rest(struct apw_slot *s)
+{
+	slot_adopt_settings(s);
+	if (s->draining)
+		slot_go(s, &slot_leave);
+	else if (!s->ready)
+		slot_go(s, &slot_connect);
+	else if (s->blocked[0] != '\0')
+		slot_go(s, &slot_blocked);
+	else
+		slot_go(s, &slot_idle);
+}
+
+/* connect: the source is not ready; it tries by itself, for ever */
+
+static void
+slot_leave_now(struct apw_slot *s)
+{
+	slot_go(s, &slot_leave);
+}
+
+static const struct slot_step slot_connect = {
+	.name = "connect",
+	.score = APW_SLOT_CONNECTING,
+	.on_ready = slot_rest,
+	.on_drain = slot_leave_now,
+};
+
+/* blocked: the source is ready, we are not fit for its jobs */
+
+static void
+slot_blocked_enter(struct apw_slot *s)
+{
+	slot_score_why(s, s->blocked);
+}
+
+static const struct slot_step slot_blocked = {
+	.name = "blocked",
+	.score = APW_SLOT_BLOCKED,
+	.enter = slot_blocked_enter,
+	.on_ready = slot_rest,
+	.on_lost = slot_rest,
+	.on_drain = slot_leave_now,
+};
+
+/* idle: a job is wanted */
+
+static void
+slot_idle_enter(struct apw_slot *s)
+{
+	slot_score_why(s, "");
+	s->ops->want(s->source);
+}
+
+static void
+slot_on_job_end(void *arg)
+{
+	struct apw_slot	*s;
+
+	APW_CAST(s, arg, SLOT_MAGIC);
+	apw_job_free(s->job);
+	s->job = NULL;
+	apw_log_job(NULL);
+	slot_score_job(s, false);
+	slot_rest(s);
+}
+
+/* A job that came is run, also while draining: nobody else would. */
+static void
+slot_take(struct apw_slot *s, struct apw_str text)
+{
+	struct apw_job_env	env = {
+		.base = s->base, .cycle = s->cycle,
+		.source = s->ops, .source_of = s->source,
+		.stock = s->stock, .engine = s->engine,
+		.recipes = s->recipes,
+		.settings = s->settings, .sandbox = s->sandbox,
+		.score = s->score,
+		.on_end = slot_on_job_end, .arg = s,
+	};
+
+	APW_ASSERT(s->job == NULL && s->sandbox != NULL);
+	s->job = apw_job_new(&env, text);
+	if (s->job == NULL) {
+		apw_alert("no memory for a job: the app will give it out "
+		    "again");
+		slot_rest(s);
+		return;
+	}
+	slot_go(s, &slot_busy);
+	slot_score_job(s, true);
+	atomic_fetch_add(&s->score->jobs_started, 1);
+	apw_job_begin(s->job);
+}
+
+/* The settings may have changed while the poll was parked: a job is run
+ * under those it was given out with. */
+static void
+slot_idle_ready(struct apw_slot *s)
+{
+	slot_adopt_settings(s);
+	if (s->blocked[0] != '\0') {
+		s->ops->unwant(s->source);	/* then on_idle, or a last job */
+		return;
+	}
+	apw_score_state(s->score, APW_SLOT_IDLE);
+	slot_score_why(s, "");
+}
+
+static void
+slot_idle_job(struct apw_slot *s, struct apw_str text)
+{
+	if (s->sandbox == NULL) {	/* became unfit while it was parked */
+		apw_error("a job came that cannot be run here: the app will "
+		    "give it out again", APW_S("why", s->blocked));
+		slot_rest(s);
+		return;
+	}
+	slot_take(s, text);
+}
+
+static void
+slot_to_drain(struct apw_slot *s)
+{
+	slot_go(s, &slot_drain);
+}
+
+static const struct slot_step slot_idle = {
+	.name = "idle",
+	.score = APW_SLOT_IDLE,
+	.enter = slot_idle_enter,
+	.on_ready = slot_idle_ready,
+	.on_job = slot_idle_job,
+	.on_idle = slot_rest,
+	.on_drain = slot_to_drain,
+};
+
+/* busy: a job is in hand; it has its own steps and deadlines */
+
+/* From 0.86 on the app takes the job back with the connection. */
+static void
+slot_busy_lost(struct apw_slot *s)
+{
+	if (s->settings->release >= APW_RELEASE(0, 86, 0))
+		apw_job_abandon(s->job, "the connection was lost: the app "
+		    "has put the job back");
+}
+
+static const struct slot_step slot_busy = {
+	.name = "busy",
+	.score = APW_SLOT_BUSY,
+	.on_lost = slot_busy_lost,
+};
+
+/* drain: a parked poll is called off; a job that still comes is run */
+
+static void
+slot_drain_enter(struct apw_slot *s)
+{
+	s->ops->unwant(s->source);
+}
+
+static void
+slot_drain_timeout(struct apw_slot *s)
+{
+	apw_warn("the parked poll was not answered in time");
+	slot_go(s, &slot_leave);
+}
+
+static const struct slot_step slot_drain = {
+	.name = "drain",
+	.score = APW_SLOT_DRAINING,
+	.enter = slot_drain_enter,
+	.on_job = slot_idle_job,
+	.on_idle = slot_leave_now,
+	.on_timeout = slot_drain_timeout, .timeout_ms = 90000,
+};
+
+/* leave: say good-bye to the source, end the engine */
+
+static void
+slot_on_left(void *arg)
+{
+	struct apw_slot	*s;
+
+	APW_CAST(s, arg, SLOT_MAGIC);
+	slot_go(s, &slot_stop);
+}
+
+static void
+slot_leave_enter(struct apw_slot *s)
+{
+	s->draining = true;
+	s->ops->leave(s->source, slot_on_left, s);
+}
+
+static void
+slot_leave_timeout(struct apw_slot *s)
+{
+	slot_go(s, &slot_stop);
+}
+
+static const struct slot_step slot_leave = {
+	.name = "leave",
+	.score = APW_SLOT_DRAINING,
+	.enter = slot_leave_enter,
+	.on_timeout = slot_leave_timeout, .timeout_ms = 3000,
+};
+
+/* stop: nothing of ours stays behind */
+
+static void
+slot_on_stopped(void *arg)
+{
+	struct apw_slot	*s;
+
+	APW_CAST(s, arg, SLOT_MAGIC);
+	event_base_loopbreak(s->base);
+}
+
+static void
+slot_stop_enter(struct apw_slot *s)
+{
+	if (s->job != NULL) {
+		apw_warn("the job in hand is left: the app will give it out "
+		    "again when its lock has run out");
+		apw_job_free(s->job);
+		s->job = NULL;
+	}
+	apw_engine_shutdown(s->engine, slot_on_stopped, s);
+}
+
+static void
+slot_stop_timeout(struct apw_slot *s)
+{
+	event_base_loopbreak(s->base);
+}
+
+static const struct slot_step slot_stop = {
+	.name = "stop",
+	.score = APW_SLOT_DRAINING,
+	.enter = slot_stop_enter,
+	.on_timeout = slot_stop_timeout, .timeout_ms = 8000,
+};
+
+void
+slot_begin(struct apw_slot *s)
+{
+	slot_go(s, &slot_connect);
+}
+
+void
+slot_end_now(struct apw_slot *s)
+{
+	if (s->step != &slot_stop)
+		slot_go(s, &slot_stop);
+}
+
+/* What the source tells. */
+
+static void
+slot_source_ready(void *arg, struct apw_str text)
+{
+	struct apw_err		 err = APW_ERR_NONE;
+	struct apw_settings	*next;
+	struct apw_slot		*s;
+
+	APW_CAST(s, arg, SLOT_MAGIC);
+	next = apw_settings_read(s->cycle, text, &err);
+	if (next == NULL) {
+		apw_error("the app's settings cannot be used", APW_E(&err));
+		if (s->settings == NULL) {
+			slot_score_why(s, err.text);
+			return;
+		}
+	}
+	s->ready = true;
+	apw_settings_free(next == NULL ? NULL : s->next);
+	s->next = next == NULL ? s->next : next;
+	if (s->step->on_ready != NULL)
+		s->step->on_ready(s);
+}
+
+static void
+slot_source_lost(void *arg, const char *reason)
+{
+	struct apw_slot	*s;
+
+	APW_CAST(s, arg, SLOT_MAGIC);
+	s->ready = false;
+	apw_notice("connection to the source lost", APW_S("reason", reason));
+	slot_score_why(s, reason);
+	if (s->step == &slot_idle)		/* the wish stands */
+		apw_score_state(s->score, APW_SLOT_CONNECTING);
+	if (s->step->on_lost != NULL)
+		s->step->on_lost(s);
+}
+
+static void
+slot_source_blocked(void *arg, const char *why)
+{
+	struct apw_slot	*s;
+
+	APW_CAST(s, arg, SLOT_MAGIC);
+	slot_score_why(s, why == NULL ? "" : why);
+	if (s->step == &slot_idle)
+		apw_score_state(s->score, why != NULL ? APW_SLOT_BLOCKED :
+		    APW_SLOT_IDLE);
+}
+
+static void
+slot_source_job(void *arg, struct apw_str text)
+{
+	struct apw_slot	*s;
+
+	APW_CAST(s, arg, SLOT_MAGIC);
+	atomic_store(&s->score->last_poll_ms, apw_now_ms());
+	if (s->step->on_job != NULL)
+		s->step->on_job(s, text);
+	else
+		apw_alert("a job came that nobody asked for",
+		    APW_S("step", s->step->name));
+}
+
+static void
+slot_source_idle(void *arg)
+{
+	struct apw_slot	*s;
+
+	APW_CAST(s, arg, SLOT_MAGIC);
+	if (s->step->on_idle != NULL)
+		s->step->on_idle(s);
+}
+
+const struct apw_source_events slot_source_events = {
+	.on_ready = slot_source_ready,
+	.on_lost = slot_source_lost,
+	.on_blocked = slot_source_blocked,
+	.on_job = slot_source_job,
+	.on_idle = slot_source_idle,
+};
