@@ -59,15 +59,15 @@ sub hang_next {
 
 my $n = hang_next($bun);
 my %next = (pieces => [ piece_of('piece-b', '1.0.0') ]);
-$got = $s->order(%next, stock => { install_timeout_ms => 300 });
+$got = $s->order(%next, stock => { install_timeout_ms => 1500 });
 is($got->{fault}, 'OURS', 'an installer that hangs');
-like($got->{error}, qr/within 300 ms/, 'runs out of time');
+like($got->{error}, qr/within 1500 ms/, 'runs out of time');
 gone(($bun->calls())[$n]{pid}, 'and is gone');
 is($s->order(%next)->{fault}, 'OK', 'the next order is fine');
 
 $n = hang_next($esbuild);
 my %code = (codes => [ step('t', 'export const code = 2;') ]);
-$got = $s->order(%code, stock => { build_timeout_ms => 300 });
+$got = $s->order(%code, stock => { build_timeout_ms => 1500 });
 is($got->{fault}, 'OURS', 'a bundler that hangs is not a compile error');
 gone(($esbuild->calls())[$n]{pid}, 'and is gone');
 is($s->order(%code)->{fault}, 'OK', 'the next order is fine');
@@ -75,8 +75,9 @@ is($s->order(%code)->{fault}, 'OK', 'the next order is fine');
 # the slot cancels
 $n = hang_next($bun);
 %next = (pieces => [ piece_of('piece-c', '1.0.0') ]);
-my $order = $s->start(%next, cancel_ms => 1000);
+my $order = $s->start(%next, cancel => $t->testdir() . '/cancel');
 my $pid = $bun->wait_call($n + 1)->{pid};
+$t->write_file('cancel', '');
 $got = $s->wait($order);
 is($got->{fault}, 'CANCELLED', 'a cancelled order');
 gone($pid, 'its tool is gone');

@@ -10,7 +10,7 @@
  *	  "pieces": [ { "packageType", "pieceType", "pieceName",
  *	    "pieceVersion", "archiveId", "platformId" } ],
  *	  "repeat": times the order is placed, one after the other,
- *	  "cancel_ms": cancel it so long after it was placed,
+ *	  "cancel": cancel it when this file is there,
  *	  "until": stay until this file is there,
  *	  "archive": file to put for the first piece }
  */
@@ -33,6 +33,7 @@ struct run {
 	json_t			*out;
 	long long		 left;
 	const char		*until;		/* a file; NULL: leave at once */
+	const char		*cancel;	/* a file; NULL: never */
 	bool			 inside;	/* of apw_stock_order() */
 };
 
@@ -95,7 +96,7 @@ place(struct run *r)
 		exit(2);
 }
 
-/* Stay, as a slot does, until a file appears. */
+/* Stay, as a slot does, or cancel, when a file appears. */
 static void
 on_look(evutil_socket_t fd, short what, void *arg)
 {
@@ -103,17 +104,11 @@ on_look(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (r->left <= 0 && access(r->until, F_OK) == 0)
+	if (r->left <= 0 && r->until != NULL && access(r->until, F_OK) == 0)
 		event_base_loopbreak(r->base);
-}
-
-static void
-on_cancel(evutil_socket_t fd, short what, void *arg)
-{
-	struct run	*r = arg;
-
-	(void)fd;
-	(void)what;
+	if (r->ticket == NULL || r->cancel == NULL ||
+	    access(r->cancel, F_OK) == -1)
+		return;
 	apw_stock_cancel(r->ticket);
 	r->ticket = NULL;
 	json_object_set_new(r->out, "fault", json_string("CANCELLED"));
@@ -216,9 +211,7 @@ main(void)
 	struct apw_cycle	*cycle = calloc(1, sizeof(*cycle));
 	struct apw_err		 err = APW_ERR_NONE;
 	struct run		 r = { .out = json_pack("{s:[]}", "us") };
-	struct event		*cancel, *look;
-	struct timeval		 tv;
-	int64_t			 ms;
+	struct event		*look;
 
 	if (in == NULL) {
 		fprintf(stderr, "stock-tool: %s\n", why.text);
@@ -246,17 +239,11 @@ main(void)
 	if (text(in, "archive") != NULL)
 		put_archive(&r, text(in, "archive"));
 	r.until = text(in, "until");
+	r.cancel = text(in, "cancel");
 	place(&r);
 	look = event_new(r.base, -1, EV_PERSIST, on_look, &r);
-	if (r.until != NULL)
-		event_add(look, &(struct timeval){ .tv_usec = 10000 });
-	cancel = evtimer_new(r.base, on_cancel, &r);
-	ms = number(in, "cancel_ms", -1);
-	tv = (struct timeval){ ms / 1000, ms % 1000 * 1000 };
-	if (ms >= 0)
-		evtimer_add(cancel, &tv);
+	event_add(look, &(struct timeval){ .tv_usec = 10000 });
 	event_base_dispatch(r.base);
-	event_free(cancel);
 	event_free(look);
 	json_object_set_new(r.out, "engine",
 	    json_string(apw_stock_engine(r.stock)));
