@@ -140,6 +140,14 @@ void	 apw_engine_link_reset(struct apw_engine_link *);
 
 void	 apw_engine_link_free(struct apw_engine_link *);
 
+/*
+ * Look into a bundle (main.js) for the words that tell its dialect; B1 stands
+ * for B2 as well, the link treats them alike.  -1: it cannot be read, or does
+ * not look like an engine.  Reads the file: once a start, not once a job.
+ */
+int	 apw_engine_dialect_scan(const char *path, enum apw_engine_dialect *,
+	    struct apw_err *);
+
 /* "A", "B0", "B1", "B2"; dialect of such a name, -1 when there is none. */
 const char *apw_engine_dialect_name(enum apw_engine_dialect);
 int	 apw_engine_dialect_parse(const char *name, enum apw_engine_dialect *);

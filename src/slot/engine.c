@@ -101,20 +101,32 @@ static const struct apw_engine_link_events engine_link_events = {
 	.on_lost = engine_link_lost,
 };
 
-/* AUTO is the dialect of the releases that are current: with a token. */
+/* AUTO looks into the bundle; one that does not tell is taken for current. */
 static enum apw_engine_dialect
-engine_dialect(enum apw_dialect d)
+engine_dialect(const struct apw_engine *e)
 {
-	switch (d) {
+	const char		*bundle = e->env.cycle->engine.bundle;
+	enum apw_engine_dialect	 found = APW_ENGINE_DIALECT_B1;
+	struct apw_err		 err = APW_ERR_NONE;
+
+	switch (e->env.cycle->engine.dialect) {
 	case APW_DIALECT_A:
 		return APW_ENGINE_DIALECT_A;
 	case APW_DIALECT_B0:
 		return APW_ENGINE_DIALECT_B0;
+	case APW_DIALECT_B1:
+		return APW_ENGINE_DIALECT_B1;
 	case APW_DIALECT_B2:
 		return APW_ENGINE_DIALECT_B2;
-	default:
-		return APW_ENGINE_DIALECT_B1;
+	case APW_DIALECT_AUTO:
+		break;
 	}
+	if (bundle == NULL)
+		bundle = apw_stock_engine(e->env.stock);
+	if (apw_engine_dialect_scan(bundle, &found, &err) == -1)
+		apw_notice("engine of an unknown dialect, taken for B1",
+		    APW_E(&err));
+	return found;
 }
 
 struct apw_engine *
@@ -146,7 +158,7 @@ engine_open_link(struct apw_engine *e, const struct apw_settings *s,
     struct apw_err *err)
 {
 	struct apw_engine_link_conf	conf = {
-		.dialect = engine_dialect(e->env.cycle->engine.dialect),
+		.dialect = engine_dialect(e),
 		.max_payload_bytes = (size_t)(s->file_mb + 4 > 100 ?
 		    s->file_mb + 4 : 100) * ENGINE_MIB,
 		.max_call_bytes = (size_t)e->env.cycle->engine.calls_bytes,
