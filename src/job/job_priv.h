@@ -132,7 +132,9 @@ void	job_stop_timeout(struct apw_job *);
 int64_t	job_run_limit(const struct apw_job *);
 void	job_engine_release(struct apw_job *);
 
-/* relay.c */
+/* relay.c: NULL: the engine may make this call; else what is wrong with it. */
+const char *apw_relay_refused(const struct apw_job_ids *, struct apw_str method,
+	    struct apw_str payload);
 void	job_relay(struct apw_job *, uint32_t call, struct apw_str method,
 	    struct apw_str payload);
 

@@ -106,11 +106,12 @@ relay_check(const struct apw_job_ids *ids, const struct relay_rule *rules,
 	struct apw_str		 key, value;
 	bool			 seen[RELAY_RULES_MAX] = { false };
 	const char		*bad;
+	int			 rv;
 
 	if (apw_raw_type(object) != APW_RAW_OBJECT ||
 	    apw_raw_iter(&it, object) == -1)
 		return "payload";
-	while (apw_raw_next(&it, &key, &value) == 1)
+	while ((rv = apw_raw_next(&it, &key, &value)) == 1)
 		for (r = rules; r->key != NULL; r++) {
 			if (!apw_raw_equals(key, r->key))
 				continue;
@@ -121,6 +122,8 @@ relay_check(const struct apw_job_ids *ids, const struct relay_rule *rules,
 				return bad;
 			seen[r - rules] = true;
 		}
+	if (rv == -1)
+		return "payload";
 	for (r = rules; r->key != NULL; r++)
 		if (r->required && !seen[r - rules])
 			return r->key;
@@ -145,43 +148,53 @@ relay_on_reply(struct apw_job *job, void *arg, const struct apw_reply *reply)
 
 static void
 relay_refuse(struct apw_job *job, uint32_t call, struct apw_str method,
-    const char *why, const char *key)
+    const char *key)
 {
 	job->refused++;
 	if (method.n > 64)
 		method.n = 64;
 	if (job->refused <= RELAY_REFUSALS_LOGGED)
 		apw_warn("a call of the engine was refused",
-		    APW_SN("method", method), APW_S("why", why),
-		    APW_S("key", key), APW_I("refused", job->refused));
-	apw_engine_answer(job->env.engine, call, NULL, why);
+		    APW_SN("method", method), APW_S("wrong", key),
+		    APW_I("refused", job->refused));
+	apw_engine_answer(job->env.engine, call, NULL,
+	    "the call is not one an engine may make about its job");
+}
+
+static const struct relay_method *
+relay_method(struct apw_str name)
+{
+	size_t	i;
+
+	for (i = 0; i < APW_COUNT(relay_methods); i++)
+		if (apw_str_is(name, relay_methods[i].name))
+			return &relay_methods[i];
+	return NULL;
+}
+
+const char *
+apw_relay_refused(const struct apw_job_ids *ids, struct apw_str method,
+    struct apw_str payload)
+{
+	const struct relay_method	*m = relay_method(method);
+
+	return m == NULL ? "method" : relay_check(ids, m->rules, payload);
 }
 
 void
 job_relay(struct apw_job *job, uint32_t call, struct apw_str method,
     struct apw_str payload)
 {
-	const struct relay_method	*m = NULL;
-	const char			*bad;
-	size_t				 i;
+	const char	*bad = apw_relay_refused(&job->ids, method, payload);
 
-	for (i = 0; i < APW_COUNT(relay_methods); i++)
-		if (apw_str_is(method, relay_methods[i].name))
-			m = &relay_methods[i];
-	if (m == NULL) {
-		relay_refuse(job, call, method,
-		    "this method is not for engines", NULL);
-		return;
-	}
-	if ((bad = relay_check(&job->ids, m->rules, payload)) != NULL) {
-		relay_refuse(job, call, method,
-		    "the call is not about the job in hand", bad);
+	if (bad != NULL) {
+		relay_refuse(job, call, method, bad);
 		return;
 	}
 	job->relayed++;
-	apw_debug("call of the engine", APW_S("method", m->name),
+	apw_debug("call of the engine", APW_SN("method", method),
 	    APW_I("bytes", payload.n));
-	job_call(job, m->name, &payload, 1,
+	job_call(job, relay_method(method)->name, &payload, 1,
 	    payload.n <= RELAY_COPY_BYTES ? &relay_repeat : NULL,
 	    relay_on_reply, (void *)(uintptr_t)call);
 }
