@@ -265,6 +265,7 @@ stock_batch_install(struct stock_keeper *k,
 	    .per_platform = per_platform };
 	enum apw_stock_fault	fault;
 	int64_t			from_ms = apw_now_ms();
+	size_t			i;
 
 	stock_piece_folder(pieces[0], per_platform, b.root, sizeof(b.root));
 	*strstr(b.root, "/pieces/") = '\0';
@@ -272,6 +273,12 @@ stock_batch_install(struct stock_keeper *k,
 		return APW_STOCK_OURS;
 	fault = batch_run(&b, err);
 	stock_staging_end(&b.st);
+	for (i = 0; fault == APW_STOCK_OK && i < n; i++)
+		if (strchr(pieces[i]->version, '-') != NULL)
+			apw_warn("a piece whose version has a \"-\" cannot be "
+			    "loaded by engines", APW_S("piece",
+			    pieces[i]->name), APW_S("version",
+			    pieces[i]->version));
 	if (fault == APW_STOCK_OK)
 		apw_info("pieces installed", APW_I("count", n),
 		    APW_S("first", pieces[0]->name),
