@@ -1,6 +1,6 @@
 /* Becoming a child process of the master. */
-#ifndef APW_CHILD_H
-#define APW_CHILD_H
+#ifndef APW_MASTER_CHILD_H
+#define APW_MASTER_CHILD_H
 
 #include "core/apw_cycle.h"
 #include "core/apw_err.h"

@@ -53,7 +53,9 @@ function record(what, entry)
 	try {
 		fs.appendFileSync(file('records.jsonl'), line + '\n');
 	} catch {
-		/* in a box the directory is not there */
+		/* in a box the directory is read-only: it is in the logs */
+		if (socket !== undefined)
+			notify('stderr', `record ${line}\n`);
 	}
 }
 
@@ -216,6 +218,13 @@ const steps = {
 
 		for (;;)
 			keep.push(new Array(1000).fill({}).map((x, i) => [i]));
+	},
+
+	hog() {			/* memory that is no heap, so V8 cannot say so */
+		const keep = [];
+
+		for (;;)
+			keep.push(Buffer.alloc(1 << 20, 1));
 	},
 
 	/* the link */

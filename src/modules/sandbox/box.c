@@ -22,6 +22,7 @@
 #include "core/apw_child.h"
 #include "core/apw_conf.h"
 #include "core/apw_module.h"
+#include "master/child.h"
 #include "stock/stock.h"
 
 /* One a process: a slot has one engine. */
@@ -37,9 +38,13 @@ static struct {
 	char			 custom[PATH_MAX];
 } box = { .pidfd = -1 };
 
+/* In the broker.  Its first processes are in boxes' /proc: what that shows
+ * of them is this title, and no environment. */
 static void
-box_forget_secrets(void *arg)
+box_forget(void *arg)
 {
+	apw_title_set("apworkerd: broker %u", box.slot);
+	apw_title_wipe_environment();
 	apw_secrets_wipe(arg);
 }
 
@@ -93,7 +98,7 @@ box_start(const struct apw_cycle *cycle, unsigned slot,
 		.slot = slot, .node = box.node, .common = box.common,
 		.codes = box.codes, .custom_pieces = box.custom,
 		.limits = box_limits(c),
-		.forget = box_forget_secrets,
+		.forget = box_forget,
 		.forget_arg = (void *)(uintptr_t)cycle,
 	};
 

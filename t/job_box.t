@@ -1,0 +1,127 @@
+#!/usr/bin/perl
+
+# Jobs in boxes: the engine connects from in there, sees the code of its own
+# flow and nothing of the host, dies of its own limits with the right verdict,
+# and leaves nothing for the next.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use lib 't/lib', 'lib';
+use Test::Apworker;
+use Test::Apworker::Proc;
+use Test::Apworker::Util;
+
+my $t = Test::Apworker->new()
+	->has(qw/daemon node node_modules esbuild userns/);
+my $limited = -w '/sys/fs/cgroup/memory' || -w '/sys/fs/cgroup/cgroup.procs';
+
+$t->write_file('secret', "of the host\n");
+for my $mode (qw/SANDBOX_PROCESS SANDBOX_CODE_AND_PROCESS/) {
+	$t->write_app_conf(mode => "$mode { tmp_size 8m; pids 64; }",
+		engine => 'memory 192m; standby 0;')
+		->write_conf($t->{conf} =~ s/standby 0;//r =~ s/};/}/r);
+	my $api = $t->api();
+	$t->run();
+	jobs($api, $mode);
+	$t->stop();
+	# a living broker, of whomever, holds a lock on its own
+	is(join(' ', grep { system('flock', '-n', $_, 'true') == 0 }
+		grep { /apworkerd-box/ } Test::Apworker::Proc::cgroups()), '',
+		"$mode: no group is left");
+}
+
+# The records of the double, which writes them to its stderr in a box.
+sub records {
+	my ($done) = @_;
+	return map { unjson($_) }
+		($done->{logs} // '') =~ /^record (\{.*\})$/mg;
+}
+
+sub run_one {
+	my ($api, $id, @steps) = @_;
+	# logs come with failures only
+	@steps = map { $_->{do} eq 'tell' ? { do => 'answer', value => {
+		status => 'INTERNAL_ERROR', error => 'told' } } : $_ } @steps;
+	$api->push_job(flow_job(id => $id, engine => \@steps));
+	return $api->wait_done($id);
+}
+
+sub jobs {
+	my ($api, $mode) = @_;
+	my $m = $mode =~ /CODE/ ? 'cp' : 'p';
+	my $dir = $t->testdir();
+
+	my $done = run_one($api, "$m-reach",
+		(map { { do => 'read', path => $_ } } "$dir/secret",
+			"$dir/token", "$dir/apworker.conf", '/etc/shadow',
+			"/proc/$$/environ", '/root/common/main.js'),
+		(map { { do => 'write', path => $_ } } '/tmp/left', '/root/x',
+			'/root/common/main.js', '/usr/x'),
+		{ do => 'env' }, { do => 'tell' });
+	is($done->{status}, 'INTERNAL_ERROR', "$mode: a job is done");
+	my @r = records($done);
+	my %read = map { $_->{path} => $_->{error} // 'read' }
+		grep { $_->{what} eq 'read' } @r;
+	is($read{'/root/common/main.js'}, 'read', "$mode: reads the engine");
+	is(join(' ', grep { $read{$_} eq 'read' } sort keys %read),
+		'/root/common/main.js', "$mode: and nothing of the host");
+	my %wrote = map { $_->{path} => $_->{error} // 'wrote' }
+		grep { $_->{what} eq 'write' } @r;
+	is(join(' ', map { "$_=$wrote{$_}" } sort keys %wrote),
+		'/root/common/main.js=EROFS /root/x=EROFS /tmp/left=wrote '
+		. '/usr/x=EROFS', "$mode: writes to /tmp only");
+	my ($env) = map { $_->{env} } grep { $_->{what} eq 'env' } @r;
+	is($env->{AP_BASE_CODE_DIRECTORY}, '/root/codes', "$mode: code");
+	is($env->{AP_CUSTOM_PIECES_PATHS}, '/root/custom_pieces',
+		"$mode: pieces");
+	is($env->{AP_EXECUTION_MODE}, $mode, "$mode: mode");
+	unlike(json($env), qr/\Q$dir\E/, "$mode: no path of the host");
+
+	$done = run_one($api, "$m-next", { do => 'read', path => '/tmp/left' },
+		{ do => 'tell' });
+	my ($left) = grep { $_->{what} eq 'read' } records($done);
+	is($left->{error}, 'ENOENT', "$mode: no file for the next job");
+
+	SKIP: {
+		skip 'no memory controller here', 1 unless $limited && $> == 0;
+		$done = run_one($api, "$m-hog", { do => 'hog' });
+		is($done->{status}, 'MEMORY_ISSUE',
+			"$mode: memory that is no heap");
+	}
+	$done = run_one($api, "$m-heap", { do => 'oom' });
+	is($done->{status}, 'MEMORY_ISSUE', "$mode: the heap");
+	$done = run_one($api, "$m-abort", { do => 'abort' });
+	is($done->{status}, 'MEMORY_ISSUE', "$mode: abort");
+	$done = run_one($api, "$m-exit", { do => 'exit', code => 7 });
+	like($done->{errorMessage}, qr/code 7/, "$mode: exit code");
+	$done = run_one($api, "$m-kill", { do => 'kill' });
+	is($done->{status}, 'INTERNAL_ERROR', "$mode: killed is not memory");
+
+	$done = run_one($api, "$m-stay", { do => 'fork' }, { do => 'answer' });
+	is($done->{status}, 'OK', "$mode: leaves a process behind");
+	ok(wait_for(sub { !grep { cmd_is($_, 'sleep') } pids_of() }, 'end'),
+		"$mode: which is gone");
+
+	# kill -9 of the broker: the slot is born again with another
+	my $before = broker();
+	ok($before, "$mode: there is a broker");
+	kill 'KILL', $before;
+	ok(wait_for(sub { my $b = broker(); $b && $b != $before }, 'another'),
+		"$mode: another takes its place") if $> == 0;
+	$done = run_one($api, "$m-after", { do => 'answer' });
+	is($done->{status}, 'OK', "$mode: and jobs go on");
+}
+
+sub pids_of { return Test::Apworker::Proc::descendants($t->pid()) }
+sub cmd_is {
+	my ($pid, $word) = @_;
+	return slurp("/proc/$pid/comm") =~ /^\Q$word\E$/;
+}
+sub broker {
+	my ($pid) = grep { cmd_is($_, 'apw-broker')
+		&& slurp("/proc/$_/status") =~ /^NSpid:\t\d+$/m } pids_of();
+	return $pid;
+}
