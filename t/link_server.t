@@ -170,6 +170,19 @@ for my $junk ("\0\1\2\3", "GET / HTTP/1.1\r\n\r\n", "GET /x\r\n\r\n",
 		'parked GET is dropped');
 	is((ask('POST', "$poll&sid=$sid", '4a'))[0], 400, 'session is over');
 
+	# the client closes; the GET that was under way is released, once
+	for my $parked (1, 0) {
+		$sid = session();
+		$one = raw_connect($port);
+		http_request($one, 'GET', "$poll&sid=$sid") if $parked;
+		select undef, undef, undef, 0.1 if $parked;
+		is((post($sid, '1'))[2], 'ok', 'close packet');
+		http_request($one, 'GET', "$poll&sid=$sid") if !$parked;
+		is((http_answer($one))[2], '6', 'GET is released');
+		is((ask('GET', "$poll&sid=$sid"))[2], $codes[1],
+			'session is over');
+	}
+
 	# slow ones
 	my $start = Time::HiRes::time();
 	$one = raw_connect($port);

@@ -14,6 +14,8 @@
 
 /* how long a closed session waits for its client to fetch the last packets */
 #define CLOSING_MS	2000
+/* how long a session its client closed still answers a GET that was under way */
+#define FAREWELL_MS	100
 
 static void
 arm(struct event *ev, int64_t ms)
@@ -201,12 +203,34 @@ session_pong(struct apw_eio_session *s)
 	arm(s->beat, s->server->conf.ping_interval_ms);
 }
 
+/*
+ * The client closes, and its GET is not here yet: the two travel on different
+ * connections.  One that comes now is released, later ones are refused.
+ */
+static void
+session_farewell(struct apw_eio_session *s)
+{
+	s->orphan = true;
+	s->server->ev.on_closed(s->data, "transport close");
+	if (s->closed)
+		return;
+	eio_polling_drop(s);
+	if (eio_polling_queue(s, APW_EIO_NOOP, NULL, 0) == -1)
+		eio_session_end(s, "closed");
+	else {
+		s->closing = true;
+		arm(s->fail_timer, FAREWELL_MS);
+	}
+}
+
 int
 eio_session_packet(struct apw_eio_session *s,
     const struct apw_eio_packet *pkt)
 {
 	if (s->closed || s->fail_reason != NULL)
 		return -1;
+	if (s->orphan && pkt->type != APW_EIO_PONG)
+		return -1;		/* its owner is done with it */
 	switch (pkt->type) {
 	case APW_EIO_PONG:
 		session_pong(s);
@@ -216,6 +240,10 @@ eio_session_packet(struct apw_eio_session *s,
 			s->server->ev.on_message(s->data, false, pkt->data);
 		break;
 	case APW_EIO_CLOSE:
+		if (s->ws == NULL && s->poll == NULL && !s->orphan) {
+			session_farewell(s);
+			break;
+		}
 		eio_polling_noop(s, APW_EIO_NOOP);
 		eio_session_end(s, "transport close");
 		break;
@@ -226,7 +254,7 @@ eio_session_packet(struct apw_eio_session *s,
 	default:
 		break;		/* means nothing here, harms nothing */
 	}
-	return s->closed ? -1 : 0;
+	return s->closed || s->closing ? -1 : 0;
 }
 
 int
