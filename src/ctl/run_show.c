@@ -80,15 +80,17 @@ show_value(const char *label, const json_t *value)
 	free(text);
 }
 
-/* Free text of the engine: what would move the cursor becomes '?'. */
+/* Free text of the engine, each line as far to the right as the label is
+ * long; what would move the cursor becomes '?'. */
 static void
-show_text(const char *indent, const char *text)
+show_text(const char *label, const char *text)
 {
-	bool	at_start = true;
+	bool	at_start = false;
 
+	fputs(label, stdout);
 	for (; *text != '\0'; text++) {
 		if (at_start)
-			fputs(indent, stdout);
+			printf("%*s", (int)strlen(label), "");
 		at_start = *text == '\n';
 		if ((unsigned char)*text < 0x20 && *text != '\n' &&
 		    *text != '\t')
