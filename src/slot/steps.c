@@ -353,7 +353,7 @@ slot_source_blocked(void *arg, const char *why)
 	struct apw_slot	*s;
 
 	APW_CAST(s, arg, SLOT_MAGIC);
-	slot_score_why(s, why == NULL ? "" : why);
+	slot_score_why(s, why == NULL ? s->blocked : why);
 	if (s->step == &slot_idle)
 		apw_score_state(s->score, why != NULL ? APW_SLOT_BLOCKED :
 		    APW_SLOT_IDLE);
