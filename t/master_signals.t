@@ -16,7 +16,7 @@ use Test::Apworker;
 use Test::Apworker::Master;
 use Test::Apworker::Proc;
 
-my $t = Test::Apworker->new()->has(qw/fake_slots/)->plan(37);
+my $t = Test::Apworker->new()->has(qw/fake_slots/)->plan(39);
 fake_conf($t, main => 'drain_timeout 1s;')->write_file('main.js', '');
 
 sub start {
@@ -69,10 +69,13 @@ for my $signals ([qw/TERM TERM/], [qw/INT INT/], [qw/QUIT TERM TERM/],
 	$from = start(1 => 'busy=j1 linger', 2 => 'deaf');
 	my $log = length $t->read_file('error.log');
 	my $since = sub { substr $t->read_file('error.log'), $log };
+	# two signals of a kind that nobody has looked at yet are one
+	my @lines = (qr/master stopping slots=/,
+		qr/stopping at once/);
 	for my $s (@$signals) {
+		my $line = $s eq 'QUIT' ? qr/draining, then/ : shift @lines;
 		$t->signal($s);
-		wait_for(sub { $since->()
-			=~ /notice master (?:stopping|draining)/ }, 'begins');
+		wait_for(sub { $since->() =~ $line }, "$s begins");
 	}
 	is($t->wait_exit(), 0, "@$signals: exit status");
 	cmp_ok(time() - $from, '<', 5, 'at once');
@@ -80,10 +83,19 @@ for my $signals ([qw/TERM TERM/], [qw/INT INT/], [qw/QUIT TERM TERM/],
 		'told');
 }
 
+# Ctrl-C reaches all of the terminal's process group: that is the master alone
+
+fake_conf($t);
+start(1 => 'busy=j1 linger=300');
+my $group = getpgrp $t->pid();
+isnt($_, $group, 'in another process group')
+	for map { getpgrp $_->[0] } @{ family($t) }{'slot 1', 'monitor'};
+$t->stop();
+
 # USR1: the log of yesterday is moved away
 
 fake_conf($t);
-start();
+start(1 => undef, 2 => undef);
 rename "$t->{testdir}/error.log", "$t->{testdir}/error.log.1";
 $t->signal('USR1');
 ok($t->wait_log(qr/master log reopened/), 'the master reopens');

@@ -117,6 +117,8 @@ child_main(struct mproc *p)
 	int			 rc;
 
 	reset_signals();
+	/* a Ctrl-C on the terminal is for the master: it knows how to end */
+	setpgid(0, 0);
 	master_loop_forget(m);
 	/* the first ones are born before the master itself lets go */
 	if (m->daemon)
