@@ -171,16 +171,12 @@ job_run_enter(struct apw_job *job)
 		job_mark_pieces(job);
 		return;
 	}
-	apw_warn("the operation could not be sent", APW_E(&err));
-	if (++job->engine_tries < RUN_TRIES_MAX) {
-		/* it is about to end, or of no use: another may try */
-		apw_engine_kill(job->env.engine, false,
-		    "it took no operation");
-		job_go(job, &job_step_boot_again);
-		return;
-	}
-	job_conclude(job, APW_ENDING_BROKEN, "SANDBOX_INTERNAL_ERROR: the "
-	    "operation could not be sent: %s", err.text);
+	/* the engine is about to end, or of no use: when its end is told,
+	 * another one may try */
+	apw_err_wrap(&err, "the operation could not be sent");
+	apw_warn("an engine takes no operation", APW_E(&err));
+	apw_engine_kill(job->env.engine, false, err.text);
+	job_go(job, &job_step_boot_again);
 }
 
 int64_t

@@ -66,8 +66,8 @@ int	apw_engine_execute(struct apw_engine *, const char *operation_type,
 	    const struct apw_str *parts, size_t nparts, struct apw_err *);
 void	apw_engine_answer(struct apw_engine *, uint32_t call,
 	    const struct apw_str *result, const char *error);
-/* Kill it because of the time limit (timer) or for this reason (a constant
- * sentence, continuing "the engine was stopped: …"); on_gone follows. */
+/* Kill it because of the time limit (timer) or for this reason (which goes on
+ * after "the engine was stopped: "); on_gone follows. */
 void	apw_engine_kill(struct apw_engine *, bool timer, const char *why);
 /* The job is done with it: no event comes any more.  Kept warm if whole and
  * the rules allow; otherwise ended in the background. */

@@ -56,7 +56,7 @@ struct apw_engine {
 
 	/* its end */
 	struct apw_evidence		 evidence;
-	char				 lost[128], refused[160];
+	char				 lost[128], refused[160], why[320];
 	unsigned			 refusals;
 	struct apw_err			 start_error;
 	struct apw_capture		 capture;

@@ -185,7 +185,8 @@ void
 engine_end(struct apw_engine *e, bool timer, const char *why)
 {
 	e->evidence.timer = timer;
-	e->evidence.ours = timer ? NULL : why;
+	snprintf(e->why, sizeof(e->why), "%s", why == NULL ? "" : why);
+	e->evidence.ours = timer ? NULL : e->why;
 	engine_process_kill(e);
 	engine_go(e, &engine_dying);
 }
@@ -224,7 +225,7 @@ engine_exit_now(struct apw_engine *e)
 static void
 engine_boot_timeout(struct apw_engine *e)
 {
-	static char	why[64];
+	char	why[64];
 
 	snprintf(why, sizeof(why), "did not connect within %lld seconds",
 	    (long long)(apw_now_ms() - e->booted_ms + 500) / 1000);
