@@ -3,10 +3,13 @@
  * there before us, or came from somewhere else, is only reaped. */
 #include "master/master_priv.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,7 +23,45 @@
 #define SWEEP_EVERY_MS	20
 #define SWEEP_QUIET_MS	4000	/* after it: strangers are not a slot's */
 
-/* The children we have now.  -1: the kernel does not say (no /proc). */
+/* "PID (NAME) STATE PPID ...": the name may hold anything. */
+static pid_t
+parent_of(const char *pid)
+{
+	char	path[64], text[512], *end;
+	FILE	*f;
+	size_t	n;
+	int	ppid = -1;
+
+	snprintf(path, sizeof(path), "/proc/%.16s/stat", pid);
+	if ((f = fopen(path, "re")) == NULL)
+		return -1;
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	if ((end = strrchr(text, ')')) != NULL)
+		sscanf(end + 1, " %*c %d", &ppid);
+	return ppid;
+}
+
+/* Not every kernel lists children: then by asking each process. */
+static int
+children_by_parent(pid_t *v, size_t max, size_t *n)
+{
+	DIR		*d = opendir("/proc");
+	struct dirent	*e;
+	pid_t		 self = getpid();
+
+	if (d == NULL)
+		return -1;
+	for (*n = 0; *n < max && (e = readdir(d)) != NULL;)
+		if (isdigit((unsigned char)e->d_name[0]) &&
+		    parent_of(e->d_name) == self)
+			v[(*n)++] = atoi(e->d_name);
+	closedir(d);
+	return 0;
+}
+
+/* The children we have now.  -1: there is no /proc. */
 static int
 children(pid_t *v, size_t max, size_t *n)
 {
@@ -31,7 +72,7 @@ children(pid_t *v, size_t max, size_t *n)
 	snprintf(path, sizeof(path), "/proc/self/task/%d/children",
 	    (int)getpid());
 	if ((f = fopen(path, "re")) == NULL)
-		return -1;
+		return children_by_parent(v, max, n);
 	for (*n = 0; *n < max && fscanf(f, "%d", &pid) == 1; (*n)++)
 		v[*n] = pid;
 	fclose(f);
@@ -73,8 +114,12 @@ master_note_innocents(struct master *m)
 	if (apw_now_ms() < m->sweep_until_ms + SWEEP_QUIET_MS &&
 	    m->sweep_until_ms != 0)
 		return;
-	if (children(v, CHILDREN_MAX, &n) == -1)
+	if (children(v, CHILDREN_MAX, &n) == -1) {
+		if (m->tick_ms == 0)	/* said once, at the start */
+			apw_warn("no /proc: what slots leave behind is "
+			    "not found");
 		return;
+	}
 	for (i = 0; i < n && m->ninnocent < MASTER_INNOCENTS; i++)
 		if (master_proc_by_pid(m, v[i]) == NULL &&
 		    !is_innocent(m, v[i]))
