@@ -71,6 +71,11 @@ struct apw_app_link_events {
 	void	(*on_left)(void *arg);
 };
 
+/* The proxy the environment names for this URL (HTTPS_PROXY, HTTP_PROXY,
+ * NO_PROXY), or NULL: for apw_app_link_conf.proxy.  Owned by the
+ * environment; it may hold a password. */
+const char *apw_app_link_proxy_env(const char *url);
+
 /* NULL and err set for a URL or CA file that cannot be used. */
 struct apw_app_link *
 	apw_app_link_new(struct event_base *, const struct apw_app_link_conf *,

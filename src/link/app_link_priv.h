@@ -4,6 +4,8 @@
 
 #include <sys/queue.h>
 
+#include <event2/util.h>
+
 #include "core/apw_buf.h"
 #include "link/app_link.h"
 #include "link/link_dial.h"

@@ -40,6 +40,11 @@ const struct apw_directive app_directives[] = {
 	  .reload = APW_NEW_SLOTS, .arg_help = "on | off",
 	  .help = "Verify the app's certificate and host name. Off is for "
 	    "experiments: whoever answers gets the token." },
+	{ .name = "proxy", .args = { 1, 1 }, .set = apw_set_string,
+	  .offset = offsetof(struct app_conf, proxy), .dflt = "auto",
+	  .reload = APW_NEW_SLOTS, .arg_help = "auto | off | URL",
+	  .help = "An HTTP proxy that makes a tunnel (CONNECT) to the app. "
+	    "auto looks into HTTPS_PROXY, HTTP_PROXY and NO_PROXY." },
 	{ .name = "version", .args = { 1, 1 }, .set = apw_set_string,
 	  .offset = offsetof(struct app_conf, version), .dflt = "auto",
 	  .reload = APW_NEW_SLOTS, .arg_help = "auto | RELEASE",
@@ -115,6 +120,10 @@ app_conf_check(struct apw_cycle *cycle, void *conf, struct apw_err *err)
 		    "%.*s; expected one of type \"WORKER\"",
 		    (int)(type.n < 40 ? type.n : 40), type.p);
 	apw_buf_free(&claims);
+	/* what the configuration shows may not hold a password */
+	if (app->proxy != NULL && strchr(app->proxy, '@') != NULL)
+		apw_conf_complain(cycle, "proxy", "found a password in "
+		    "\"proxy\"; expected it in HTTPS_PROXY or HTTP_PROXY");
 	if (app->ca_file != NULL && access(app->ca_file, R_OK) == -1)
 		apw_conf_complain(cycle, "ca_file", "\"ca_file\" is \"%s\": "
 		    "%s; expected a file of certificates (PEM)", app->ca_file,

@@ -10,6 +10,7 @@ struct app_conf {
 	char		 *group;	/* worker group id, or NULL */
 	char		 *ca_file;	/* or NULL: the system's */
 	bool		  verify;	/* the peer's certificate */
+	char		 *proxy;	/* "auto", "off", or its URL */
 	char		 *version;	/* "auto", or what we say we are */
 	int64_t		  settings_timeout_ms;
 	int64_t		  call_timeout_ms;
