@@ -77,6 +77,7 @@ keeper_main(struct apw_stock *stock, stock_work_fn *work, void *arg,
 	reset_signals();
 	close_others(keep, APW_COUNT(keep));
 	report.fault = work(&k, arg, &report.err);
+	stock_cut_clean(report.err.text);
 	while (write(report_fd, &report, sizeof(report)) == -1 &&
 	    errno == EINTR)
 		;

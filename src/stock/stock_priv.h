@@ -162,6 +162,7 @@ struct stock_outcome {
 int	stock_builder_run(struct stock_keeper *, const struct stock_run *,
 	    struct stock_outcome *, struct apw_err *);
 bool	stock_outcome_ok(const struct stock_outcome *);
+void	stock_cut_clean(char *text);	/* no half a character at its end */
 void	stock_outcome_free(struct stock_outcome *);
 /* "Exit 1" and both streams, printable, valid UTF-8. */
 void	stock_outcome_text(const struct stock_outcome *, struct apw_buf *);

@@ -226,6 +226,25 @@ test_artefact(void **state)
 }
 
 static void
+test_cut_clean(void **state)
+{
+	static const char *const cases[][2] = { { "", "" }, { "abc", "abc" },
+	    { "a\xc3\xa9", "a\xc3\xa9" }, { "a\xc3", "a" },
+	    { "\xe2\x80\xa8", "\xe2\x80\xa8" }, { "x\xe2\x80", "x" },
+	    { "x\xf0\x9f\x98", "x" },
+	    { "x\xf0\x9f\x98\x80", "x\xf0\x9f\x98\x80" } };
+	char	text[16];
+	size_t	i;
+
+	(void)state;
+	for (i = 0; i < APW_COUNT(cases); i++) {
+		snprintf(text, sizeof(text), "%s", cases[i][0]);
+		stock_cut_clean(text);
+		assert_string_equal(text, cases[i][1]);
+	}
+}
+
+static void
 test_outcome_text(void **state)
 {
 	struct stock_outcome	o = { .exit_code = 3 };
@@ -237,6 +256,13 @@ test_outcome_text(void **state)
 	stock_outcome_text(&o, &text);
 	assert_string_equal(text.data,
 	    "Exit 3\na?[31m?\xc3\xa9???\tz\nout\n");
+	apw_buf_reset(&text);
+	apw_buf_reset(&o.err);
+	apw_buf_puts(&o.err, "GET https://me:pa@ss@r.example/a@1 - 404 "
+	    "http://u:p@h:1 https://r.example/@a/b ://@ ://a@b");
+	stock_outcome_text(&o, &text);
+	assert_string_equal(text.data, "Exit 3\nGET https://***@r.example/a@1 "
+	    "- 404 http://***@h:1 https://r.example/@a/b ://@ ://a@b\nout\n");
 	apw_buf_free(&text);
 	stock_outcome_free(&o);
 }
@@ -332,6 +358,7 @@ main(void)
 		cmocka_unit_test(test_package_refusals),
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_artefact),
+		cmocka_unit_test(test_cut_clean),
 		cmocka_unit_test(test_outcome_text),
 		cmocka_unit_test(test_inputs),
 		cmocka_unit_test(test_leaks),

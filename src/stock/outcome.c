@@ -1,0 +1,108 @@
+/* What came of a tool, in words that may be shown: valid UTF-8, no control
+ * characters, no credentials.  Room: stock, keeper. */
+#include "stock/stock_priv.h"
+
+#include <stdio.h>
+
+bool
+stock_outcome_ok(const struct stock_outcome *o)
+{
+	return !o->timed_out && !o->cancelled && o->exit_code == 0;
+}
+
+void
+stock_outcome_free(struct stock_outcome *o)
+{
+	apw_buf_free(&o->out);
+	apw_buf_free(&o->err);
+}
+
+/* Length of the valid UTF-8 sequence at p, 0: none. */
+static size_t
+utf8_length(const unsigned char *p, size_t n)
+{
+	size_t	len = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 :
+	    p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 :
+	    0, i;
+
+	if (len == 0 || len > n)
+		return 0;
+	for (i = 1; i < len; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	/* overlong forms, surrogates, beyond U+10FFFF */
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return len;
+}
+
+static void
+put_printable(struct apw_buf *to, const struct apw_buf *from)
+{
+	size_t	i, len;
+
+	for (i = 0; i < from->len; i += len) {
+		const unsigned char *p =
+		    (const unsigned char *)from->data + i;
+
+		len = utf8_length(p, from->len - i);
+		if (len == 0 || (*p < 0x20 && *p != '\n' && *p != '\t') ||
+		    *p == 0x7f) {
+			apw_buf_put(to, "?", 1);
+			len = 1;
+		} else
+			apw_buf_put(to, p, len);
+	}
+	if (from->len > 0 && from->data[from->len - 1] != '\n')
+		apw_buf_put(to, "\n", 1);
+}
+
+/* A text that was cut to fit may end in the middle of a character, and it
+ * goes into JSON. */
+void
+stock_cut_clean(char *text)
+{
+	size_t	n = strlen(text), from = n;
+
+	while (from > 0 && n - from < 3 && (text[from - 1] & 0xc0) == 0x80)
+		from--;
+	if (from > 0 && (text[from - 1] & 0xc0) == 0xc0 &&
+	    utf8_length((unsigned char *)text + from - 1, n - from + 1) !=
+	    n - from + 1)
+		text[from - 1] = '\0';
+}
+
+/* "https://user:password@host" of a registry or proxy is not for those who
+ * read why a run failed. */
+static void
+hide_credentials(struct apw_buf *text)
+{
+	char	*p = text->data, *end, *at;
+
+	while (p != NULL && (p = strstr(p, "://")) != NULL) {
+		p += 3;
+		end = p + strcspn(p, "/ \t\n\"'<>");
+		at = memrchr(p, '@', end - p);
+		if (at == NULL || at - p < 3)
+			continue;
+		memset(p, '*', 3);
+		memmove(p + 3, at, text->data + text->len + 1 - at);
+		text->len -= at - p - 3;
+	}
+}
+
+void
+stock_outcome_text(const struct stock_outcome *o, struct apw_buf *text)
+{
+	if (o->timed_out)
+		apw_buf_puts(text, "Timeout");
+	else if (o->signal != 0)
+		apw_buf_printf(text, "Killed by signal %d", o->signal);
+	else
+		apw_buf_printf(text, "Exit %d", o->exit_code);
+	apw_buf_put(text, "\n", 1);
+	put_printable(text, &o->err);
+	put_printable(text, &o->out);
+	hide_credentials(text);
+}
