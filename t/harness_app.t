@@ -72,7 +72,7 @@ $api->rule(at => 'rpc:getPieceArchive', do => 'binary_split',
 is_deeply($got[2]{value}, { type => 'Buffer', data => [ 0, 1, 2 ] },
 	'binary answer in split frames');
 $api->rule(at => 'tcp', do => 'slow', ms => 1);
-@got = client($api, [ 'settings' ]);
+@got = client($api, [ settings => 20000 ]);
 is($got[1]{what}, 'settings', 'byte by byte');
 
 $api->down();

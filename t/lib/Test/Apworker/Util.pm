@@ -41,7 +41,7 @@ sub wait_for {
 	return undef;
 }
 
-my $codec = JSON::PP->new->utf8->canonical->allow_nonref;
+my $codec = JSON::PP->new->utf8->canonical->allow_nonref->max_depth(20000);
 sub json { return $codec->encode($_[0]) }
 sub unjson { return $codec->decode($_[0]) }
 
