@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "broker/broker.h"
+#include "broker/landlock.h"
 #include "broker/message.h"
 #include "core/apw_err.h"
 
@@ -142,10 +143,6 @@ enum filter_kind { FILTER_BOX, FILTER_BOX_NO_MEMORY_GROUP };
 int	filter_compile(enum filter_kind, struct sock_fprog *,
 	    struct apw_err *);
 int	filter_install(const struct sock_fprog *);
-
-/* landlock.c */
-int	landlock_abi(void);
-int	landlock_scope(int abi);	/* abstract sockets and signals */
 
 /* cgroup.c */
 struct cgroup *cgroup_open(const struct broker *);

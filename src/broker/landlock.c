@@ -1,25 +1,33 @@
-/* Landlock: what the kernel lets a process give up by itself.  Room: broker.
- * The structures are written out: headers are often older than kernels. */
+/* Landlock's three system calls; see landlock.h.  Room: broker. */
+#include "broker/landlock.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
-#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "broker/broker_priv.h"
 #include "core/apw_auto.h"
 
 #ifndef SYS_landlock_create_ruleset
 #define SYS_landlock_create_ruleset	444
+#define SYS_landlock_add_rule		445
 #define SYS_landlock_restrict_self	446
 #endif
 #define LANDLOCK_VERSION		(1U << 0)
+#define LANDLOCK_PATH			1
 #define LANDLOCK_SCOPE_ABSTRACT		(1ULL << 0)
 #define LANDLOCK_SCOPE_SIGNALS		(1ULL << 1)
-#define LANDLOCK_ABI_SCOPE		6
 
 struct landlock_ruleset {
 	uint64_t	fs, net, scoped;
 };
+
+struct landlock_path {
+	uint64_t	access;
+	int32_t		parent_fd;
+} __attribute__((packed));
 
 int
 landlock_abi(void)
@@ -30,20 +38,68 @@ landlock_abi(void)
 	return abi > 0 ? (int)abi : 0;
 }
 
-/* Abstract sockets belong to the network namespace: where that is the
- * host's, only this keeps a box from the host's.  Nothing to do where the
- * kernel cannot: doctor says so. */
+/* Older kernels want the structure as short as they know it. */
+static int
+landlock_create(int abi, uint64_t fs)
+{
+	struct landlock_ruleset	r = { .fs = fs };
+	size_t			size = sizeof(r.fs);
+
+	if (abi >= LANDLOCK_ABI_SCOPE) {
+		r.scoped = LANDLOCK_SCOPE_ABSTRACT | LANDLOCK_SCOPE_SIGNALS;
+		size = sizeof(r);
+	}
+	return (int)syscall(SYS_landlock_create_ruleset, &r, size, 0U);
+}
+
 int
 landlock_scope(int abi)
 {
-	struct landlock_ruleset	r = { .scoped = LANDLOCK_SCOPE_ABSTRACT |
-				    LANDLOCK_SCOPE_SIGNALS };
-	apw_autofd int		fd = -1;
+	apw_autofd int	fd = -1;
 
 	if (abi < LANDLOCK_ABI_SCOPE)
 		return 0;
-	fd = (int)syscall(SYS_landlock_create_ruleset, &r, sizeof(r), 0U);
-	if (fd == -1)
-		return -1;
-	return (int)syscall(SYS_landlock_restrict_self, fd, 0U);
+	fd = landlock_create(abi, 0);
+	return fd == -1 ? -1 : landlock_enter(fd);
+}
+
+int
+landlock_files(int abi)
+{
+	uint64_t	fs = LANDLOCK_V1;
+
+	if (abi >= 2)
+		fs |= LANDLOCK_REFER;
+	if (abi >= 3)
+		fs |= LANDLOCK_TRUNCATE;
+	return landlock_create(abi, fs);
+}
+
+void
+landlock_allow(int ruleset_fd, const char *path, uint64_t access)
+{
+	static const uint64_t	of_files = LANDLOCK_EXECUTE |
+				    LANDLOCK_READ_FILE | LANDLOCK_WRITE_FILE |
+				    LANDLOCK_TRUNCATE;
+	struct landlock_path	rule = { .access = access };
+	apw_autofd int		fd = open(path, O_PATH | O_CLOEXEC);
+	int			abi = landlock_abi();
+	struct stat		st;
+
+	if (fd == -1 || fstat(fd, &st) == -1)
+		return;
+	if (!S_ISDIR(st.st_mode))
+		rule.access &= of_files;
+	if (abi < 2)
+		rule.access &= ~LANDLOCK_REFER;
+	if (abi < 3)
+		rule.access &= ~LANDLOCK_TRUNCATE;
+	rule.parent_fd = fd;
+	syscall(SYS_landlock_add_rule, ruleset_fd, LANDLOCK_PATH, &rule, 0U);
+}
+
+int
+landlock_enter(int ruleset_fd)
+{
+	return (int)syscall(SYS_landlock_restrict_self, ruleset_fd, 0U);
 }

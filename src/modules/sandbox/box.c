@@ -148,6 +148,13 @@ apw_sandbox_begin(const struct apw_cycle *cycle, unsigned slot,
 	return box_start(cycle, slot, APW_MODULE_CONF(cycle, m), err);
 }
 
+unsigned
+apw_sandbox_slot(const struct apw_cycle **cycle)
+{
+	*cycle = box.cycle;
+	return box.slot;
+}
+
 void
 apw_sandbox_finish(void)
 {

@@ -20,6 +20,7 @@
 
 #include "core/apw_auto.h"
 #include "core/apw_child.h"
+#include "modules/sandbox/plain_harden.h"
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC	(1U << 2)
@@ -36,6 +37,7 @@
 	X(CAPS, "cannot drop capabilities")				\
 	X(NOPRIVS, "cannot set no_new_privs")				\
 	X(DEATHSIG, "cannot tie its life to ours")			\
+	X(HARDEN, "cannot be hardened")					\
 	X(EXEC, "cannot execute")
 #define PLAIN_STEP_ENUM(name, text)	PLAIN_##name,
 #define PLAIN_STEP_TEXT(name, text)	text,
@@ -115,7 +117,7 @@ plain_signals(void)
 
 _Noreturn static void
 plain_child(const struct apw_box_spec *spec, const struct plain_pipes *p,
-    pid_t parent)
+    const struct plain_hard *hard, pid_t parent)
 {
 	int	report = p->report[1];
 
@@ -140,8 +142,11 @@ plain_child(const struct apw_box_spec *spec, const struct plain_pipes *p,
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1 ||
 	    getppid() != parent)
 		plain_fail(report, PLAIN_DEATHSIG);
+	/* after the signal's wish, which it does not change */
+	if (hard->on && apw_harden_enter(&hard->rules) == -1)
+		plain_fail(report, PLAIN_HARDEN);
 	execve(spec->argv[0], (char *const *)spec->argv,
-	    (char *const *)spec->envp);
+	    (char *const *)(hard->on ? hard->envp : spec->envp));
 	plain_fail(report, PLAIN_EXEC);
 }
 
@@ -194,12 +199,16 @@ apw_plain_boot(const void *conf, const struct apw_box_spec *spec,
     struct apw_child *child, struct apw_err *err)
 {
 	struct plain_pipes	p;
+	struct plain_hard	hard;
 	pid_t			parent = getpid(), pid;
 	sigset_t		all, old;
 
-	(void)conf;
-	if (plain_pipes_open(&p, err) == -1)
+	if (plain_harden(conf, spec, &hard, err) == -1)
 		return -1;
+	if (plain_pipes_open(&p, err) == -1) {
+		plain_harden_close(&hard);
+		return -1;
+	}
 	apw_autofd int out = p.out[0];
 	apw_autofd int fd_err = p.err[0];
 	apw_autofd int report = p.report[0];
@@ -209,13 +218,14 @@ apw_plain_boot(const void *conf, const struct apw_box_spec *spec,
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
 	if ((pid = fork()) == 0)
-		plain_child(spec, &p, parent);
+		plain_child(spec, &p, &hard, parent);
 	if (pid == -1)
 		apw_err_set(err, errno, "cannot fork an engine");
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	close(p.out[1]);
 	close(p.err[1]);
 	close(p.report[1]);
+	plain_harden_close(&hard);
 	if (pid == -1)
 		return -1;
 

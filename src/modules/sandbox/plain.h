@@ -3,10 +3,42 @@
 #ifndef APW_SANDBOX_PLAIN_H
 #define APW_SANDBOX_PLAIN_H
 
+#include "broker/harden.h"
+#include "core/apw_directive.h"
 #include "modules/sandbox/sandbox.h"
 
+enum apw_plain_harden {
+	APW_HARDEN_OFF,
+	APW_HARDEN_ON,		/* as far as the kernel can */
+	APW_HARDEN_REQUIRE,	/* or no job is taken */
+};
+
+struct apw_plain_conf {
+	enum apw_plain_harden	harden;
+};
+
+extern const struct apw_enum apw_plain_hardens[];
+#define APW_PLAIN_DIRECTIVES(dflt_)					\
+	{ .name = "harden", .args = { 1, 1 }, .set = apw_set_enum,	\
+	  .offset = offsetof(struct apw_plain_conf, harden),		\
+	  .limits = apw_plain_hardens, .dflt = dflt_,			\
+	  .reload = APW_NEW_SLOTS, .arg_help = "on | off | require",	\
+	  .help = "Let the kernel keep engines from files of the host, "	\
+	      "from system calls they have no use for, and from "	\
+	      "processes and abstract sockets outside. With \"on\" as "	\
+	      "far as the kernel can, with \"require\" all of it or no "	\
+	      "job is taken. They may write to a folder of their own, "	\
+	      "named by TMPDIR, which is emptied after each engine." },	\
+	{ .name = NULL }
+
+int	apw_plain_probe(const void *conf, const char *mode,
+	    struct apw_err *);
 int	apw_plain_boot(const void *conf, const struct apw_box_spec *,
 	    struct apw_child *, struct apw_err *);
 void	apw_plain_kill(const void *conf, const struct apw_child *);
+
+/* plain_tmp.c: the folder that hardened engines may write to; empty.  NULL
+ * and err when it cannot be had. */
+const char *apw_plain_tmp(struct apw_err *);
 
 #endif

@@ -87,5 +87,7 @@ struct apw_sandbox_ops {
 int	apw_sandbox_begin(const struct apw_cycle *, unsigned slot,
 	    struct apw_err *);
 void	apw_sandbox_finish(void);
+/* Of this process; *cycle is NULL when it is no slot's. */
+unsigned apw_sandbox_slot(const struct apw_cycle **cycle);
 
 #endif

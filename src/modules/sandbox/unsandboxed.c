@@ -11,10 +11,12 @@ static const char *const unsandboxed_modes[] = { "UNSANDBOXED", NULL };
 static int
 unsandboxed_probe(const void *conf, struct apw_err *err)
 {
-	(void)conf;
-	(void)err;
-	return 0;
+	return apw_plain_probe(conf, unsandboxed_modes[0], err);
 }
+
+static const struct apw_directive unsandboxed_directives[] = {
+	APW_PLAIN_DIRECTIVES("off")
+};
 
 static const struct apw_sandbox_ops unsandboxed_ops = {
 	.modes = unsandboxed_modes,
@@ -34,5 +36,7 @@ struct apw_module apw_sandbox_unsandboxed_module = {
 	    "steps run in a process below and may use npm packages. For "
 	    "trusted flows.",
 	.kind = APW_MODULE_SANDBOX,
+	.directives = unsandboxed_directives,
+	.conf_size = sizeof(struct apw_plain_conf),
 	.ops.sandbox = &unsandboxed_ops,
 };

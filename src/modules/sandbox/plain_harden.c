@@ -1,0 +1,113 @@
+/* Which rules a hardened plain child gets; see plain_harden.h.  Room:
+ * modules/sandbox.  What an engine reads is in its command and environment:
+ * nothing else is allowed. */
+#include "modules/sandbox/plain_harden.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/apw_auto.h"
+
+#define HARDEN_ALL	3	/* the grade with nothing missing */
+
+const struct apw_enum apw_plain_hardens[] = {
+	{ "on", APW_HARDEN_ON }, { "off", APW_HARDEN_OFF },
+	{ "require", APW_HARDEN_REQUIRE }, { NULL, 0 }
+};
+
+int
+apw_plain_probe(const void *conf, const char *mode, struct apw_err *err)
+{
+	static const char *const	missing[] = { "the syscall filter",
+					    "Landlock (kernel 5.13, and "
+					    "\"landlock\" in the boot option "
+					    "lsm=)", "Landlock's scopes "
+					    "(kernel 6.12)" };
+	const struct apw_plain_conf	*c = conf;
+	int				 grade;
+
+	if (c->harden != APW_HARDEN_REQUIRE)
+		return 0;
+	grade = apw_harden_grade();
+	return grade == HARDEN_ALL ? 0 : apw_err_set(err, 0, "%s with "
+	    "\"harden require\" needs %s; \"harden on\" does without",
+	    mode, missing[grade]);
+}
+
+static const char *
+harden_env(const struct apw_box_spec *spec, const char *name)
+{
+	size_t	n = strlen(name), i;
+
+	for (i = 0; spec->envp[i] != NULL; i++)
+		if (strncmp(spec->envp[i], name, n) == 0 &&
+		    spec->envp[i][n] == '=')
+			return spec->envp[i] + n + 1;
+	return NULL;
+}
+
+static int
+harden_environment(const struct apw_box_spec *spec, struct plain_hard *h,
+    const char *tmp, struct apw_err *err)
+{
+	size_t	i, n = 0;
+
+	snprintf(h->tmpdir, sizeof(h->tmpdir), "TMPDIR=%s", tmp);
+	for (i = 0; spec->envp[i] != NULL; i++) {
+		if (strncmp(spec->envp[i], "TMPDIR=", 7) == 0)
+			continue;
+		if (n == PLAIN_ENV_MAX - 2)
+			return apw_err_set(err, E2BIG, "an environment");
+		h->envp[n++] = spec->envp[i];
+	}
+	h->envp[n++] = h->tmpdir;
+	h->envp[n] = NULL;
+	return 0;
+}
+
+int
+plain_harden(const struct apw_plain_conf *conf,
+    const struct apw_box_spec *spec, struct plain_hard *h,
+    struct apw_err *err)
+{
+	const char		*reads[8], *writes[2] = { NULL, NULL };
+	struct apw_harden_conf	 rules = { .reads = reads, .writes = writes };
+	char			 node[PATH_MAX], bundle[PATH_MAX], *slash;
+	const char		*value;
+	size_t			 n = 0, i;
+
+	h->on = conf->harden != APW_HARDEN_OFF;
+	h->rules.ruleset_fd = -1;
+	if (!h->on)
+		return 0;
+	if ((writes[0] = apw_plain_tmp(err)) == NULL ||
+	    harden_environment(spec, h, writes[0], err) == -1)
+		return -1;
+	if (realpath(spec->argv[0], node) != NULL)
+		reads[n++] = node;
+	for (i = 0; spec->argv[i + 1] != NULL; i++)
+		;
+	if (snprintf(bundle, sizeof(bundle), "%s", spec->argv[i]) < PATH_MAX &&
+	    (slash = strrchr(bundle, '/')) != NULL && slash != bundle) {
+		*slash = '\0';
+		reads[n++] = bundle;
+	}
+	if ((value = harden_env(spec, "AP_BASE_CODE_DIRECTORY")) != NULL)
+		reads[n++] = value;
+	if ((value = harden_env(spec, "NODE_PATH")) != NULL)
+		reads[n++] = value;
+	/* pieces under development are found from the working directory */
+	if (harden_env(spec, "AP_DEV_PIECES") != NULL)
+		reads[n++] = spec->cwd;
+	reads[n] = NULL;
+	return apw_harden_prepare(&rules, &h->rules, err);
+}
+
+void
+plain_harden_close(struct plain_hard *h)
+{
+	apw_harden_close(&h->rules);
+}

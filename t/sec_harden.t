@@ -1,0 +1,84 @@
+#!/usr/bin/perl
+
+# A hardened plain engine reads what it was given and nothing else of the
+# host, writes to its own folder, which is emptied, and has no use of calls
+# that engines do not need.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use lib 't/lib', 'lib';
+use Test::Apworker;
+use Test::Apworker::Util;
+
+my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/);
+if (!grep { /landlock/ } split /,/, slurp('/sys/kernel/security/lsm')
+		|| 'landlock') {
+	$t->discard();
+	plan(skip_all => 'no Landlock');
+}
+
+$t->write_file('secret', "of the host\n");
+my $dir = $t->testdir();
+for my $mode ('SANDBOX_CODE_ONLY;', 'UNSANDBOXED { harden require; }') {
+	(my $text = $t->write_app_conf(mode => 'MODE')->{conf})
+		=~ s/sandbox MODE;/sandbox $mode/;
+	$t->write_conf("state $dir/state;\n$text");
+	my $api = $t->api();
+	$t->run();
+	hardened($api, $mode =~ s/ .*|;//gr);
+	$t->stop();
+}
+
+sub job {
+	my ($api, $id, @steps) = @_;
+	$api->push_job(flow_job(id => $id, engine => [ @steps,
+		{ do => 'answer', value => { status => 'INTERNAL_ERROR',
+			error => 'told' } } ]));
+	my $done = $api->wait_done($id);
+	return map { unjson($_) }
+		($done->{logs} // '') =~ /^record (\{.*\})$/mg;
+}
+
+sub hardened {
+	my ($api, $mode) = @_;
+	ok($t->wait_status(sub { @{ $_->{slots} } && $_->{slots}[0]{pid} }),
+		"$mode: up");
+	my $slot = ($t->slots())[0]{pid};
+	my $tmp = "$dir/state/tmp.1";
+
+	my @r = job($api, "$mode-1",
+		(map { { do => 'read', path => $_ } } "$dir/secret",
+			"$dir/token", "$dir/apworker.conf", '/etc/shadow',
+			"/proc/$slot/environ", "/proc/$slot/mem",
+			"$dir/stock/v12/common/main.js", '/proc/self/status'),
+		(map { { do => 'write', path => $_ } } "$tmp/left",
+			"/tmp/apw-left-$$", "$dir/x", "$dir/stock/v12/x",
+			"$dir/stock/v12/common/main.js"),
+		{ do => 'env' });
+	my %read = map { $_->{path} => $_->{error} // 'read' }
+		grep { $_->{what} eq 'read' } @r;
+	is(join(' ', grep { $read{$_} eq 'read' } sort keys %read),
+		"/proc/self/status $dir/stock/v12/common/main.js",
+		"$mode: reads the engine and itself");
+	is($read{"$dir/secret"}, 'EACCES', "$mode: a file of the host");
+	is($read{"$dir/token"}, 'EACCES', "$mode: the app's token");
+	is($read{"/proc/$slot/environ"}, 'EACCES', "$mode: the slot");
+	my %wrote = map { $_->{path} => $_->{error} // 'wrote' }
+		grep { $_->{what} eq 'write' } @r;
+	is(join(' ', grep { $wrote{$_} eq 'wrote' } sort keys %wrote),
+		"$tmp/left", "$mode: writes to its own folder only");
+	my ($env) = map { $_->{env} } grep { $_->{what} eq 'env' } @r;
+	is($env->{TMPDIR}, $tmp, "$mode: which it is told of");
+	ok(-e "$tmp/left", "$mode: the file is there");
+
+	# the next engine, after this one was ended
+	$api->push_job(flow_job(id => "$mode-2", engine => [
+		{ do => 'exit', code => 1 } ]));
+	$api->wait_done("$mode-2");
+	@r = job($api, "$mode-3", { do => 'read', path => "$tmp/left" });
+	my ($left) = grep { $_->{what} eq 'read' } @r;
+	is($left->{error} // 'none', 'ENOENT', "$mode: and not for the next");
+}
