@@ -12,6 +12,7 @@
 #include "ctl/commands.h"
 #include "master/pidfile.h"
 
+#define STOP_GAP_MS	20
 #define STOP_MARGIN_MS	10000	/* on top of drain_timeout */
 #define STOP_FOREVER_MS	((int64_t)24 * 3600 * 1000)
 
@@ -32,6 +33,12 @@ stop_wait(int pidfd, int64_t wait_ms)
 			return -1;
 	}
 	return -1;
+}
+
+static int
+stop_signal(int pidfd, int signo)
+{
+	return (int)syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0);
 }
 
 int
@@ -61,11 +68,10 @@ apw_ctl_stop(int argc, char **argv, const struct apw_cycle *cycle)
 			apw_err_set(&err, errno, "pid %d has ended", (int)pid);
 		return ctl_fail(APW_EXIT_TEMP, &err);
 	}
-	rc = kill(pid, drain ? SIGQUIT : SIGTERM);
-	if (rc == 0 && now) {
-		poll(NULL, 0, 20);	/* two of a kind become one otherwise */
-		kill(pid, SIGINT);
-	}
+	rc = stop_signal(pidfd, drain ? SIGQUIT : SIGTERM);
+	/* two that arrive together may be seen in any order */
+	if (rc == 0 && now && stop_wait(pidfd, STOP_GAP_MS) == -1)
+		stop_signal(pidfd, SIGINT);
 	if (rc == -1) {
 		apw_err_set(&err, errno, "cannot signal pid %d", (int)pid);
 		return ctl_fail(APW_EXIT_OS, &err);

@@ -380,8 +380,15 @@ apw_master_start(struct master *m, struct apw_cycle *cycle,
 int
 apw_master_run(struct master *m)
 {
+	sigset_t	all;
+	int		rc;
+
 	tick_again(m, TICK_BOOT_MS);
-	if (event_base_dispatch(m->base) == -1) {
+	rc = event_base_dispatch(m->base);
+	/* we are gone already: a signal that comes late changes nothing */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	if (rc == -1) {
 		apw_alert("the event loop failed");
 		return APW_EXIT_OS;
 	}
