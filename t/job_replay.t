@@ -18,7 +18,12 @@ my @files = @ARGV ? @ARGV : glob "$dir/*.jsonl";
 # Where we decide otherwise, on purpose: a kill from outside is no memory.
 my %expect = ('fail-engine-killed' => { status => {
 	MEMORY_ISSUE => 'INTERNAL_ERROR',
-	MEMORY_LIMIT_EXCEEDED => 'INTERNAL_ERROR' } });
+	MEMORY_LIMIT_EXCEEDED => 'INTERNAL_ERROR' } },
+	# One slot does not wait for what only another job of its own can bring:
+	# the app answers savePayloads after the simulation has been disabled.
+	map { $_ => { one_engine => 1, status => { INTERNAL_ERROR => 'OK' },
+		rules => [ { at => 'rpc:savePayloads', do => 'never' } ] } }
+		qw/webhook-simulate webhook-simulate-two-slots/);
 
 Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)->discard();
 my @all = map { Test::Apworker::Replay::load($_) } @files;
@@ -28,9 +33,10 @@ plan(tests => $n);
 
 for my $rec (@all) {
 	my $case = $rec->{case}{case};
-	my $t = Test::Apworker->new()->write_app_conf(mode => 'auto');
+	my $t = Test::Apworker->new()->write_app_conf(mode => 'auto',
+		main => 'network auto { allow 127.0.0.1; }');
 	$t->tool('bun', { exit => 1, stderr => "404\n" })
-		if $case eq 'fail-piece-uninstallable';
+		if $case =~ /^(?:fail-piece-uninstallable|extract-not-found)$/;
 	$rec->play($t, %{ $expect{$case} || {} });
 	$t->finish();
 }

@@ -28,6 +28,7 @@ struct job_call {
 	int64_t		 until_ms;	/* 0: one try */
 	int64_t		 pause_ms;
 	unsigned	 refusals;	/* that are still borne */
+	bool		 unsent_only;
 	job_reply_fn	*reply;
 	void		*arg;
 };
@@ -86,7 +87,8 @@ call_may_repeat(struct job_call *c, const struct apw_reply *reply)
 		c->refusals--;
 		return true;
 	}
-	return reply->kind == APW_REPLY_UNKNOWN;
+	return reply->kind == APW_REPLY_UNSENT ||
+	    (reply->kind == APW_REPLY_UNKNOWN && !c->unsent_only);
 }
 
 static void
@@ -144,7 +146,7 @@ call_try(struct job_call *c, const struct apw_str *parts, size_t nparts)
 static void
 call_on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	static const struct apw_reply	failed = { .kind = APW_REPLY_UNKNOWN,
+	static const struct apw_reply	failed = { .kind = APW_REPLY_UNSENT,
 	    .error = "the call could not be made" };
 	struct apw_str			payload;
 	struct job_call			*c;
@@ -180,6 +182,7 @@ job_call(struct apw_job *job, const char *method, const struct apw_str *parts,
 	if (repeat != NULL && repeat->ms > 0) {
 		c->until_ms = apw_now_ms() + repeat->ms;
 		c->refusals = repeat->refusals;
+		c->unsent_only = repeat->unsent_only;
 		for (i = 0; i < nparts; i++)
 			apw_buf_str(&c->payload, parts[i]);
 		if (c->payload.failed)
@@ -209,9 +212,9 @@ job_calls_free(struct apw_job *job)
 static void
 call_on_posted(void *arg, const struct apw_reply *reply)
 {
-	(void)arg;
 	if (reply->kind != APW_REPLY_OK)
-		apw_debug("a posted call failed", APW_S("error", reply->error));
+		apw_notice("a call that nobody waits for failed",
+		    APW_S("method", arg), APW_S("error", reply->error));
 }
 
 void
@@ -221,7 +224,7 @@ job_post(struct apw_job *job, const char *method, const struct apw_str *parts,
 	struct apw_err	err = APW_ERR_NONE;
 
 	if (job->env.source->call(job->env.source_of, method, parts, nparts,
-	    JOB_RPC_MS, call_on_posted, NULL, &err) == 0)
-		apw_debug("a call could not be posted",
+	    JOB_RPC_MS, call_on_posted, (void *)(uintptr_t)method, &err) == 0)
+		apw_notice("a call could not be made",
 		    APW_S("method", method), APW_E(&err));
 }

@@ -52,8 +52,10 @@ complete_send(struct apw_job *job)
 	const struct apw_outcome	*o = job->outcome;
 	unsigned			 sends;
 	struct apw_buf			 b = APW_BUF_INIT(0);
-	struct apw_str			 payload;
+	struct apw_str			 payload, response = job->answer;
 
+	if (o->response != NULL)
+		response = apw_str_c(o->response);
 	if (repeat.ms < 1000)		/* one try in any case */
 		repeat.ms = 1000;
 	sends = o->sends & ~complete_drops[job->complete_drops];
@@ -63,9 +65,9 @@ complete_send(struct apw_job *job)
 	    apw_outcome_status(o, job->env.settings->release));
 	if ((sends & APW_SENDS_ERROR) != 0)
 		complete_text(&b, "errorMessage", apw_buf_view(&job->message));
-	if ((sends & APW_SENDS_RESPONSE) != 0 && job->answer.n != 0) {
+	if ((sends & APW_SENDS_RESPONSE) != 0 && response.n != 0) {
 		apw_buf_puts(&b, ",\"response\":");
-		apw_buf_str(&b, job->answer);
+		apw_buf_str(&b, response);
 	}
 	if ((sends & APW_SENDS_LOGS) != 0)
 		complete_text(&b, "logs", apw_buf_view(&job->logs));

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/apw_auto.h"
 #include "core/apw_clock.h"
 #include "slot/capture.h"
 
@@ -62,6 +63,13 @@ limit_stop(const struct apw_job *job)
 	return 6000;
 }
 
+/* The work ends by its own limit; this is for one that does not. */
+static int64_t
+limit_work(const struct apw_job *job)
+{
+	return job->ops->limit_ms(job->env.settings) + 5000;
+}
+
 static int64_t
 limit_lock(const struct apw_job *job)
 {
@@ -91,10 +99,30 @@ late_boot(struct apw_job *job)
 }
 
 static void
+late_work(struct apw_job *job)
+{
+	job_conclude(job, APW_ENDING_TIME_LIMIT, "the job took too long");
+}
+
+/* The call has a limit of its own, too. */
+static void
+late_follow(struct apw_job *job)
+{
+	job_conclude(job, APW_ENDING_CALL_UNKNOWN,
+	    "the app did not answer in time");
+}
+
+static void
 late_report(struct apw_job *job)
 {
 	job->reported = true;
 	job_next(job);
+}
+
+static void
+work_enter(struct apw_job *job)
+{
+	job->ops->work(job);
 }
 
 static void
@@ -113,11 +141,16 @@ job_step_archives = { "archives", job_archives_enter, late_resolve,
     limit_archives },
 job_step_stock = { "stock", job_stock_enter, late_stock, limit_stock },
 job_step_boot = { "boot", job_boot_enter, late_boot, limit_boot },
-job_step_run = { "run", job_run_enter, job_run_timeout, job_run_limit },
+job_step_work = { "work", work_enter, late_work, limit_work },
 job_step_report = { "report", job_report_enter, late_report, limit_lock },
 job_step_complete = { "complete", job_complete_enter, late_complete,
     limit_lock };
 
+const struct job_step job_step_run = { "run", job_run_enter, job_run_timeout,
+    job_run_limit };
+/* a call to the app that the engine's answer led to */
+const struct job_step job_step_follow = { "follow", NULL, late_follow,
+    limit_lock };
 const struct job_step job_step_stop = { "stop", NULL, job_stop_timeout,
     limit_stop };
 /* the engine ended under our hands: its end will be told, then boot again */
@@ -163,7 +196,7 @@ job_next(struct apw_job *job)
 		job_go(job, &job_step_run);
 		return;
 	}
-	for (i = 0; i + 1 < sizeof(job_walk) / sizeof(*job_walk); i++)
+	for (i = 0; i + 1 < APW_COUNT(job_walk); i++)
 		if (job_walk[i] == job->step) {
 			job_go(job, job_walk[i + 1]);
 			return;
@@ -190,7 +223,9 @@ job_on_timer(evutil_socket_t fd, short what, void *arg)
 static void
 job_take_logs(struct apw_job *job)
 {
-	bool	dead = job->ending == APW_ENDING_BROKEN;
+	bool	dead = job->ending == APW_ENDING_BROKEN ||
+	    job->ending == APW_ENDING_MEMORY ||
+	    job->ending == APW_ENDING_LOG_SIZE;
 
 	if (!job->has_engine || (job->outcome->sends & APW_SENDS_LOGS) == 0)
 		return;
@@ -230,9 +265,8 @@ job_conclude_text(struct apw_job *job, enum apw_ending ending,
 	job->message = message;
 	job_stock_forget(job);
 	job_take_logs(job);
-	if (job->ops != NULL && job->ops->tell != NULL)
-		job->ops->tell(job, job->answer);
 	job_engine_release(job);
+	job_report_timings(job);
 	job_count(job);
 	job_go(job, &job_step_report);
 }
@@ -339,7 +373,8 @@ apw_job_begin(struct apw_job *job)
 	    job->ids.flow_version_id, job->ids.platform_id)) == NULL)
 		job_conclude(job, APW_ENDING_BROKEN, "out of memory");
 	else
-		job_go(job, job_walk[0]);
+		job_go(job, job->ops->work != NULL ? &job_step_work :
+		    job_walk[0]);
 }
 
 struct apw_job *
@@ -398,55 +433,4 @@ apw_job_free(struct apw_job *job)
 	apw_arena_free(job->arena);
 	job->magic = 0;
 	free(job);
-}
-
-/* For the hooks of the families. */
-
-struct apw_arena *
-apw_job_arena(struct apw_job *job)
-{
-	return job->arena;
-}
-
-const struct apw_settings *
-apw_job_settings(const struct apw_job *job)
-{
-	return job->env.settings;
-}
-
-void *
-apw_job_fields(const struct apw_job *job)
-{
-	return job->fields;
-}
-
-struct apw_str
-apw_job_flow_version(const struct apw_job *job)
-{
-	return apw_buf_view(&job->recipe->flow_version);
-}
-
-const char *
-apw_job_text(struct apw_job *job, struct apw_str literal)
-{
-	return job_text(job->arena, literal);
-}
-
-void
-apw_job_base(struct apw_job *job, struct apw_job_parts *p)
-{
-	const struct apw_settings	*s = job->env.settings;
-	struct apw_buf			 b = APW_BUF_INIT(65536);
-	double				 limit = job->ops->limit_ms(s) / 1000.0;
-
-	apw_buf_printf(&b, ",\"timeoutInSeconds\":%.15g,\"internalApiUrl\":",
-	    limit);
-	apw_buf_json_c(&b,
-	    job->env.source->internal_api_url(job->env.source_of));
-	apw_buf_puts(&b, ",\"publicApiUrl\":");
-	apw_buf_json_c(&b, s->public_api_url);
-	apw_parts_lit(p, b.failed ? NULL :
-	    apw_arena_str(job->arena, apw_buf_view(&b)));
-	apw_buf_free(&b);
-	apw_parts_member(p, "\"engineToken\"", job->engine_token);
 }

@@ -17,6 +17,7 @@
 
 struct apw_job;
 struct apw_job_parts;
+struct apw_poster;
 struct apw_recipes;
 
 /* What a slot lends to its job, for the job's life. */
@@ -31,6 +32,7 @@ struct apw_job_env {
 	const struct apw_settings	*settings;	/* may change between jobs */
 	const struct apw_sandbox_ops	*sandbox;
 	struct apw_score_slot		*score;
+	struct apw_poster		*poster;	/* our own HTTP requests */
 	/* the job is over and its lease closed: free it, take the next */
 	void				(*on_end)(void *arg);
 	void				*arg;
@@ -49,7 +51,9 @@ void	apw_job_free(struct apw_job *);
 
 /*
  * Job families.  One module a family; the walk is the same for all, the
- * family says three things.
+ * family says what to provision, what to send to the engine, and what follows
+ * from an answer.  What the app is told in the end is a row of the outcome
+ * table.
  */
 
 /* A member of jobData: its type is checked before anything else happens. */
@@ -72,9 +76,22 @@ struct apw_job_ids {
 	const char	*logs_file_id;
 	const char	*worker_handler_id, *http_request_id;
 	struct apw_str	 stream_step_progress;	/* raw; for reports */
+	struct apw_str	 piece;			/* raw PiecePackage that the job
+						   brings; empty: none */
 };
 
-enum apw_family { APW_FAMILY_FLOW, APW_NFAMILIES };	/* rows of the outcome table */
+/* Blocks of the outcome table. */
+enum apw_family { APW_FAMILY_FLOW, APW_FAMILY_WEBHOOK, APW_FAMILY_POLLING,
+	APW_FAMILY_RENEW, APW_FAMILY_TRIGGER_HOOK, APW_FAMILY_PROPERTY,
+	APW_FAMILY_VALIDATION, APW_FAMILY_EXTRACT, APW_FAMILY_TOKEN_REFRESH,
+	APW_FAMILY_EVENT, APW_FAMILY_CHAT, APW_NFAMILIES };
+
+/* What follows the answer of an engine. */
+enum apw_then {
+	APW_THEN_END,		/* the job ends with this answer */
+	APW_THEN_AGAIN,		/* another operation */
+	APW_THEN_WAIT,		/* a call to the app: its answer ends the job */
+};
 
 struct apw_job_ops {
 	const char *const		*types;		/* jobType values, NULL-terminated */
@@ -89,13 +106,20 @@ struct apw_job_ops {
 	/* Why the job's own data forbids to run it, once it is provisioned;
 	 * NULL: nothing does.  May be NULL itself. */
 	const char *(*forbids)(struct apw_job *);
-	/* What to send to the engine: append the members of the operation
-	 * object.  Returns its type, or NULL when there is nothing to do. */
+	/* All is provisioned and there is nothing to run: the job ends DONE
+	 * without an engine.  May be NULL. */
+	bool	(*nothing)(struct apw_job *);
+	/* What to send to the engine: append the operation object.  Returns
+	 * its type. */
 	const char *(*operation)(struct apw_job *, struct apw_job_parts *);
-	/* What to tell the app when it is over, beyond the outcome table:
-	 * called before the report is made.  May be NULL. */
-	void	(*tell)(struct apw_job *, struct apw_str response);
-	/* The operation's time limit. */
+	/* The engine has answered (good: with status OK); response is raw, or
+	 * empty.  May be NULL: the job ends with it. */
+	enum apw_then (*answered)(struct apw_job *, bool good,
+		    struct apw_str response);
+	/* Instead of all that, for a family that needs no engine: do it, and
+	 * end the job with apw_job_conclude(), now or later. */
+	void	(*work)(struct apw_job *);
+	/* The time limit of an operation, or of the work. */
 	int64_t	(*limit_ms)(const struct apw_settings *);
 };
 
@@ -106,9 +130,28 @@ void	*apw_job_fields(const struct apw_job *);	/* the family's struct */
 struct apw_str apw_job_flow_version(const struct apw_job *);	/* raw, or empty */
 /* The text of a raw string, in the job's arena; NULL: absent or unfit. */
 const char *apw_job_text(struct apw_job *, struct apw_str literal);
+struct apw_str apw_job_package(const struct apw_job *);	/* of ids.piece, raw */
+const struct apw_job_env *apw_job_env(const struct apw_job *);
+const struct apw_job_ids *apw_job_ids(const struct apw_job *);
 /* Append the base members of every operation that are not fields of the job:
  * limit, URLs, engine token; each preceded by a comma. */
 void	apw_job_base(struct apw_job *, struct apw_job_parts *);
+/* The limit alone. */
+void	apw_job_limit(struct apw_job *, struct apw_job_parts *);
+
+/* Call the app; the payload is copied.  reply comes from the loop, unless the
+ * job ends before.  once: what must not happen twice; it is repeated only
+ * while it was certainly not sent. */
+typedef void apw_job_reply_fn(struct apw_job *, const struct apw_reply *);
+void	apw_job_call(struct apw_job *, const char *method,
+	    const struct apw_job_parts *, bool once, apw_job_reply_fn *);
+/* The same, and nobody waits for the answer; it outlives the job.  The method
+ * is a literal. */
+void	apw_job_post(struct apw_job *, const char *method,
+	    const struct apw_job_parts *);
+/* How it ended (enum apw_ending of outcome.h); text: the error message, or
+ * "".  Only the first one counts. */
+void	apw_job_conclude(struct apw_job *, int ending, const char *text);
 
 /* Splicing an object out of raw slices: small ones are gathered in a text,
  * large ones are named, not copied. */

@@ -3,6 +3,8 @@
  *	job.c ─ fields.c ─ lease.c ─ flow_version.c (walk.c, recipe.c) ─
  *	resolve.c ─ archive.c ─ provision.c ─ run.c (relay.c) ─ verdict.c ─
  *	outcome.c ─ report.c ─ complete.c
+ *
+ * What the families may use of it is in hooks.c.
  */
 #ifndef APW_JOB_PRIV_H
 #define APW_JOB_PRIV_H
@@ -67,9 +69,11 @@ struct apw_job {
 
 	/* the engine */
 	bool		 has_engine;			/* acquired, not released */
-	bool		 operation_sent;
+	bool		 operation_sent;		/* the one in hand */
+	bool		 marked;			/* pieces told as used */
+	int64_t		 boot_ms;			/* monotonic; 0: not begun */
 	unsigned	 engine_tries;
-	int64_t		 run_ms;			/* monotonic, at execute */
+	int64_t		 run_ms;			/* monotonic, at the first execute */
 	size_t		 relayed;			/* calls of the engine passed on */
 	size_t		 refused;			/* and not passed on */
 
@@ -92,7 +96,8 @@ void	job_conclude(struct apw_job *, enum apw_ending, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
 void	job_conclude_text(struct apw_job *, enum apw_ending, struct apw_str);
 void	job_end(struct apw_job *);
-extern const struct job_step job_step_stop, job_step_boot_again;
+extern const struct job_step job_step_run, job_step_stop,
+    job_step_boot_again, job_step_follow;
 
 /* fields.c */
 int	job_read(struct apw_job *, struct apw_err *);
@@ -103,6 +108,7 @@ const char *job_text(struct apw_arena *, struct apw_str literal);
 struct job_repeat {
 	int64_t		 ms;		/* for so long when its fate is unknown */
 	unsigned	 refusals;	/* and so often when it was refused */
+	bool		 unsent_only;	/* only while it certainly did not happen */
 };
 struct job_call *job_call(struct apw_job *, const char *method,
 	    const struct apw_str *parts, size_t nparts,
@@ -140,6 +146,7 @@ void	job_relay(struct apw_job *, uint32_t call, struct apw_str method,
 
 /* report.c, complete.c */
 void	job_report_enter(struct apw_job *);
+void	job_report_timings(struct apw_job *);
 void	job_complete_enter(struct apw_job *);
 
 #endif

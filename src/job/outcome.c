@@ -9,10 +9,61 @@
 
 #define ERROR		APW_SENDS_ERROR
 #define LOGS		APW_SENDS_LOGS
+#define RESPONSE	APW_SENDS_RESPONSE
 #define ROW(ending)	[APW_ENDING_##ending]
 
+/* A job without a run: completed with this status. */
+#define JOB(status, sends)	{ NULL, NULL, status, NULL, sends, NULL }
+#define GOOD(sends)		JOB("OK", sends)
+#define FAIL(sends)		JOB("INTERNAL_ERROR", sends)
+
+/* What no family can do anything about. */
+#define ROWS_UNFIT							\
+ROW(BAD_JOB)		= FAIL(ERROR),					\
+ROW(UNSUPPORTED)	= FAIL(ERROR),					\
+ROW(PROVISION_FAILED)	= FAIL(ERROR | LOGS),				\
+ROW(NOT_RUNNABLE)	= FAIL(ERROR)
+
+/* Somebody waits for the answer, whatever it is.  There is no call to the
+ * app behind it that could fail. */
+#define ROWS_ANSWER							\
+ROW(DONE)		= GOOD(0),					\
+ROW(ENGINE_OK)		= GOOD(ERROR | LOGS | RESPONSE),		\
+ROW(ENGINE_USER_FAILURE) = JOB("USER_FAILURE", ERROR | LOGS | RESPONSE), \
+ROW(ENGINE_LOG_SIZE)	= JOB("LOG_SIZE_EXCEEDED", ERROR | LOGS | RESPONSE), \
+ROW(ENGINE_INTERNAL_ERROR) = FAIL(ERROR | LOGS | RESPONSE),		\
+ROW(CALL_REFUSED)	= FAIL(ERROR | LOGS),				\
+ROW(CALL_UNKNOWN)	= FAIL(ERROR | LOGS),				\
+ROW(MEMORY)		= FAIL(ERROR | LOGS),				\
+ROW(LOG_SIZE)		= FAIL(ERROR | LOGS),				\
+ROW(BROKEN)		= FAIL(ERROR | LOGS)
+
+/* The same for a piece that the job brings: there is no flow to be gone. */
+#define ROWS_OF_PIECE							\
+ROWS_UNFIT,								\
+ROWS_ANSWER,								\
+ROW(FLOW_VERSION_MISSING) = FAIL(ERROR),				\
+ROW(PIECE_MISSING)	= FAIL(ERROR)
+
+/* Nobody waits and nothing can be done about it but to try the next one. */
+#define ROWS_NO_ENGINE							\
+ROWS_UNFIT,								\
+ROW(FLOW_VERSION_MISSING) = GOOD(0),					\
+ROW(PIECE_MISSING)	= GOOD(0),					\
+ROW(DONE)		= GOOD(0),					\
+ROW(ENGINE_OK)		= GOOD(0),					\
+ROW(ENGINE_USER_FAILURE) = GOOD(0),					\
+ROW(ENGINE_LOG_SIZE)	= GOOD(0),					\
+ROW(ENGINE_INTERNAL_ERROR) = GOOD(0),					\
+ROW(CALL_REFUSED)	= GOOD(0),					\
+ROW(CALL_UNKNOWN)	= GOOD(0),					\
+ROW(TIME_LIMIT)		= GOOD(0),					\
+ROW(MEMORY)		= GOOD(0),					\
+ROW(LOG_SIZE)		= GOOD(0),					\
+ROW(BROKEN)		= GOOD(0)
+
 /* family, ending -> run status, internal error's source, job status (before
- * 0.86, from 0.86), what is sent */
+ * 0.86, from 0.86), what is sent, response if it is not the engine's */
 static const struct apw_outcome outcomes[APW_NFAMILIES][APW_NENDINGS] = {
 	[APW_FAMILY_FLOW] = {
 ROW(BAD_JOB)		= { NULL, NULL, "INTERNAL_ERROR", NULL, ERROR },
@@ -22,6 +73,9 @@ ROW(PIECE_MISSING)	= { "FAILED", NULL, "INTERNAL_ERROR", "OK", 0 },
 ROW(PROVISION_FAILED)	= { "INTERNAL_ERROR", "WORKER", "INTERNAL_ERROR", NULL,
 			    ERROR | LOGS },
 ROW(NOT_RUNNABLE)	= { NULL, NULL, "INTERNAL_ERROR", NULL, ERROR },
+ROW(DONE)		= { NULL, NULL, "OK", NULL, LOGS },
+ROW(CALL_REFUSED)	= { NULL, NULL, "INTERNAL_ERROR", NULL, ERROR | LOGS },
+ROW(CALL_UNKNOWN)	= { NULL, NULL, "INTERNAL_ERROR", NULL, ERROR | LOGS },
 ROW(ENGINE_OK)		= { NULL, NULL, "OK", NULL, LOGS },
 ROW(ENGINE_USER_FAILURE) = { NULL, NULL, "OK", NULL, LOGS },
 ROW(ENGINE_LOG_SIZE)	= { "LOG_SIZE_EXCEEDED", NULL, "LOG_SIZE_EXCEEDED",
@@ -36,6 +90,85 @@ ROW(LOG_SIZE)		= { "LOG_SIZE_EXCEEDED", NULL, "LOG_SIZE_EXCEEDED",
 ROW(BROKEN)		= { "INTERNAL_ERROR", "WORKER", "INTERNAL_ERROR", NULL,
 			    ERROR | LOGS },
 	},
+	/* A submission whose fate is unknown is no failure: the app would
+	 * run the job again and start the runs twice. */
+	[APW_FAMILY_WEBHOOK] = {
+ROWS_UNFIT,
+ROW(FLOW_VERSION_MISSING) = GOOD(0),
+ROW(PIECE_MISSING)	= GOOD(0),
+ROW(DONE)		= GOOD(0),
+ROW(ENGINE_OK)		= GOOD(LOGS),
+ROW(ENGINE_USER_FAILURE) = GOOD(LOGS),
+ROW(ENGINE_LOG_SIZE)	= GOOD(LOGS),
+ROW(ENGINE_INTERNAL_ERROR) = GOOD(LOGS),
+ROW(CALL_REFUSED)	= FAIL(ERROR | LOGS),
+ROW(CALL_UNKNOWN)	= GOOD(LOGS),
+ROW(TIME_LIMIT)		= GOOD(0),
+ROW(MEMORY)		= FAIL(ERROR | LOGS),
+ROW(LOG_SIZE)		= FAIL(ERROR | LOGS),
+ROW(BROKEN)		= FAIL(ERROR | LOGS),
+	},
+	/* The next schedule is the retry. */
+	[APW_FAMILY_POLLING] = {
+ROWS_UNFIT,
+ROW(FLOW_VERSION_MISSING) = FAIL(ERROR),
+ROW(PIECE_MISSING)	= GOOD(0),
+ROW(DONE)		= GOOD(0),
+ROW(ENGINE_OK)		= GOOD(LOGS),
+ROW(ENGINE_USER_FAILURE) = GOOD(LOGS),
+ROW(ENGINE_LOG_SIZE)	= GOOD(LOGS),
+ROW(ENGINE_INTERNAL_ERROR) = GOOD(LOGS),
+ROW(CALL_REFUSED)	= GOOD(0),
+ROW(CALL_UNKNOWN)	= GOOD(0),
+ROW(TIME_LIMIT)		= GOOD(0),
+ROW(MEMORY)		= GOOD(0),
+ROW(LOG_SIZE)		= GOOD(0),
+ROW(BROKEN)		= GOOD(0),
+	},
+	[APW_FAMILY_RENEW] = {
+ROWS_UNFIT,
+ROW(FLOW_VERSION_MISSING) = GOOD(0),
+ROW(PIECE_MISSING)	= GOOD(0),
+ROW(DONE)		= GOOD(0),
+ROW(ENGINE_OK)		= GOOD(0),
+ROW(ENGINE_USER_FAILURE) = GOOD(0),
+ROW(ENGINE_LOG_SIZE)	= GOOD(0),
+ROW(ENGINE_INTERNAL_ERROR) = GOOD(0),
+ROW(CALL_REFUSED)	= FAIL(ERROR),
+ROW(CALL_UNKNOWN)	= FAIL(ERROR),
+ROW(TIME_LIMIT)		= FAIL(ERROR | LOGS),
+ROW(MEMORY)		= FAIL(ERROR | LOGS),
+ROW(LOG_SIZE)		= FAIL(ERROR | LOGS),
+ROW(BROKEN)		= FAIL(ERROR | LOGS),
+	},
+	[APW_FAMILY_TRIGGER_HOOK] = {
+ROWS_UNFIT,
+ROWS_ANSWER,
+ROW(FLOW_VERSION_MISSING) = GOOD(0),
+ROW(PIECE_MISSING)	= GOOD(0),
+ROW(TIME_LIMIT)		= JOB("TIMEOUT", 0),
+	},
+	[APW_FAMILY_PROPERTY] = {
+ROWS_OF_PIECE,
+ROW(TIME_LIMIT)		= { NULL, NULL, "TIMEOUT", NULL, RESPONSE, "{}" },
+	},
+	[APW_FAMILY_VALIDATION] = {
+ROWS_OF_PIECE,
+ROW(TIME_LIMIT)		= { NULL, NULL, "TIMEOUT", NULL, RESPONSE,
+			    "{\"valid\":false,"
+			    "\"error\":\"Validation timed out\"}" },
+	},
+	[APW_FAMILY_EXTRACT] = {
+ROWS_OF_PIECE,
+ROW(TIME_LIMIT)		= FAIL(ERROR | LOGS),
+	},
+	[APW_FAMILY_TOKEN_REFRESH] = {
+ROWS_OF_PIECE,
+ROW(TIME_LIMIT)		= { NULL, NULL, "TIMEOUT", NULL, RESPONSE,
+			    "{\"skipped\":true}" },
+	},
+	[APW_FAMILY_EVENT] = { ROWS_NO_ENGINE },
+	[APW_FAMILY_CHAT] = { ROWS_NO_ENGINE },
 };
 
 const struct apw_outcome *

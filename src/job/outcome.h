@@ -15,10 +15,13 @@
 	X(PIECE_MISSING)	/* the flow has been disabled */	\
 	X(PROVISION_FAILED)						\
 	X(NOT_RUNNABLE)		/* its own data forbids it */		\
+	X(DONE)			/* without (another) operation */	\
 	X(ENGINE_OK)							\
 	X(ENGINE_USER_FAILURE)						\
 	X(ENGINE_LOG_SIZE)						\
 	X(ENGINE_INTERNAL_ERROR)					\
+	X(CALL_REFUSED)		/* what followed the answer failed */	\
+	X(CALL_UNKNOWN)		/* and may have happened or not */	\
 	X(TIME_LIMIT)							\
 	X(MEMORY)							\
 	X(LOG_SIZE)							\
@@ -38,6 +41,7 @@ struct apw_outcome {
 	const char	*status;	/* of completeJob; NULL: no such row */
 	const char	*status_86;	/* from release 0.86 on; NULL: the same */
 	unsigned	 sends;
+	const char	*response;	/* raw; NULL: the engine's */
 };
 
 /* The row of a family; never NULL. */

@@ -63,9 +63,10 @@ job_mark_pieces(struct apw_job *job)
 	struct apw_str		 payload;
 	size_t			 i;
 
-	if (r->npieces == 0 ||
+	if (r->npieces == 0 || job->marked ||
 	    job->env.settings->release >= APW_RELEASE(0, 86, 0))
 		return;
+	job->marked = true;
 	apw_buf_puts(&buf, "{\"pieces\":[");
 	for (i = 0; i < r->npieces; i++) {
 		apw_buf_puts(&buf, i == 0 ? "" : ",");

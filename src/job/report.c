@@ -3,10 +3,12 @@
 #include "job/job_priv.h"
 
 #include "core/apw_clock.h"
+#include "egress/post.h"
 #include "proto/apw_raw.h"
 
 #define REPORT_REPEAT_MS	60000
 #define REPORT_REFUSALS		2
+#define REPORT_PAGE_MS		10000
 
 static void
 report_on_reply(struct apw_job *job, void *arg, const struct apw_reply *reply)
@@ -50,6 +52,44 @@ report_internal_error(struct apw_job *job, struct apw_buf *b, const char *now)
 	apw_buf_free(&text);
 }
 
+/* Somebody is on call for a dedicated worker: one POST, nobody waits. */
+static void
+report_page(struct apw_job *job)
+{
+	const struct apw_source_ops	*source = job->env.source;
+	struct apw_buf			 b = APW_BUF_INIT(65536);
+	struct apw_buf			 text = APW_BUF_INIT(16384);
+	struct apw_post_order		 order = {
+		.url = job->env.settings->oncall_url,
+		.timeout_ms = REPORT_PAGE_MS,
+		.allow = &job->env.cycle->network.allow,
+		.what = "on-call page",
+	};
+
+	if (order.url == NULL || *order.url == '\0' ||
+	    source->group == NULL ||
+	    source->group(job->env.source_of) == NULL)
+		return;
+	apw_buf_printf(&text, "Flow run %s ended with INTERNAL_ERROR",
+	    job->ids.run_id);
+	apw_buf_puts(&b, "{\"code\":\"ENGINE_OPERATION_FAILURE\","
+	    "\"message\":");
+	apw_raw_quote(&b, apw_buf_view(&text));
+	apw_buf_puts(&b, ",\"params\":{\"runId\":");
+	apw_buf_json_c(&b, job->ids.run_id);
+	apw_buf_puts(&b, ",\"flowId\":");
+	apw_buf_json_c(&b, job->ids.flow_id);
+	apw_buf_puts(&b, ",\"projectId\":");
+	apw_buf_json_c(&b, job->ids.project_id);
+	apw_buf_puts(&b, "}}");
+	order.body = apw_buf_view(&b);
+	if (b.failed || text.failed ||
+	    apw_post(job->env.poster, &order, NULL, NULL) == NULL)
+		apw_warn("the on-call page could not be composed");
+	apw_buf_free(&b);
+	apw_buf_free(&text);
+}
+
 void
 job_report_enter(struct apw_job *job)
 {
@@ -64,6 +104,8 @@ job_report_enter(struct apw_job *job)
 		job_next(job);
 		return;
 	}
+	if (o->source != NULL)		/* INTERNAL_ERROR, and only that */
+		report_page(job);
 	apw_iso8601(apw_wall_ms(), now);
 	report_member(&b, "runId", job->ids.run_id);
 	report_member(&b, "status", o->run_status);
@@ -82,5 +124,28 @@ job_report_enter(struct apw_job *job)
 	payload = apw_buf_view(&b);
 	job_call(job, "uploadRunLog", &payload, 1, &repeat, report_on_reply,
 	    NULL);
+	apw_buf_free(&b);
+}
+
+/* How long it took to get to the result, from 0.86 on.  Nobody waits. */
+void
+job_report_timings(struct apw_job *job)
+{
+	int64_t		now = apw_now_ms();
+	struct apw_buf	b = APW_BUF_INIT(16384);
+	struct apw_str	payload;
+
+	if (job->run_ms == 0 || job->ops->family != APW_FAMILY_FLOW ||
+	    job->env.settings->release < APW_RELEASE(0, 86, 0))
+		return;
+	report_member(&b, "runId", job->ids.run_id);
+	report_member(&b, "projectId", job->ids.project_id);
+	apw_buf_printf(&b, ",\"provisionMs\":%lld,\"bootMs\":%lld,"
+	    "\"runMs\":%lld}", (long long)(job->boot_ms - job->started_ms),
+	    (long long)(job->run_ms - job->boot_ms),
+	    (long long)(now - job->run_ms));
+	payload = apw_buf_view(&b);
+	if (!b.failed)
+		job_post(job, "uploadRunLog", &payload, 1);
 	apw_buf_free(&b);
 }

@@ -68,7 +68,7 @@ resolve_read(struct apw_job *job, struct apw_recipe_piece *p, struct apw_str tex
 		return -1;
 	if (strcmp(o->piece_type, "CUSTOM") == 0 || o->archive_id != NULL)
 		o->platform_id = job->recipe->platform_id;
-	p->ordered = !apw_settings_dev_piece(job->env.settings, p->name);
+	p->ordered = !apw_settings_dev_piece(job->env.settings, o->name);
 	return 0;
 }
 
@@ -214,6 +214,33 @@ resolve_more(struct apw_job *job)
 	}
 }
 
+/* The one piece that the job brings.  What is exact is what it says; the
+ * app knows what else may be meant. */
+static void
+resolve_given(struct apw_job *job)
+{
+	struct apw_recipe	*r = job->recipe;
+	struct apw_recipe_piece	*p;
+
+	r->pieces = p = apw_arena_alloc(r->arena, sizeof(*p));
+	APW_ASSERT(p != NULL);
+	if (resolve_read(job, p, job->ids.piece, true) == -1) {
+		job_conclude(job, APW_ENDING_BAD_JOB,
+		    "VALIDATION: jobData.piece names no piece");
+		return;
+	}
+	p->name = p->order.name;
+	p->version = p->order.version;
+	r->npieces = 1;
+	if (!resolve_exact(p->version) && p->order.archive_id == NULL)
+		resolve_more(job);
+	else if (resolve_package(job, p) == -1)
+		job_conclude(job, APW_ENDING_PROVISION_FAILED,
+		    "out of memory");
+	else
+		job_next(job);
+}
+
 void
 job_pieces_enter(struct apw_job *job)
 {
@@ -222,6 +249,10 @@ job_pieces_enter(struct apw_job *job)
 
 	if (r->complete) {
 		job_next(job);
+		return;
+	}
+	if (job->ids.piece.n != 0) {
+		resolve_given(job);
 		return;
 	}
 	r->npieces = r->walk.npieces;

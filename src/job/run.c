@@ -35,6 +35,39 @@ run_no_response(struct apw_job *job, struct apw_str response)
 	apw_buf_free(&text);
 }
 
+/* Another operation for the same engine, if it is still there. */
+static void
+run_again(struct apw_job *job)
+{
+	job->operation_sent = false;
+	job->answer = APW_STR("");
+	apw_buf_reset(&job->message);
+	job_go(job, &job_step_run);
+}
+
+/* What the family makes of the answer. */
+static void
+run_answered(struct apw_job *job, enum apw_ending ending)
+{
+	enum apw_then	then = APW_THEN_END;
+
+	if (job->ops->answered != NULL)
+		then = job->ops->answered(job, ending == APW_ENDING_ENGINE_OK,
+		    job->answer);
+	if (job->concluded)
+		return;
+	switch (then) {
+	case APW_THEN_AGAIN:
+		run_again(job);
+		break;
+	case APW_THEN_WAIT:
+		job_go(job, &job_step_follow);
+		break;
+	default:
+		job_conclude_text(job, ending, apw_buf_view(&job->message));
+	}
+}
+
 /* The answer in a word: what became of the operation. */
 static void
 run_on_result(void *arg, struct apw_str response)
@@ -61,12 +94,13 @@ run_on_result(void *arg, struct apw_str response)
 		job->answer = APW_STR("");
 	if (apw_raw_member(response, "error", &error) != 1)
 		error = APW_STR("");
+	apw_buf_reset(&job->message);
 	if (apw_raw_type(error) == APW_RAW_STRING)
 		apw_raw_decode(&job->message, apw_raw_trim(error));
 	else if (ending == APW_ENDING_ENGINE_INTERNAL_ERROR)
 		apw_buf_puts(&job->message,
 		    "the engine ended the operation with INTERNAL_ERROR");
-	job_conclude_text(job, ending, apw_buf_view(&job->message));
+	run_answered(job, ending);
 }
 
 static void
@@ -88,6 +122,8 @@ run_on_gone(void *arg, const struct apw_evidence *ev, const struct apw_err *err)
 
 	APW_CAST(job, arg, JOB_MAGIC);
 	if (job->concluded)
+		return;
+	if (job->step == &job_step_follow)	/* it has had its say */
 		return;
 	if (ev == NULL) {
 		job_conclude(job, APW_ENDING_BROKEN,
@@ -136,8 +172,11 @@ job_boot_enter(struct apw_job *job)
 	const char	*why = job->ops->forbids == NULL ? NULL :
 	    job->ops->forbids(job);
 
+	job->boot_ms = apw_now_ms();
 	if (why != NULL)
 		job_conclude(job, APW_ENDING_NOT_RUNNABLE, "%s", why);
+	else if (job->ops->nothing != NULL && job->ops->nothing(job))
+		job_conclude(job, APW_ENDING_DONE, "%s", "");
 	else
 		run_acquire(job);
 }
@@ -160,6 +199,28 @@ run_send(struct apw_job *job, struct apw_err *err)
 	return rv;
 }
 
+/* The engine is gone, about to be, or of no use: another may try. */
+static void
+run_another(struct apw_job *job, const char *why)
+{
+	const char	*id;
+	pid_t		 pid;
+	bool		 busy;
+
+	if (apw_engine_info(job->env.engine, &id, &pid, &busy)) {
+		/* when its end is told */
+		apw_engine_kill(job->env.engine, false, why);
+		job_go(job, &job_step_boot_again);
+	} else if (++job->engine_tries < RUN_TRIES_MAX) {
+		/* it ended with its last answer, and nobody will tell */
+		job_go(job, &job_step_boot_again);
+		job_engine_release(job);
+		run_acquire(job);
+	} else
+		job_conclude(job, APW_ENDING_BROKEN,
+		    "SANDBOX_INTERNAL_ERROR: %s", why);
+}
+
 void
 job_run_enter(struct apw_job *job)
 {
@@ -167,16 +228,14 @@ job_run_enter(struct apw_job *job)
 
 	if (run_send(job, &err) == 0) {
 		job->operation_sent = true;
-		job->run_ms = apw_now_ms();
+		if (job->run_ms == 0)
+			job->run_ms = apw_now_ms();
 		job_mark_pieces(job);
 		return;
 	}
-	/* the engine is about to end, or of no use: when its end is told,
-	 * another one may try */
 	apw_err_wrap(&err, "the operation could not be sent");
 	apw_warn("an engine takes no operation", APW_E(&err));
-	apw_engine_kill(job->env.engine, false, err.text);
-	job_go(job, &job_step_boot_again);
+	run_another(job, err.text);
 }
 
 int64_t

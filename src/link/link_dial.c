@@ -331,6 +331,23 @@ dial_attempt(struct apw_link_dial *d)
 
 /* --- names --- */
 
+/* All addresses are known: are they welcome? */
+static void
+dial_found(struct apw_link_dial *d)
+{
+	struct evutil_addrinfo	*ai;
+
+	for (ai = d->found; ai != NULL && d->conf.admit != NULL;
+	    ai = ai->ai_next)
+		if (!d->conf.admit(d->conf.admit_arg, ai->ai_addr, d->error,
+		    sizeof(d->error))) {
+			dial_fail(d);
+			return;
+		}
+	d->next = d->found;
+	dial_attempt(d);
+}
+
 static void
 dial_on_lookup(int error, struct evutil_addrinfo *found, void *arg)
 {
@@ -347,8 +364,8 @@ dial_on_lookup(int error, struct evutil_addrinfo *found, void *arg)
 		dial_fail(d);
 		return;
 	}
-	d->found = d->next = found;
-	dial_attempt(d);
+	d->found = found;
+	dial_found(d);
 }
 
 /* The system's servers and hosts file, as they are now. */
@@ -387,8 +404,7 @@ dial_on_start(evutil_socket_t fd, short what, void *arg)
 	    d->conf.proxy_port : d->conf.port);
 	/* an address needs no resolver, and this does not block */
 	if (evutil_getaddrinfo(host, port, &hints, &d->found) == 0) {
-		d->next = d->found;
-		dial_attempt(d);
+		dial_found(d);
 		return;
 	}
 	d->found = NULL;

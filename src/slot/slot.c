@@ -15,6 +15,7 @@
 #include "core/apw_exit.h"
 #include "core/apw_log.h"
 #include "core/apw_module.h"
+#include "egress/post.h"
 #include "slot/tree.h"
 
 #define SLOT_TICK_MS	1000
@@ -186,6 +187,8 @@ slot_open(struct apw_slot *s, struct apw_err *err)
 	env.stock = s->stock;
 	if ((s->engine = apw_engine_new(&env, err)) == NULL)
 		return -1;
+	if ((s->poster = apw_poster_new(s->base)) == NULL)
+		return apw_err_set(err, ENOMEM, "cannot make a slot");
 	if ((s->recipes = apw_recipes_new()) == NULL)
 		return apw_err_set(err, ENOMEM, "cannot remember recipes");
 	slot_begin(s);
@@ -202,6 +205,7 @@ slot_close(struct apw_slot *s)
 		s->ops->close(s->source);
 	apw_engine_free(s->engine);
 	apw_recipes_free(s->recipes);
+	apw_poster_free(s->poster);
 	if (s->sandbox_gone != NULL)
 		event_free(s->sandbox_gone);
 	apw_sandbox_finish();

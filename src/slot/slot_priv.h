@@ -43,6 +43,7 @@ struct apw_slot {
 	const struct apw_source_ops	*ops;		/* its functions */
 	struct apw_stock		*stock;
 	struct apw_engine		*engine;
+	struct apw_poster		*poster;
 	struct apw_recipes		*recipes;
 	struct apw_settings		*settings;	/* NULL before the first */
 	struct apw_settings		*next;		/* taken over between jobs */

@@ -124,7 +124,7 @@ slot_take(struct apw_slot *s, struct apw_str text)
 		.base = s->base, .cycle = s->cycle,
 		.source = s->ops, .source_of = s->source,
 		.stock = s->stock, .engine = s->engine,
-		.recipes = s->recipes,
+		.recipes = s->recipes, .poster = s->poster,
 		.settings = s->settings, .sandbox = s->sandbox,
 		.score = s->score,
 		.on_end = slot_on_job_end, .arg = s,

@@ -202,7 +202,8 @@ function on_http(req, res)
 			    JSON.stringify(opt.http[url.pathname]))];
 		}
 		note('http', { method: req.method, url: req.url, status,
-		    bytes: body.length, headers: req.headers });
+		    bytes: body.length, headers: req.headers,
+		    text: body.toString('utf8', 0, 4096) });
 		res.writeHead(status, { 'content-type': 'application/json' });
 		res.end(out);
 	});

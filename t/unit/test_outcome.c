@@ -1,4 +1,4 @@
-/* The outcome table, row by row, against the app's rules for a flow run. */
+/* The outcome table, row by row, against the app's rules. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +10,7 @@
 
 #define E	APW_SENDS_ERROR
 #define L	APW_SENDS_LOGS
+#define R	APW_SENDS_RESPONSE
 
 static const struct {
 	enum apw_ending	 ending;
@@ -44,6 +45,75 @@ static const struct {
 	    "INTERNAL_ERROR", E },
 	{ APW_ENDING_UNSUPPORTED, NULL, NULL, "INTERNAL_ERROR",
 	    "INTERNAL_ERROR", E },
+	{ APW_ENDING_DONE, NULL, NULL, "OK", "OK", L },
+	{ APW_ENDING_CALL_REFUSED, NULL, NULL, "INTERNAL_ERROR",
+	    "INTERNAL_ERROR", E | L },
+	{ APW_ENDING_CALL_UNKNOWN, NULL, NULL, "INTERNAL_ERROR",
+	    "INTERNAL_ERROR", E | L },
+};
+
+/* The families without a run of their own, one column each. */
+enum { WEBHOOK, POLLING, RENEW, HOOK, PROPERTY, VALIDATION, EXTRACT, REFRESH,
+	EVENT, CHAT, NCOLUMNS };
+
+static const enum apw_family columns[NCOLUMNS] = {
+	APW_FAMILY_WEBHOOK, APW_FAMILY_POLLING, APW_FAMILY_RENEW,
+	APW_FAMILY_TRIGGER_HOOK, APW_FAMILY_PROPERTY, APW_FAMILY_VALIDATION,
+	APW_FAMILY_EXTRACT, APW_FAMILY_TOKEN_REFRESH, APW_FAMILY_EVENT,
+	APW_FAMILY_CHAT,
+};
+
+/* status and what goes with it: e message, l logs, r response */
+static const struct {
+	enum apw_ending	 ending;
+	const char	*cell[NCOLUMNS];
+} table[] = {
+#define OK	"OK"
+#define FAIL	"INTERNAL_ERROR e"
+#define FAILS	"INTERNAL_ERROR el"
+#define FAILR	"INTERNAL_ERROR elr"
+	{ APW_ENDING_BAD_JOB,
+	    { FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL } },
+	{ APW_ENDING_UNSUPPORTED,
+	    { FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL } },
+	{ APW_ENDING_FLOW_VERSION_MISSING,
+	    { OK, FAIL, OK, OK, FAIL, FAIL, FAIL, FAIL, OK, OK } },
+	{ APW_ENDING_PIECE_MISSING,
+	    { OK, OK, OK, OK, FAIL, FAIL, FAIL, FAIL, OK, OK } },
+	{ APW_ENDING_PROVISION_FAILED,
+	    { FAILS, FAILS, FAILS, FAILS, FAILS, FAILS, FAILS, FAILS, FAILS,
+	    FAILS } },
+	{ APW_ENDING_NOT_RUNNABLE,
+	    { FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL } },
+	{ APW_ENDING_DONE,
+	    { OK, OK, OK, OK, OK, OK, OK, OK, OK, OK } },
+	{ APW_ENDING_ENGINE_OK,
+	    { "OK l", "OK l", OK, "OK elr", "OK elr", "OK elr", "OK elr",
+	    "OK elr", OK, OK } },
+	{ APW_ENDING_ENGINE_USER_FAILURE,
+	    { "OK l", "OK l", OK, "USER_FAILURE elr", "USER_FAILURE elr",
+	    "USER_FAILURE elr", "USER_FAILURE elr", "USER_FAILURE elr", OK,
+	    OK } },
+	{ APW_ENDING_ENGINE_LOG_SIZE,
+	    { "OK l", "OK l", OK, "LOG_SIZE_EXCEEDED elr",
+	    "LOG_SIZE_EXCEEDED elr", "LOG_SIZE_EXCEEDED elr",
+	    "LOG_SIZE_EXCEEDED elr", "LOG_SIZE_EXCEEDED elr", OK, OK } },
+	{ APW_ENDING_ENGINE_INTERNAL_ERROR,
+	    { "OK l", "OK l", OK, FAILR, FAILR, FAILR, FAILR, FAILR, OK,
+	    OK } },
+	{ APW_ENDING_CALL_REFUSED,
+	    { FAILS, OK, FAIL, FAILS, FAILS, FAILS, FAILS, FAILS, OK, OK } },
+	{ APW_ENDING_CALL_UNKNOWN,
+	    { "OK l", OK, FAIL, FAILS, FAILS, FAILS, FAILS, FAILS, OK, OK } },
+	{ APW_ENDING_TIME_LIMIT,
+	    { OK, OK, FAILS, "TIMEOUT", "TIMEOUT r", "TIMEOUT r", FAILS,
+	    "TIMEOUT r", OK, OK } },
+	{ APW_ENDING_MEMORY,
+	    { FAILS, OK, FAILS, FAILS, FAILS, FAILS, FAILS, FAILS, OK, OK } },
+	{ APW_ENDING_LOG_SIZE,
+	    { FAILS, OK, FAILS, FAILS, FAILS, FAILS, FAILS, FAILS, OK, OK } },
+	{ APW_ENDING_BROKEN,
+	    { FAILS, OK, FAILS, FAILS, FAILS, FAILS, FAILS, FAILS, OK, OK } },
 };
 
 static void
@@ -79,6 +149,61 @@ test_flow(void **state)
 	for (i = 0; i < APW_NENDINGS; i++)
 		if (!seen[i])
 			fail_msg("no row for %s", apw_ending_name(i));
+}
+
+static void
+cell_text(const struct apw_outcome *o, char *text, size_t size)
+{
+	snprintf(text, size, "%s%s%s%s%s", o->status,
+	    o->sends != 0 ? " " : "", (o->sends & E) != 0 ? "e" : "",
+	    (o->sends & L) != 0 ? "l" : "", (o->sends & R) != 0 ? "r" : "");
+}
+
+static void
+test_families(void **state)
+{
+	const struct apw_outcome *o;
+	bool	seen[APW_NENDINGS] = { false };
+	char	text[64];
+	size_t	i, c;
+
+	(void)state;
+	for (i = 0; i < APW_COUNT(table); i++) {
+		seen[table[i].ending] = true;
+		for (c = 0; c < NCOLUMNS; c++) {
+			o = apw_outcome(columns[c], table[i].ending);
+			cell_text(o, text, sizeof(text));
+			if (strcmp(text, table[i].cell[c]) != 0)
+				fail_msg("%s of column %zu is %s, not %s",
+				    apw_ending_name(table[i].ending), c, text,
+				    table[i].cell[c]);
+			assert_null(o->run_status);
+			assert_null(o->status_86);
+			assert_null(o->source);
+		}
+	}
+	for (i = 0; i < APW_NENDINGS; i++)
+		if (!seen[i])
+			fail_msg("no row for %s", apw_ending_name(i));
+}
+
+/* A time limit has an answer of its own, and nothing else has one. */
+static void
+test_responses(void **state)
+{
+	static const char *const late[APW_NFAMILIES] = {
+		[APW_FAMILY_PROPERTY] = "{}",
+		[APW_FAMILY_VALIDATION] = "{\"valid\":false,"
+		    "\"error\":\"Validation timed out\"}",
+		[APW_FAMILY_TOKEN_REFRESH] = "{\"skipped\":true}",
+	};
+	int	f, e;
+
+	(void)state;
+	for (f = 0; f < APW_NFAMILIES; f++)
+		for (e = 0; e < APW_NENDINGS; e++)
+			same("response", e, apw_outcome(f, e)->response,
+			    e == APW_ENDING_TIME_LIMIT ? late[f] : NULL);
 }
 
 /* An internal error always says whose it is. */
@@ -142,6 +267,8 @@ main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(test_flow),
+		cmocka_unit_test(test_families),
+		cmocka_unit_test(test_responses),
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_engine_status),
 		cmocka_unit_test(test_verdicts),

@@ -64,7 +64,7 @@ call_on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	static const char *const texts[] = {
 		[APW_REPLY_REFUSED] = "too much is waiting for the app",
-		[APW_REPLY_UNKNOWN] = "no connection to the app",
+		[APW_REPLY_UNSENT] = "no connection to the app",
 		[APW_REPLY_TOO_LARGE] = "larger than the app accepts",
 	};
 	struct app_call		*call = arg;
@@ -155,7 +155,7 @@ app_call(struct apw_source *src, const char *method,
 	call->fn = fn;
 	call->arg = arg;
 	call->deadline_ms = apw_now_ms() + ms;
-	call->failed = APW_REPLY_UNKNOWN;
+	call->failed = APW_REPLY_UNSENT;
 	for (end = &src->calls; *end != NULL; end = &(*end)->next)
 		;
 	*end = call;

@@ -19,6 +19,7 @@ enum apw_reply_kind {
 	APW_REPLY_REFUSED,	/* the other side said no (`__rpcError`) */
 	APW_REPLY_UNKNOWN,	/* time-out or lost connection: may or may not have happened */
 	APW_REPLY_TOO_LARGE,	/* above the peer's limit: never sent */
+	APW_REPLY_UNSENT,	/* no connection for so long: never sent */
 };
 
 struct apw_reply {
@@ -92,6 +93,10 @@ struct apw_source_ops {
 	/* Base URL that engines call the app's API with, ending in "/";
 	 * borrowed, valid until close(). */
 	const char *(*internal_api_url)(struct apw_source *);
+
+	/* The group of workers this one is dedicated to; NULL: none.  The
+	 * function itself may be NULL. */
+	const char *(*group)(struct apw_source *);
 
 	/* Say good-bye (DISCONNECT event, 41, close frame), then done(arg).
 	 * Bounded by 2 s. */

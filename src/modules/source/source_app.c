@@ -386,6 +386,12 @@ app_leave(struct apw_source *src, void (*done)(void *), void *arg)
 	apw_app_link_leave(src->link);
 }
 
+static const char *
+app_group(struct apw_source *src)
+{
+	return src->conf->group;
+}
+
 static const struct apw_source_ops app_ops = {
 	.open = app_open,
 	.want = app_want,
@@ -393,6 +399,7 @@ static const struct apw_source_ops app_ops = {
 	.call = app_call,
 	.cancel = app_cancel,
 	.internal_api_url = app_api_url,
+	.group = app_group,
 	.leave = app_leave,
 	.close = app_close,
 };

@@ -1,0 +1,406 @@
+/* One HTTP POST of our own; see post.h.  Room: egress, in a slot.
+ *
+ *	kick ─ dial (look-up, check, connect, TLS) ─ send ─ head of the answer
+ *	  └──────────────────── redirect ────────────────────┘
+ *
+ * One deadline over all of it.  URLs are never logged: they may hold keys. */
+#include "egress/post.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/http.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "config.h"
+#include "core/apw_buf.h"
+#include "core/apw_err.h"
+#include "core/apw_log.h"
+#include "egress/addr.h"
+#include "link/link_dial.h"
+#include "proto/apw_http.h"
+
+#define POST_MAGIC	0x504f5354
+#define POST_URL_MAX	8192
+
+struct apw_poster {
+	struct event_base	*base;		/* borrowed */
+	SSL_CTX			*tls;		/* owned; made when needed */
+	struct apw_post		*posts;		/* list, owned */
+};
+
+struct apw_post {
+	uint32_t		 magic;
+	struct apw_poster	*poster;	/* borrowed */
+	struct apw_post		*next;
+	struct evhttp_uri	*uri;		/* owned; of this hop */
+	struct apw_buf		 url;		/* owned; text of the same */
+	struct apw_buf		 body;		/* owned */
+	char			 host[256];	/* no brackets, canonical */
+	uint16_t		 port;
+	bool			 secure;
+	bool			 get;		/* a redirect made it one */
+	unsigned		 hops;
+	const struct apw_strlist *allow;	/* borrowed */
+	const char		*what;
+	struct event		*kick, *deadline;	/* owned */
+	struct apw_link_dial	*dial;		/* owned while it runs */
+	struct bufferevent	*bev;		/* owned */
+	apw_post_fn		*done;
+	void			*arg;		/* borrowed */
+};
+
+static void
+post_free(struct apw_post *p)
+{
+	struct apw_post	**at;
+
+	for (at = &p->poster->posts; *at != NULL; at = &(*at)->next)
+		if (*at == p) {
+			*at = p->next;
+			break;
+		}
+	apw_link_dial_free(p->dial);
+	if (p->bev != NULL)
+		bufferevent_free(p->bev);
+	if (p->kick != NULL)
+		event_free(p->kick);
+	if (p->deadline != NULL)
+		event_free(p->deadline);
+	if (p->uri != NULL)
+		evhttp_uri_free(p->uri);
+	apw_buf_free(&p->url);
+	apw_buf_free(&p->body);
+	p->magic = 0;
+	free(p);
+}
+
+static void
+post_done(struct apw_post *p, int status, const char *error)
+{
+	if (status == -1)
+		apw_warn("a request of ours was not answered",
+		    APW_S("what", p->what), APW_S("host", p->host),
+		    APW_S("error", error));
+	else
+		apw_info("a request of ours was answered",
+		    APW_S("what", p->what), APW_S("host", p->host),
+		    APW_I("status", status));
+	if (p->done != NULL)
+		p->done(p->arg, status, error);
+	post_free(p);
+}
+
+/* The host as it is dialled: addresses in any spelling become plain ones, so
+ * that no resolver has an opinion of its own on them. */
+static int
+post_host(struct apw_post *p, const char *host)
+{
+	char		text[APW_ADDR_TEXT_SIZE];
+	struct apw_addr	addr;
+
+	if (apw_addr_parse(host, &addr) == 0)
+		host = apw_addr_text(&addr, text);
+	if (*host == '\0' || strlen(host) >= sizeof(p->host) ||
+	    strpbrk(host, "%[]") != NULL)
+		return -1;
+	snprintf(p->host, sizeof(p->host), "%s", host);
+	return 0;
+}
+
+/* NULL: the URL is fit; else why not. */
+static const char *
+post_target(struct apw_post *p)
+{
+	const char	*scheme, *host;
+	int		 port;
+
+	if (p->uri != NULL)
+		evhttp_uri_free(p->uri);
+	p->uri = p->url.failed || p->url.len == 0 ||
+	    memchr(p->url.data, '\0', p->url.len) != NULL ? NULL :
+	    evhttp_uri_parse(p->url.data);
+	if (p->uri == NULL)
+		return "it is not a URL";
+	scheme = evhttp_uri_get_scheme(p->uri);
+	host = evhttp_uri_get_host(p->uri);
+	port = evhttp_uri_get_port(p->uri);
+	if (scheme == NULL || (strcasecmp(scheme, "http") != 0 &&
+	    strcasecmp(scheme, "https") != 0))
+		return "its URL is neither http nor https";
+	if (evhttp_uri_get_userinfo(p->uri) != NULL)
+		return "its URL has a user name in it";
+	p->secure = strcasecmp(scheme, "https") == 0;
+	if (host == NULL || post_host(p, host) == -1 || port == 0 ||
+	    port > 65535)
+		return "its URL has no good host";
+	p->port = port == -1 ? (p->secure ? 443 : 80) : (uint16_t)port;
+	return NULL;
+}
+
+static bool
+post_admit(void *arg, const struct sockaddr *sa, char *why, size_t size)
+{
+	struct apw_post	*p = arg;
+	struct apw_addr	 addr;
+	char		 text[APW_ADDR_TEXT_SIZE];
+	const char	*what;
+
+	if (apw_addr_of(sa, &addr) == -1)
+		what = "no address";
+	else if ((what = apw_addr_refused(&addr, p->allow)) == NULL)
+		return true;
+	snprintf(why, size, "blocked: %s is %s", apw_addr_text(&addr, text),
+	    what);
+	return false;
+}
+
+/* --- redirects --- */
+
+/* The URL of a Location, made absolute. */
+static void
+post_resolve(struct apw_post *p, struct apw_str to, struct apw_buf *out)
+{
+	const char	*path = evhttp_uri_get_path(p->uri), *slash;
+	bool		 v6 = strchr(p->host, ':') != NULL;
+
+	if (to.n > 7 && (strncasecmp(to.p, "http://", 7) == 0 ||
+	    strncasecmp(to.p, "https://", 8) == 0)) {
+		apw_buf_str(out, to);
+		return;
+	}
+	apw_buf_puts(out, p->secure ? "https:" : "http:");
+	if (to.n < 2 || to.p[0] != '/' || to.p[1] != '/') {
+		apw_buf_printf(out, v6 ? "//[%s]:%u" : "//%s:%u", p->host,
+		    p->port);
+		if (to.p[0] != '/') {
+			slash = path == NULL ? NULL : strrchr(path, '/');
+			if (slash != NULL)
+				apw_buf_put(out, path, (size_t)(slash - path));
+			apw_buf_puts(out, "/");
+		}
+	}
+	apw_buf_str(out, to);
+}
+
+/* As the usual clients have it: 307 and 308 repeat the POST, the others ask
+ * with GET. */
+static bool
+post_redirect(struct apw_post *p, const struct apw_http_head *head)
+{
+	struct apw_str	to = apw_http_header(head, "location");
+	struct apw_buf	url = APW_BUF_INIT(POST_URL_MAX);
+
+	if (head->status / 100 != 3 || head->status == 304 ||
+	    to.p == NULL || to.n == 0 || p->hops == APW_POST_HOPS)
+		return false;
+	if (head->status != 307 && head->status != 308)
+		p->get = true;
+	p->hops++;
+	post_resolve(p, to, &url);
+	apw_buf_free(&p->url);
+	p->url = url;
+	bufferevent_free(p->bev);
+	p->bev = NULL;
+	event_active(p->kick, EV_TIMEOUT, 0);
+	return true;
+}
+
+/* --- the exchange --- */
+
+static void
+post_on_read(struct bufferevent *bev, void *arg)
+{
+	struct evbuffer		*in = bufferevent_get_input(bev);
+	struct apw_http_head	 head;
+	struct apw_err		 err = APW_ERR_NONE;
+	struct apw_post		*p;
+	char			 text[APW_HTTP_HEAD_MAX];
+	size_t			 have;
+	ssize_t			 n;
+
+	APW_CAST(p, arg, POST_MAGIC);
+	for (;;) {
+		have = evbuffer_get_length(in);
+		if (have > sizeof(text))
+			have = sizeof(text);
+		evbuffer_copyout(in, text, have);
+		n = apw_http_head_length((struct apw_str){ text, have });
+		if (n == 0)
+			return;
+		if (n == -1 || apw_http_response((struct apw_str){ text,
+		    (size_t)n }, &head, &err) == -1) {
+			post_done(p, -1, "the answer is not HTTP");
+			return;
+		}
+		if (head.status / 100 != 1)	/* "100 Continue" and such */
+			break;
+		evbuffer_drain(in, (size_t)n);
+	}
+	if (!post_redirect(p, &head))
+		post_done(p, head.status, NULL);
+}
+
+static void
+post_on_event(struct bufferevent *bev, short what, void *arg)
+{
+	struct apw_post	*p;
+
+	(void)bev;
+	(void)what;
+	APW_CAST(p, arg, POST_MAGIC);
+	post_done(p, -1, "the connection ended before the answer");
+}
+
+static void
+post_send(struct apw_post *p)
+{
+	struct evbuffer	*out = bufferevent_get_output(p->bev);
+	const char	*path = evhttp_uri_get_path(p->uri);
+	const char	*query = evhttp_uri_get_query(p->uri);
+	bool		 v6 = strchr(p->host, ':') != NULL;
+
+	evbuffer_add_printf(out, "%s %s%s%s%s HTTP/1.1\r\nHost: %s%s%s",
+	    p->get ? "GET" : "POST", path != NULL && *path == '/' ? "" : "/",
+	    path != NULL ? path : "", query != NULL ? "?" : "",
+	    query != NULL ? query : "", v6 ? "[" : "", p->host, v6 ? "]" : "");
+	if (p->port != (p->secure ? 443 : 80))
+		evbuffer_add_printf(out, ":%u", p->port);
+	evbuffer_add_printf(out, "\r\nUser-Agent: " PACKAGE_NAME "/"
+	    PACKAGE_VERSION "\r\nAccept: application/json, text/plain, */*\r\n"
+	    "Connection: close\r\n");
+	if (!p->get) {
+		evbuffer_add_printf(out, "Content-Type: application/json\r\n"
+		    "Content-Length: %zu\r\n", p->body.len);
+	}
+	evbuffer_add_printf(out, "\r\n");
+	if (!p->get)
+		evbuffer_add(out, p->body.data, p->body.len);
+}
+
+static void
+post_on_dial(void *arg, struct bufferevent *bev, const char *error)
+{
+	struct apw_post	*p;
+
+	APW_CAST(p, arg, POST_MAGIC);
+	p->dial = NULL;
+	if (bev == NULL) {
+		post_done(p, -1, error);
+		return;
+	}
+	p->bev = bev;
+	bufferevent_setwatermark(bev, EV_READ, 0, 2 * APW_HTTP_HEAD_MAX);
+	bufferevent_setcb(bev, post_on_read, NULL, post_on_event, p);
+	bufferevent_enable(bev, EV_READ | EV_WRITE);
+	post_send(p);
+}
+
+static int
+post_tls(struct apw_post *p, struct apw_err *err)
+{
+	if (p->secure && p->poster->tls == NULL)
+		p->poster->tls = apw_link_tls_new(NULL, false, err);
+	return p->secure && p->poster->tls == NULL ? -1 : 0;
+}
+
+static void
+post_on_kick(evutil_socket_t fd, short what, void *arg)
+{
+	struct apw_link_dial_conf	 conf = { .host = NULL };
+	struct apw_err			 err = APW_ERR_NONE;
+	const char			*why;
+	struct apw_post			*p;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(p, arg, POST_MAGIC);
+	if ((why = post_target(p)) != NULL) {
+		post_done(p, -1, why);
+		return;
+	}
+	if (post_tls(p, &err) == 0) {
+		conf.host = p->host;
+		conf.port = p->port;
+		conf.tls = p->secure ? p->poster->tls : NULL;
+		conf.admit = post_admit;
+		conf.admit_arg = p;
+		p->dial = apw_link_dial_new(p->poster->base, NULL, &conf,
+		    post_on_dial, p, &err);
+	}
+	if (p->dial == NULL)
+		post_done(p, -1, err.text);
+}
+
+static void
+post_on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct apw_post	*p;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(p, arg, POST_MAGIC);
+	post_done(p, -1, "no answer in time");
+}
+
+struct apw_post *
+apw_post(struct apw_poster *poster, const struct apw_post_order *o,
+    apw_post_fn *done, void *arg)
+{
+	struct timeval	 tv = { o->timeout_ms / 1000,
+	    o->timeout_ms % 1000 * 1000 };
+	struct apw_post	*p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	p->magic = POST_MAGIC;
+	p->poster = poster;
+	p->next = poster->posts;
+	poster->posts = p;
+	p->url.max = POST_URL_MAX;
+	apw_buf_puts(&p->url, o->url);
+	apw_buf_str(&p->body, o->body);
+	p->allow = o->allow;
+	p->what = o->what;
+	p->done = done;
+	p->arg = arg;
+	p->kick = event_new(poster->base, -1, 0, post_on_kick, p);
+	p->deadline = event_new(poster->base, -1, 0, post_on_deadline, p);
+	if (p->kick == NULL || p->deadline == NULL || p->body.failed ||
+	    event_add(p->deadline, &tv) == -1) {
+		post_free(p);
+		return NULL;
+	}
+	event_active(p->kick, EV_TIMEOUT, 0);
+	return p;
+}
+
+void
+apw_post_cancel(struct apw_post *p)
+{
+	if (p != NULL)
+		post_free(p);
+}
+
+struct apw_poster *
+apw_poster_new(struct event_base *base)
+{
+	struct apw_poster	*poster = calloc(1, sizeof(*poster));
+
+	if (poster != NULL)
+		poster->base = base;
+	return poster;
+}
+
+void
+apw_poster_free(struct apw_poster *poster)
+{
+	if (poster == NULL)
+		return;
+	while (poster->posts != NULL)
+		post_free(poster->posts);
+	SSL_CTX_free(poster->tls);
+	free(poster);
+}
