@@ -50,7 +50,7 @@ sub load {
 sub job_of {
 	my ($self, $key, $value) = @_;
 	my ($job) = grep { defined $value
-		&& ($_->{job}{$key} // '') eq $value } @{ $self->{jobs} };
+		&& ($_->{job}{$key} // '') eq $value } reverse @{ $self->{jobs} };
 	return $job || $self->{jobs}[-1];
 }
 
@@ -120,6 +120,7 @@ sub engine_message {
 			$op->{operation}{engineToken})->{operations} }, $op;
 		push @{ ($start || $self->{starts}[-1])->{operations} },
 			$pending->{steps} = [];
+		push @{ $self->{steps} }, $pending->{steps};
 		$pending->{op} = $id;
 	} elsif (!$out || !$pending->{steps}) {
 		return;
@@ -187,9 +188,8 @@ sub play {
 		values %{ $self->{pieces} };
 	# the recorded worker threw an engine away, or had two; one does it all
 	if ($expect{one_engine}) {
-		my ($first, @more) = @{ $self->{starts} };
-		push @{ $first->{operations} }, map { @{ $_->{operations} } } @more;
-		$self->{starts} = [ $first ];
+		splice @{ $self->{starts} }, 1;
+		$self->{starts}[0]{operations} = $self->{steps};
 	}
 	$t->engine(starts => [ map { { operations => $_->{operations} } }
 		@{ $self->{starts} } ]) if @{ $self->{starts} };
