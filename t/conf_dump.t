@@ -101,7 +101,7 @@ like($err, qr/^c\.conf:\d+:2: warning: "token" is \*\*\*, which stands for a sec
 (my $on = $full) =~ s/^#(\t?\w.*(?:;|\{)|\})$/$1/gm;
 $on =~ s/^\t?\w+ \.\.\.;$//gm;
 $on =~ s/^source app \{.*?^\}$//gms;
-$on =~ s{^sandbox [A-Z]\w+;$}{}gm;
+$on =~ s/^sandbox [A-Z]\w+(?:;$| \{.*?^\}$)//gms;
 $on =~ s/^include .*$//gm;
 $on =~ s/^monitor \{.*?^\}$//gms;
 $on =~ s/^\tbundle .*;/\tbundle main.js;/m;

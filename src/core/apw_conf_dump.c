@@ -226,6 +226,7 @@ put_engine_environment(FILE *f, const struct apw_cycle *cycle)
 	put_variable(f, "AP_SSRF_ALLOW_LIST", NULL,
 	    "the app's settings");
 	put_variable(f, "AP_BASE_CODE_DIRECTORY", NULL, "\"path\" of stock");
+	put_variable(f, "AP_CUSTOM_PIECES_PATHS", NULL, "in a box only");
 	for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
 		put_variable(f, settings[i], NULL, "the app's settings");
 	for (i = 0; i < e->propagate.n; i++) {
