@@ -70,7 +70,6 @@ sub new {
 	$self->{env} = {};
 	$self->{expect_exit} = 0;
 	$self->{allow_alert} = [];
-	$self->{before} = Test::Apworker::Proc::surroundings();
 
 	push @live, $self;
 	return $self;
@@ -294,8 +293,16 @@ sub srcdir { return $here }
 
 sub pid { return $_[0]->{pid} }
 
+# Remembers who runs below the daemon: their cgroups are named by pid.
+sub note_pids {
+	my ($self) = @_;
+	$self->{pids}{$_} = 1
+		for Test::Apworker::Proc::descendants($self->{pid});
+}
+
 sub signal {
 	my ($self, $sig) = @_;
+	$self->note_pids();
 	kill $sig, $self->{pid} or diag("kill $sig: $!");
 	return $self;
 }
@@ -319,6 +326,7 @@ sub stop {
 	my ($self, $sig) = @_;
 
 	return $self if $self->reap();
+	$self->note_pids();
 	kill $sig || 'QUIT', $self->{pid};
 	# a parked poll would be waited for
 	eval { $_->ask('let_go') } for grep { $_->isa('Test::Apworker::App') }

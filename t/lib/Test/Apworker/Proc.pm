@@ -187,10 +187,6 @@ sub cgroups {
 	return @found;
 }
 
-sub surroundings {
-	return { cgroups => { map { $_ => 1 } cgroups() } };
-}
-
 # What a test must not leave: mounts below its directory, cgroups of ours,
 # files in its TMPDIR.
 sub leftovers {
@@ -198,10 +194,9 @@ sub leftovers {
 
 	my @left = map { "mount $_" }
 		grep { index($_, $t->{testdir}) == 0 } mounts();
+	# named by the process that made them; those of other tests are not ours
 	push @left, map { "cgroup $_" }
-		grep { !$t->{before}{cgroups}{$_}
-			&& index(slurp("$_/cgroup.procs"), "\n") < 0
-			&& /\Q$t->{test_id}\E|apw(?:orkerd)?[-.]$$/ } cgroups();
+		grep { /\.(\d+)$/ && $t->{pids}{$1} } cgroups();
 	opendir my $dh, "$t->{testdir}/tmp" or return @left;
 	push @left, map { "temporary file $_" }
 		grep { !/^\.\.?$/ && !/^node-compile-cache$/ } readdir $dh;
