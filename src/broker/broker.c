@@ -72,7 +72,7 @@ static int
 broker_do_describe(struct broker *b, struct broker_reply *reply,
     struct apw_err *err)
 {
-	if (template_make(b, err) == -1)
+	if (b->conf->common != NULL && template_make(b, err) == -1)
 		return -1;
 	cgroup_describe(b->cgroup, reply->text, sizeof(reply->text));
 	return 0;

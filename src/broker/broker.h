@@ -52,7 +52,8 @@ struct apw_broker_conf {		/* borrowed until start returns */
 	unsigned	 slot;
 	const char	*node;		/* absolute, of the host */
 	const char	*node_modules;	/* directory of the host, or NULL */
-	const char	*common;	/* the stock's folders: engine, pieces */
+	const char	*common;	/* the stock's folders: engine, pieces;
+					 * NULL: no box will be asked for */
 	const char	*codes;
 	const char	*custom_pieces;	/* or NULL */
 	uid_t		 uid;		/* boxes' own, when we are root */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/apw_auto.h"
+#include "broker/doctor.h"
 #include "core/apw_conf.h"
 #include "core/apw_exit.h"
 #include "core/apw_module.h"
@@ -148,6 +149,43 @@ read_conf(const struct apw_options *o)
 	return cycle;
 }
 
+static struct apw_cycle *
+read_conf_quietly(const struct apw_options *o)
+{
+	struct apw_cycle	*cycle;
+	FILE			*null = fopen("/dev/null", "w");
+
+	if (null == NULL)
+		return NULL;
+	cycle = apw_conf_read(&o->conf, null);
+	fclose(null);
+	return cycle;
+}
+
+/* apworkerd doctor [-c FILE] [-p DIR] [-g TEXT]: a configuration is welcome,
+ * and not needed. */
+static int
+doctor(int argc, char **argv)
+{
+	struct apw_options	 o;
+	struct apw_err		 err = APW_ERR_NONE;
+	struct apw_cycle	*cycle;
+	int			 ok;
+
+	if (apw_options_parse(&o, argc, argv, &err) == -1) {
+		complain(&err);
+		return APW_EXIT_CONF;
+	}
+	apw_modules_init();
+	cycle = read_conf_quietly(&o);
+	ok = apw_doctor(cycle, stdout);
+	if (cycle == NULL)
+		printf("\nNo usable configuration was read: \"apworkerd -t\" "
+		    "says why.\n");
+	apw_cycle_free(cycle);
+	return ok ? APW_EXIT_OK : APW_EXIT_OS;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -159,6 +197,8 @@ main(int argc, char **argv)
 	apw_daemon_std_fds();
 	umask(022);
 	apw_title_init(argc, argv);
+	if (argc > 1 && strcmp(argv[1], "doctor") == 0)
+		return doctor(argc - 1, argv + 1);
 	if (apw_options_parse(&o, argc, argv, &err) == -1) {
 		complain(&err);
 		return APW_EXIT_CONF;

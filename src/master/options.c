@@ -47,7 +47,8 @@ apw_options_help(void)
 	size_t	i;
 
 	printf("usage: apworkerd [-tTvVh] [-c FILE] [-p DIR] [-g TEXT] "
-	    "[-s SIGNAL]\n\n");
+	    "[-s SIGNAL]\n"
+	    "       apworkerd doctor [-c FILE] [-p DIR] [-g TEXT]\n\n");
 	for (i = 0; i < APW_COUNT(rows); i++)
 		printf("  -%c, --%-8s %-7s %s\n", rows[i].letter, rows[i].word,
 		    rows[i].arg == NULL ? "" : rows[i].arg, rows[i].help);

@@ -1,0 +1,14 @@
+/* "apworkerd doctor": what this host can enforce, in words. */
+#ifndef APW_BROKER_DOCTOR_H
+#define APW_BROKER_DOCTOR_H
+
+#include <stdio.h>
+
+#include "core/apw_cycle.h"
+
+/* A line for each capability, a line for each mode.  The cycle names node,
+ * its modules, and the mode that is wanted; NULL: there is no configuration.
+ * Returns whether the wanted mode, or any without one, is to be had. */
+int	apw_doctor(const struct apw_cycle *, FILE *);
+
+#endif
