@@ -119,6 +119,15 @@ ws_send_close(struct apw_link_ws *ws, unsigned code)
 
 /* --- frames in --- */
 
+static ssize_t
+ws_get(uint8_t *to, size_t n, int flags, void *arg)
+{
+	struct apw_link_ws	*ws = arg;
+
+	(void)flags;
+	return apw_ws_get(&ws->in, to, n);
+}
+
 static void
 ws_break(struct apw_link_ws *ws, unsigned code)
 {
@@ -162,7 +171,7 @@ static void
 ws_take_piece(struct apw_link_ws *ws, const struct apw_ws_piece *piece)
 {
 	if (piece->first && piece->last) {
-		/* all of it is here: no copy */
+		/* all of it is here: it need not be put together */
 		ws_take_message(ws, piece->opcode, piece->data);
 		return;
 	}
@@ -180,7 +189,7 @@ ws_take_piece(struct apw_link_ws *ws, const struct apw_ws_piece *piece)
 }
 
 void
-link_ws_input(struct apw_link_ws *ws, char *p, size_t n)
+link_ws_input(struct apw_link_ws *ws, const char *p, size_t n)
 {
 	struct apw_ws_piece	piece;
 	enum apw_ws_got		got;
@@ -194,7 +203,7 @@ link_ws_input(struct apw_link_ws *ws, char *p, size_t n)
 			ws_take_control(ws, &piece);
 		else if (got == APW_WS_BROKEN)
 			ws_break(ws, piece.code);
-		else if (n == 0)
+		else
 			break;
 	}
 	if (!ws->dead && apw_link_ws_unsent(ws) >
@@ -210,6 +219,7 @@ apw_link_ws_new(struct bufferevent *bev, bool server,
 {
 	static const struct wslay_frame_callbacks	frames = {
 		.send_callback = ws_put,
+		.recv_callback = ws_get,
 		.genmask_callback = ws_mask,
 	};
 	struct apw_link_ws				*ws;
@@ -229,6 +239,7 @@ apw_link_ws_new(struct bufferevent *bev, bool server,
 	ws->arg = arg;
 	if (wslay_frame_context_init(&ws->frames, &frames, ws) != 0)
 		ws->frames = NULL;
+	ws->in.frames = ws->frames;
 	if (link_ws_io_new(ws, bev) == -1 || ws->frames == NULL) {
 		ws_destroy(ws);
 		return NULL;

@@ -26,7 +26,7 @@ struct apw_link_ws {
 						   one */
 	bool			 lingering;	/* end the stream when out is
 						   empty */
-	wslay_frame_context_ptr	 frames;	/* owned: writes frames */
+	wslay_frame_context_ptr	 frames;	/* owned */
 	struct apw_ws_reader	 in;
 	struct apw_buf		 msg;		/* the message under way */
 	struct event		*timer;		/* owned; lingering only */
@@ -47,8 +47,8 @@ void	link_ws_enter(struct apw_link_ws *);
 /* Last line of every callback: flush, tell of the end, free what is dead. */
 void	link_ws_leave(struct apw_link_ws *);
 void	link_ws_fail(struct apw_link_ws *, const char *reason);
-/* Bytes of the stream; they are unmasked in place. */
-void	link_ws_input(struct apw_link_ws *, char *p, size_t n);
+/* Bytes of the stream. */
+void	link_ws_input(struct apw_link_ws *, const char *p, size_t n);
 
 /* link_ws_io.c */
 int	link_ws_io_new(struct apw_link_ws *, struct bufferevent *);

@@ -1,9 +1,10 @@
 /*
- * RFC 6455 frames as they come in: headers, masks, fragments, control
- * frames.  Room: proto.
+ * RFC 6455 frames as they come in.  wslay reads them; what it leaves to its
+ * caller is here: who must mask, which frame may follow which, and how large
+ * a message may become.  Room: proto.
  *
- * wslay writes our frames; it is not used to read them because it takes each
- * byte by itself, twice, which was most of the cost of a message.
+ * wslay's own message layer is not used: it checks text byte by byte, and
+ * puts every message together in memory of its own.
  */
 #ifndef APW_PROTO_WS_FRAME_H
 #define APW_PROTO_WS_FRAME_H
@@ -11,6 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <sys/types.h>
+#include <wslay/wslay.h>
 
 #include "core/apw_str.h"
 
@@ -30,24 +34,27 @@ enum apw_ws_opcode {
 
 #define APW_WS_CONTROL_MAX	125
 
-/* No owner but the struct it lives in; zero and set the first two. */
+/* Zero it and set the first three. */
 struct apw_ws_reader {
 	bool		server;			/* frames must be masked */
 	size_t		max_message_bytes;
-	unsigned char	header[14];
-	unsigned	have;			/* bytes of header */
-	bool		payload;		/* header is complete */
+	wslay_frame_context_ptr frames;		/* borrowed; its recv_callback
+						   is apw_ws_get() */
+	const char	*p;			/* input of the moment, borrowed */
+	size_t		n;
+	bool		in_frame;
 	bool		fin;
 	uint8_t		opcode;			/* of the frame */
 	uint8_t		message;		/* of the message, 0: none */
 	size_t		message_bytes;		/* of frames so far */
 	uint64_t	left;			/* of the frame's payload */
-	unsigned char	mask[4];
-	unsigned	mask_at;
 	bool		started;		/* a piece was given out */
 	char		control[APW_WS_CONTROL_MAX];
 	unsigned	ncontrol;
 };
+
+/* For the recv_callback of the reader's wslay context. */
+ssize_t	apw_ws_get(struct apw_ws_reader *, uint8_t *to, size_t n);
 
 enum apw_ws_got {
 	APW_WS_MORE,		/* input is used up */
@@ -59,16 +66,18 @@ enum apw_ws_got {
 struct apw_ws_piece {
 	uint8_t		opcode;		/* of the message, or control frame */
 	bool		first, last;
-	struct apw_str	data;		/* borrowed from input or reader */
+	struct apw_str	data;		/* borrowed from the reader until the
+					   next call */
 	unsigned	code;		/* BROKEN: what to close with */
 };
 
 /*
- * Take from the input, which is unmasked in place, and move *p and *n on.
- * Text is not checked for UTF-8 here: that is cheaper when it is whole.
+ * Take from the input and move *p and *n on; MORE only when all of it is
+ * used up.  Text is not checked for UTF-8 here: that is cheaper when it is
+ * whole.
  */
 enum apw_ws_got
-	apw_ws_read(struct apw_ws_reader *, char **p, size_t *n,
+	apw_ws_read(struct apw_ws_reader *, const char **p, size_t *n,
 	    struct apw_ws_piece *);
 
 /* Is it a payload a close frame may have, with a code fit for the wire? */

@@ -48,6 +48,13 @@ frame(struct apw_buf *out, bool masked, unsigned head, const char *data,
 	}
 }
 
+static ssize_t
+get(uint8_t *to, size_t n, int flags, void *arg)
+{
+	(void)flags;
+	return apw_ws_get(arg, to, n);
+}
+
 /* All of the stream in steps; what came out as one text. */
 static void
 read_all(struct apw_buf *stream, bool server, size_t max, size_t step,
@@ -57,8 +64,15 @@ read_all(struct apw_buf *stream, bool server, size_t max, size_t step,
 	    .max_message_bytes = max };
 	struct apw_ws_piece	piece;
 	size_t			at = 0, now, n;
-	char			*copy, *p;
+	char			*copy;
+	const char		*p;
 	enum apw_ws_got		got = APW_WS_MORE;
+	const struct wslay_frame_callbacks callbacks = {
+		.recv_callback = get,
+	};
+
+	assert_int_equal(wslay_frame_context_init(&r.frames, &callbacks, &r),
+	    0);
 
 	for (; at < stream->len && got != APW_WS_BROKEN; at += now) {
 		now = stream->len - at < step ? stream->len - at : step;
@@ -85,6 +99,7 @@ read_all(struct apw_buf *stream, bool server, size_t max, size_t step,
 		    got != APW_WS_MORE));
 		free(copy);
 	}
+	wslay_frame_context_free(r.frames);
 }
 
 static void
