@@ -47,12 +47,8 @@ user_write_maps(const char *who, unsigned inner_uid, unsigned outer_uid,
 }
 
 static int
-user_enter_root(struct broker *b, struct apw_err *err)
+user_enter_root(struct apw_err *err)
 {
-	b->outer_uid = b->conf->uid != 0 ? b->conf->uid :
-	    BOX_FIRST_UID + b->conf->slot;
-	b->outer_gid = b->conf->gid != 0 ? b->conf->gid :
-	    BOX_FIRST_UID + b->conf->slot;
 	if (setgroups(0, NULL) == -1)
 		return apw_err_set(err, errno, "cannot drop groups");
 	if (unshare(CLONE_NEWNS) == -1)
@@ -77,11 +73,33 @@ user_enter_own(struct broker *b, struct apw_err *err)
 	return user_write_maps("self", 0, uid, 0, gid, err);
 }
 
+/* Root of a container may be a user namespace's, without the uids that boxes
+ * are to have: then it is an ordinary user to us. */
+static bool
+user_mapped(unsigned long id)
+{
+	unsigned long	 inside, outside, count;
+	bool		 found = false;
+	FILE		*f = fopen("/proc/self/uid_map", "re");
+
+	while (f != NULL && !found &&
+	    fscanf(f, "%lu %lu %lu", &inside, &outside, &count) == 3)
+		found = id >= inside && id - inside < count;
+	if (f != NULL)
+		fclose(f);
+	return found;
+}
+
 int
 user_enter(struct broker *b, struct apw_err *err)
 {
-	b->root = geteuid() == 0 && caps_have_admin();
-	if ((b->root ? user_enter_root(b, err) : user_enter_own(b, err)) == -1)
+	b->outer_uid = b->conf->uid != 0 ? b->conf->uid :
+	    BOX_FIRST_UID + b->conf->slot;
+	b->outer_gid = b->conf->gid != 0 ? b->conf->gid :
+	    BOX_FIRST_UID + b->conf->slot;
+	b->root = geteuid() == 0 && caps_have_admin() &&
+	    user_mapped(b->outer_uid);
+	if ((b->root ? user_enter_root(err) : user_enter_own(b, err)) == -1)
 		return -1;
 	/* what we mount is seen by nobody else, and what others mount from
 	 * now on is not seen by us */

@@ -1,0 +1,57 @@
+#!/usr/bin/perl
+
+# The doctor says what a host can, and what it cannot with the way out; a mode
+# that cannot be had is refused by -t with the same words.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use lib 't/lib', 'lib';
+use Test::Apworker;
+use Test::Apworker::Util;
+
+my $t = Test::Apworker->new()->has(qw/daemon userns/);
+my $daemon = $t->daemon_path();
+# where no user namespace may be made
+my @poor = ('unshare', '-Ur', '/bin/sh', '-c',
+	'echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"', '-');
+
+my ($code, $out, $err) = $t->run_command([ $daemon, 'doctor' ]);
+is($code, 0, 'good enough');
+like($out, qr/^$_\s+ok$/m, $_) for 'user namespaces', 'mount API',
+	'pivot_root', 'a /proc of its own', 'network namespaces',
+	'syscall filters', 'pidfd';
+like($out, qr/^SANDBOX_PROCESS\s+(?:available|degraded: memory is limited)/m,
+	'SANDBOX_PROCESS can be had');
+like($out, qr/^limits of a whole box\s+\S/m, 'limits');
+unlike($err, qr/\S/, 'without trouble');
+
+($code, $out, $err) = $t->run_command([ @poor, $daemon, 'doctor' ]);
+like($out, qr/^user namespaces\s+No space.*\n\s+-> sysctl user\.max_user_name/m,
+	'the remedy');
+like($out, qr/^SANDBOX_PROCESS\s+not available\n\s+-> .*user namespace/m,
+	'the mode');
+like($out, qr/^UNSANDBOXED\s+(?:available|degraded)/m, 'others can be had');
+
+$t->write_file('main.js', '');
+$t->write_file('c.conf', $t->expand(<<'EOC'));
+state %%TESTDIR%%/state;
+source spool { path %%TESTDIR%%/spool; }
+engine { node /bin/true; bundle %%TESTDIR%%/main.js; }
+stock { path %%TESTDIR%%/stock; installer_path /bin/true; bundler_path /bin/true; }
+sandbox SANDBOX_PROCESS { pids 100; }
+EOC
+my @test = ($daemon, '-t', '-c', $t->testdir() . '/c.conf');
+($code, $out, $err) = $t->run_command([ @test ]);
+is($code, 0, '-t is content') or diag($err);
+($code, $out, $err) = $t->run_command([ @poor, @test ]);
+is($code, 1, '-t refuses');
+like($err, qr/c\.conf:5:1: error: .*SANDBOX_PROCESS.*user namespace/,
+	'and says where and why');
+
+# root of a namespace that has one uid only is an ordinary user
+($code, $out, $err) = $t->run_command([ 'unshare', '-Ur', $daemon, 'doctor' ]);
+like($out, qr/^SANDBOX_PROCESS\s+(?:available|degraded)/m,
+	'rootless containers');
