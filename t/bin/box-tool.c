@@ -38,6 +38,8 @@ struct tool {
 	bool			 verbose, interactive, describe;
 	unsigned		 bench, kill_after_ms;
 	bool			 bare;		/* bench: fork and exec only */
+	unsigned		 admissions;	/* bench: into one running box */
+	bool			 kill_bench;	/* from the command's word to reaped */
 };
 
 _Noreturn static void
@@ -48,7 +50,8 @@ usage(void)
 	    "    [-F FILESIZE] [-o OPENFILES] [-q CPU%] [-s SLOT] "
 	    "[-e NAME=VALUE]\n"
 	    "    [-c COMMON] [-C CODES] [-P CUSTOM] [-f FLOW] [-x PLATFORM]\n"
-	    "    [-N NODE] [-M NODE_MODULES] [-w CWD] [-k MS] [-b N] [-B N]\n"
+	    "    [-N NODE] [-M NODE_MODULES] [-w CWD] [-k MS]\n"
+	    "    [-b N] [-B N] [-a N] [-K]\n"
 	    "    COMMAND [ARGUMENT...]\n", stderr);
 	exit(2);
 }
@@ -78,7 +81,7 @@ parse(struct tool *t, int argc, char **argv)
 	int			 c;
 
 	while ((c = getopt(argc, argv, "+nivIdm:p:t:T:F:o:q:s:e:c:C:P:f:x:N:"
-	    "M:w:k:b:B:")) != -1) {
+	    "M:w:k:b:B:a:K")) != -1) {
 		switch (c) {
 		case 'n': t->order.flags |= APW_BOX_OWN_NET; break;
 		case 'i': t->order.flags |= APW_BOX_ISOLATES; break;
@@ -111,6 +114,8 @@ parse(struct tool *t, int argc, char **argv)
 			t->bench = (unsigned)atoi(optarg);
 			t->bare = true;
 			break;
+		case 'a': t->admissions = (unsigned)atoi(optarg); break;
+		case 'K': t->kill_bench = true; break;
 		default: usage();
 		}
 	}
@@ -282,6 +287,54 @@ bench(const struct tool *t, struct apw_broker *b)
 	free(took);
 }
 
+/* "admission_us MEDIAN" of -f into a running box, and out again. */
+static void
+bench_admit(const struct tool *t, struct apw_broker *b)
+{
+	int64_t		*took = calloc(t->admissions, sizeof(*took)), start;
+	struct apw_err	 err = APW_ERR_NONE;
+	struct apw_box	 box;
+	unsigned	 i;
+
+	if (took == NULL || apw_broker_boot(b, &t->order, &box, &err) == -1)
+		die(&err);
+	for (i = 0; i < t->admissions; i++) {
+		start = apw_now_us();
+		if (apw_broker_admit(b, APW_ADMIT_FLOW, t->flow, &err) != 1)
+			die(&err);
+		took[i] = apw_now_us() - start;
+		apw_broker_admit(b, APW_ADMIT_FLOW, "none", &err);
+	}
+	qsort(took, t->admissions, sizeof(*took), compare);
+	printf("admission_us %lld\n", (long long)took[t->admissions / 2]);
+	apw_broker_kill(b, NULL);
+	waitpid(box.pid, NULL, 0);
+	free(took);
+}
+
+/* "kill_us N": the command writes a line when all its processes are there. */
+static void
+bench_kill(struct tool *t, struct apw_broker *b)
+{
+	struct apw_err	err = APW_ERR_NONE;
+	struct apw_box	box;
+	int64_t		start;
+	char		c;
+	int		out[2];
+
+	if (pipe(out) == -1)
+		exit(125);
+	t->order.out_fd = out[1];
+	if (apw_broker_boot(b, &t->order, &box, &err) == -1)
+		die(&err);
+	if (read(out[0], &c, 1) != 1)
+		exit(125);
+	start = apw_now_us();
+	apw_broker_kill(b, NULL);
+	waitpid(box.pid, NULL, 0);
+	printf("kill_us %lld\n", (long long)(apw_now_us() - start));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -308,6 +361,14 @@ main(int argc, char **argv)
 	}
 	if (t.bench != 0) {
 		bench(&t, b);
+		return 0;
+	}
+	if (t.admissions != 0 || t.kill_bench) {
+		if (t.kill_bench)
+			bench_kill(&t, b);
+		else
+			bench_admit(&t, b);
+		apw_broker_stop(b);
 		return 0;
 	}
 	rc = run(&t, b, &end);

@@ -1,0 +1,40 @@
+#!/bin/sh
+# What a box costs: around /bin/true beside a bare fork and exec, and with a
+# network of its own; admission; kill.  Medians of N (default 200) in one run;
+# absolute times are the machine's, the ratios are ours.
+#
+#	sh contrib/bench/box.sh [N]		after a build without sanitizers
+set -eu
+
+cd "$(dirname "$0")/../.."
+n=${1:-200}
+tool=${BOX_TOOL:-t/bin/box-tool}
+[ -x "$tool" ] || make "$tool" >/dev/null
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+mkdir -p "$dir/common" "$dir/codes/flow"
+
+box() {
+	"$tool" -c "$dir/common" -C "$dir/codes" "$@"
+}
+# "wall_us W cpu_us C": both numbers beside those of the floor
+line() {
+	echo "$2" | awk -v what="$1" -v w0="$3" -v c0="$4" '{
+		printf "%-34s %8d us wall  %5.2fx  %8d us CPU  %5.2fx\n",
+		    what, $2, $2 / w0, $4, $4 / c0 }'
+}
+
+for round in 1 2 3; do
+	bare=$(box -B "$n" /bin/true)
+	w0=$(echo "$bare" | awk '{ print $2 }')
+	c0=$(echo "$bare" | awk '{ print $4 }')
+	printf 'round %s\n' "$round"
+	line 'fork and exec' "$bare" "$w0" "$c0"
+	line 'box' "$(box -b "$n" /bin/true)" "$w0" "$c0"
+	line 'box, limits' "$(box -m 512m -p 64 -b "$n" /bin/true)" \
+		"$w0" "$c0"
+	line 'box, its own network' "$(box -n -b "$n" /bin/true)" "$w0" "$c0"
+done
+box -a "$n" -f flow /bin/sleep 1000
+box -K /usr/bin/perl -e 'for (1 .. 199) { fork or do { sleep 1000 } }
+	$| = 1; print "up\n"; sleep 1000'
