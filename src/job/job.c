@@ -1,4 +1,4 @@
-/* The walk of a job; see job.h and doc/processes.  Room: job.
+/* The walk of a job; see job.h and doc/life-of-a-job.md.  Room: job.
  *
  * It goes through the steps below in their order and never back.  Whoever
  * knows how it ends says so with job_conclude(), and the walk goes on with
@@ -133,35 +133,40 @@ late_complete(struct apw_job *job)
 	job_end(job);
 }
 
-static const struct job_step
-job_step_flow_version = { "flow version", job_flow_version_enter,
-    late_resolve, limit_resolve },
-job_step_pieces = { "pieces", job_pieces_enter, late_resolve, limit_pieces },
-job_step_archives = { "archives", job_archives_enter, late_resolve,
-    limit_archives },
-job_step_stock = { "stock", job_stock_enter, late_stock, limit_stock },
-job_step_boot = { "boot", job_boot_enter, late_boot, limit_boot },
-job_step_work = { "work", work_enter, late_work, limit_work },
-job_step_report = { "report", job_report_enter, late_report, limit_lock },
-job_step_complete = { "complete", job_complete_enter, late_complete,
-    limit_lock };
+enum { WALK_FLOW_VERSION, WALK_PIECES, WALK_ARCHIVES, WALK_STOCK, WALK_BOOT,
+	WALK_RUN, WALK_REPORT, WALK_COMPLETE };
 
-const struct job_step job_step_run = { "run", job_run_enter, job_run_timeout,
-    job_run_limit };
-/* a call to the app that the engine's answer led to */
-const struct job_step job_step_follow = { "follow", NULL, late_follow,
-    limit_lock };
-const struct job_step job_step_stop = { "stop", NULL, job_stop_timeout,
-    limit_stop };
-/* the engine ended under our hands: its end will be told, then boot again */
-const struct job_step job_step_boot_again = { "boot", NULL, late_boot,
-    limit_boot };
-
-static const struct job_step *const job_walk[] = {
-	&job_step_flow_version, &job_step_pieces, &job_step_archives,
-	&job_step_stock, &job_step_boot, &job_step_run, &job_step_report,
-	&job_step_complete,
+static const struct job_step job_walk[] = {
+	[WALK_FLOW_VERSION] = { "flow version",
+	    job_flow_version_enter,	late_resolve,	limit_resolve },
+	[WALK_PIECES] = { "pieces",
+	    job_pieces_enter,		late_resolve,	limit_pieces },
+	[WALK_ARCHIVES] = { "archives",
+	    job_archives_enter,		late_resolve,	limit_archives },
+	[WALK_STOCK] = { "stock",
+	    job_stock_enter,		late_stock,	limit_stock },
+	[WALK_BOOT] = { "boot",
+	    job_boot_enter,		late_boot,	limit_boot },
+	[WALK_RUN] = { "run",
+	    job_run_enter,		job_run_timeout, job_run_limit },
+	[WALK_REPORT] = { "report",
+	    job_report_enter,		late_report,	limit_lock },
+	[WALK_COMPLETE] = { "complete",
+	    job_complete_enter,		late_complete,	limit_lock },
 };
+
+/* in place of all steps up to the report: work without an engine */
+static const struct job_step job_step_work = { "work",
+	    work_enter,			late_work,	limit_work };
+/* beside the way: a call to the app that the engine's answer led to */
+const struct job_step job_step_follow = { "follow",
+	    NULL,			late_follow,	limit_lock };
+/* killed for its time, the end of the engine is awaited */
+const struct job_step job_step_stop = { "stop",
+	    NULL,			job_stop_timeout, limit_stop };
+/* the engine took no operation: when its end is told, another one may */
+const struct job_step job_step_boot_again = { "boot",
+	    NULL,			late_boot,	limit_boot };
 
 static void
 job_phase(struct apw_job *job, const char *phase)
@@ -190,18 +195,18 @@ job_go(struct apw_job *job, const struct job_step *step)
 void
 job_next(struct apw_job *job)
 {
-	size_t	i;
+	const struct job_step	*step = job->step;
 
-	if (job->step == &job_step_boot_again) {
-		job_go(job, &job_step_run);
-		return;
-	}
-	for (i = 0; i + 1 < APW_COUNT(job_walk); i++)
-		if (job_walk[i] == job->step) {
-			job_go(job, job_walk[i + 1]);
-			return;
-		}
-	APW_ASSERT(!"a step follows");
+	if (step == &job_step_boot_again)
+		step = &job_walk[WALK_BOOT];
+	APW_ASSERT(step >= job_walk && step < &job_walk[WALK_COMPLETE]);
+	job_go(job, step + 1);
+}
+
+void
+job_run_again(struct apw_job *job)
+{
+	job_go(job, &job_walk[WALK_RUN]);
 }
 
 static void
@@ -268,7 +273,7 @@ job_conclude_text(struct apw_job *job, enum apw_ending ending,
 	job_engine_release(job);
 	job_report_timings(job);
 	job_count(job);
-	job_go(job, &job_step_report);
+	job_go(job, &job_walk[WALK_REPORT]);
 }
 
 void
@@ -374,7 +379,7 @@ apw_job_begin(struct apw_job *job)
 		job_conclude(job, APW_ENDING_BROKEN, "out of memory");
 	else
 		job_go(job, job->ops->work != NULL ? &job_step_work :
-		    job_walk[0]);
+		    job_walk);
 }
 
 struct apw_job *

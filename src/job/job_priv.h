@@ -96,8 +96,9 @@ void	job_conclude(struct apw_job *, enum apw_ending, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
 void	job_conclude_text(struct apw_job *, enum apw_ending, struct apw_str);
 void	job_end(struct apw_job *);
-extern const struct job_step job_step_run, job_step_stop,
-    job_step_boot_again, job_step_follow;
+void	job_run_again(struct apw_job *);		/* one more operation */
+extern const struct job_step job_step_stop, job_step_boot_again,
+    job_step_follow;
 
 /* fields.c */
 int	job_read(struct apw_job *, struct apw_err *);

@@ -42,7 +42,7 @@ run_again(struct apw_job *job)
 	job->operation_sent = false;
 	job->answer = APW_STR("");
 	apw_buf_reset(&job->message);
-	job_go(job, &job_step_run);
+	job_run_again(job);
 }
 
 /* What the family makes of the answer. */

@@ -27,8 +27,6 @@ slot_score_app(struct apw_slot *s)
 	snprintf(s->score->app_version, sizeof(s->score->app_version), "%s",
 	    s->settings->app_version);
 	apw_score_end(&s->score->seq);
-	apw_stock_release(s->stock, s->settings->app_version);
-	apw_recipes_forget(s->recipes);
 }
 
 static const struct apw_module *
