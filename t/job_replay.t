@@ -33,7 +33,9 @@ plan(tests => $n);
 
 for my $rec (@all) {
 	my $case = $rec->{case}{case};
-	my $t = Test::Apworker->new()->write_app_conf(mode => 'auto',
+	# the engine double has to reach its script and its records
+	my $t = Test::Apworker->new()->write_app_conf(
+		mode => "$rec->{case}{mode} { harden off; }",
 		main => 'network auto { allow 127.0.0.1; }');
 	$t->tool('bun', { exit => 1, stderr => "404\n" })
 		if $case =~ /^(?:fail-piece-uninstallable|extract-not-found)$/;

@@ -54,13 +54,14 @@ sub write_app_conf {
 	my %more = map { $_ => $o{$_} // '' } qw/main source engine stock/;
 	my $slots = $o{slots} || 1;
 	my $mode = $o{mode} || 'UNSANDBOXED';
+	$mode .= ';' unless $mode =~ /[;}]$/;
 	my $url = $o{url} || '%%API%%';
 
 	return $self->write_conf(<<"EOC");
 slots $slots;
 $more{main}
 source app { url $url; token_file %%TESTDIR%%/token; $more{source} }
-sandbox $mode;
+sandbox $mode
 engine { node %%NODE%%; bundle %%BUNDLE%%; $more{engine} }
 stock {
 	path %%TESTDIR%%/stock;
