@@ -16,13 +16,13 @@ my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
 # an app that does not answer the flood: all of it is in flight
 my $api = $t->api(settings => { FLOW_TIMEOUT_SECONDS => 34 }, rules => [
 	{ at => 'rpc:uploadRunLog', do => 'never', times => 0,
-		match => { runId => 'run-flood' } } ]);
+		match => { runId => 'run-flood', status => 'RUNNING' } } ]);
 my $call = { do => 'rpc_nowait', method => 'uploadRunLog', payload => {
-	status => 'RUNNING', tags => [ 'x' x 65536 ] } };
+	status => 'RUNNING', tags => [ 'x' x 4096 ] } };
 my $foreign = { do => 'rpc_nowait', method => 'sendFlowResponse', payload => {
 	workerHandlerId => 'other', httpRequestId => 'other' } };
 $api->push_job(flow_job(id => 'flood', engine => [
-	($call) x 300, ($foreign) x 300,
+	{ do => 'upgraded' }, ($foreign) x 300, ($call) x 300,
 	({ do => 'flood', bytes => 1 << 30, pace => 1 }) x 100 ]));
 $t->run();
 
@@ -35,7 +35,7 @@ my $done = $api->job('flood')->{completions}[0];
 cmp_ok($done->{t_ms} - $handed, '<', 42000 * slow(), 'in time');
 my @bad = $api->seen(kind => 'rpc', method => 'sendFlowResponse');
 is(scalar @bad, 0, 'calls for others are not passed on');
-like($t->log(), qr/a call of the engine was refused method=sendFlowResponse/,
-	'and are logged');
+@bad = $t->log() =~ /(a call of the engine was refused method=sendFlowResponse)/g;
+ok(@bad > 3 && @bad < 50, 'and are logged, but not every one');
 $api->push_job(flow_job(id => 'next'));
 is($api->wait_done('next')->{status}, 'OK', 'the next job is fine');
