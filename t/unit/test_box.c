@@ -1,0 +1,168 @@
+/* Boxes, the pure parts: where control groups are, what the filter says,
+ * messages with descriptors. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "broker/broker_priv.h"
+#include "broker/cgroup_priv.h"
+#include "broker/filter.h"
+#include "core/apw_auto.h"
+
+static const char groups_v1[] =
+    "9:name=systemd:/\n8:pids:/\n4:memory:/api/x\n2:cpu,cpuacct:/a b\n0::/\n";
+static const char mounts_v1[] =
+    "20 1 254:0 / / rw - ext4 /dev/vda rw\n"
+    "30 20 0:30 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
+    "31 20 0:31 / /sys/fs/cgroup/pids rw shared:3 - cgroup cgroup rw,pids\n"
+    "32 20 0:32 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
+    "33 20 0:33 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+
+static void
+find(const char *mounts, const char *groups, const char *controller,
+    const char *want)
+{
+	char	path[256] = "";
+
+	assert_int_equal(cgroup_find(mounts, groups, controller, path,
+	    sizeof(path)), want == NULL ? -1 : 0);
+	if (want != NULL)
+		assert_string_equal(path, want);
+}
+
+static void
+finds_v1(void **state)
+{
+	(void)state;
+	find(mounts_v1, groups_v1, "memory", "/sys/fs/cgroup/memory/api/x");
+	find(mounts_v1, groups_v1, "pids", "/sys/fs/cgroup/pids");
+	find(mounts_v1, groups_v1, "cpu", "/sys/fs/cgroup/cpu,cpuacct/a b");
+	find(mounts_v1, groups_v1, "cpuset", NULL);
+	find(mounts_v1, groups_v1, "mem", NULL);
+	find(mounts_v1, groups_v1, "", "/sys/fs/cgroup/unified");
+}
+
+static void
+finds_v2(void **state)
+{
+	static const char	mounts[] = "9 1 0:9 / /sys/fs/cgroup rw - "
+				    "cgroup2 none rw,nsdelegate\n";
+
+	(void)state;
+	find(mounts, "0::/system.slice/apworkerd.service/slots\n", "",
+	    "/sys/fs/cgroup/system.slice/apworkerd.service/slots");
+	find(mounts, "0::/\n", "", "/sys/fs/cgroup");
+	find(mounts, "0::/\n", "memory", NULL);
+	find("", "0::/\n", "", NULL);
+	find(mounts, "", "", NULL);
+	find(mounts, "nonsense\n::\n", "", NULL);
+}
+
+/* A container sees a part of the tree at the mount, and whole paths. */
+static void
+finds_in_container(void **state)
+{
+	static const char	mounts[] = "9 1 0:9 /docker/abc /sys/fs/cgroup"
+				    "/memory ro - cgroup cgroup rw,memory\n";
+
+	(void)state;
+	find(mounts, "4:memory:/docker/abc/below\n", "memory",
+	    "/sys/fs/cgroup/memory/below");
+	find(mounts, "4:memory:/docker/abc\n", "memory",
+	    "/sys/fs/cgroup/memory");
+	find(mounts, "4:memory:/other\n", "memory",
+	    "/sys/fs/cgroup/memory/other");
+}
+
+static void
+words(void **state)
+{
+	(void)state;
+	assert_true(cgroup_word("cpuset cpu io memory pids\n", "cpu"));
+	assert_true(cgroup_word("memory", "memory"));
+	assert_true(cgroup_word("rw,memory", "memory"));
+	assert_false(cgroup_word("cpuset\n", "cpu"));
+	assert_false(cgroup_word("", "cpu"));
+	assert_false(cgroup_word("memory", "mem"));
+}
+
+#define NAME(name, error)	#name,
+
+/* Each call is named once, and the two lists share none. */
+static void
+filter_names(void **state)
+{
+	static const char *const	names[] = { FILTER_CALLS(NAME)
+					    FILTER_CALLS_NO_MEMORY_GROUP(NAME) };
+	size_t				i, j;
+
+	(void)state;
+	for (i = 0; i < APW_COUNT(names); i++)
+		for (j = i + 1; j < APW_COUNT(names); j++)
+			assert_string_not_equal(names[i], names[j]);
+}
+
+static void
+filter_compiles(void **state)
+{
+	struct sock_fprog	box, poor;
+	struct apw_err		err = APW_ERR_NONE;
+
+	(void)state;
+	assert_int_equal(filter_compile(FILTER_BOX, &box, &err), 0);
+	assert_int_equal(filter_compile(FILTER_BOX_NO_MEMORY_GROUP, &poor,
+	    &err), 0);
+	assert_true(box.len > 50);
+	assert_true(poor.len > box.len);	/* it refuses more */
+	free(box.filter);
+	free(poor.filter);
+}
+
+static void
+messages(void **state)
+{
+	int	pair[2], fds[BROKER_FDS_MAX], nfds, give[2] = { 0, 1 };
+	char	buf[8] = "";
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	assert_int_equal(message_wait(pair[0], 0), 0);
+	assert_int_equal(message_send(pair[1], "hello", 5, give, 2), 0);
+	assert_int_equal(message_wait(pair[0], 1000), 1);
+	assert_int_equal(message_recv(pair[0], buf, sizeof(buf), fds, &nfds),
+	    5);
+	assert_string_equal(buf, "hello");
+	assert_int_equal(nfds, 2);
+	assert_int_equal(fcntl(fds[0], F_GETFD), FD_CLOEXEC);
+	close(fds[0]);
+	close(fds[1]);
+	/* longer than was wanted: refused, and its descriptors closed */
+	assert_int_equal(message_send(pair[1], "too long", 9, give, 1), 0);
+	assert_int_equal(message_recv(pair[0], buf, 4, fds, &nfds), -1);
+	assert_int_equal(errno, EMSGSIZE);
+	assert_int_equal(nfds, 0);
+	close(pair[1]);
+	assert_int_equal(message_recv(pair[0], buf, 4, fds, &nfds), 0);
+	close(pair[0]);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(finds_v1), cmocka_unit_test(finds_v2),
+		cmocka_unit_test(finds_in_container), cmocka_unit_test(words),
+		cmocka_unit_test(filter_names),
+		cmocka_unit_test(filter_compiles), cmocka_unit_test(messages),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
