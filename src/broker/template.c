@@ -142,12 +142,12 @@ template_clone_own(struct template *t, const struct apw_broker_conf *conf,
     struct apw_err *err)
 {
 	if (conf->node != NULL && !apw_box_in_usr(conf->node) &&
-	    template_clone(t, APW_BOX_NODE + 1, conf->node, PLAIN_FILE, false,
+	    template_clone(t, &APW_BOX_NODE[1], conf->node, PLAIN_FILE, false,
 	    err) == -1)
 		return -1;
 	if (conf->node_modules != NULL &&
 	    !apw_box_in_usr(conf->node_modules) &&
-	    template_clone(t, APW_BOX_NODE_MODULES + 1, conf->node_modules,
+	    template_clone(t, &APW_BOX_NODE_MODULES[1], conf->node_modules,
 	    FOLDER, false, err) == -1)
 		return -1;
 	return 0;

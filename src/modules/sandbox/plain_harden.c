@@ -21,11 +21,11 @@ const struct apw_enum apw_plain_hardens[] = {
 int
 apw_plain_probe(const void *conf, const char *mode, struct apw_err *err)
 {
-	static const char *const	missing[] = { "the syscall filter",
-					    "Landlock (kernel 5.13, and "
-					    "\"landlock\" in the boot option "
-					    "lsm=)", "Landlock's scopes "
-					    "(kernel 6.12)" };
+	static const char *const	missing[] = {
+		"the syscall filter",
+		"Landlock: kernel 5.13, with landlock in its option lsm=",
+		"Landlock's scopes: kernel 6.12",
+	};
 	const struct apw_plain_conf	*c = conf;
 	int				 grade;
 
