@@ -24,6 +24,7 @@
 
 #define CGROUP_PREFIX	"apworkerd-box."
 #define CGROUP_RMDIR_MS	500
+#define CGROUP_TURN_MS	1000
 
 static const char *const cgroup_names[] = { CGROUP_NAMES(CGROUP_NAME) };
 
@@ -120,6 +121,22 @@ cgroup_sweep(int parent_fd)
 	closedir(dir);
 }
 
+/* One broker at a time makes or sweeps here: a folder that is there and not
+ * locked yet would be taken for a leftover.  Whoever holds this for long is
+ * no broker, and is not waited for; nothing is swept then. */
+static bool
+cgroup_turn(int up_fd)
+{
+	int64_t	end = apw_now_ms() + CGROUP_TURN_MS;
+
+	while (flock(up_fd, LOCK_EX | LOCK_NB) == -1) {
+		if (errno != EWOULDBLOCK || apw_now_ms() >= end)
+			return false;
+		usleep(1000);
+	}
+	return true;
+}
+
 /* A folder of our own below `parent`, with us in it. */
 static int
 cgroup_enter(struct cgroup *g, enum cgroup_name which, const char *parent)
@@ -127,16 +144,21 @@ cgroup_enter(struct cgroup *g, enum cgroup_name which, const char *parent)
 	char		pid[16];
 	apw_autofd int	up = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	apw_autofd int	fd = -1;
+	int		rc;
 
 	if (up == -1)
 		return -1;
-	cgroup_sweep(up);
+	if (cgroup_turn(up))
+		cgroup_sweep(up);
 	if (mkdirat(up, g->name, 0755) == -1)
 		return -1;
 	fd = openat(up, g->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
-	if (fd == -1 || flock(fd, LOCK_EX | LOCK_NB) == -1 ||
-	    (g->version == 1 && cgroup_write(fd, "cgroup.procs", pid) == -1)) {
+	rc = fd == -1 ? -1 : flock(fd, LOCK_EX | LOCK_NB);
+	flock(up, LOCK_UN);
+	if (rc == 0 && g->version == 1)
+		rc = cgroup_write(fd, "cgroup.procs", pid);
+	if (rc == -1) {
 		unlinkat(up, g->name, AT_REMOVEDIR);
 		return -1;
 	}
