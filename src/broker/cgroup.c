@@ -273,6 +273,10 @@ cgroup_leave(struct cgroup *g)
 		while (unlinkat(g->up_fd[which], g->name, AT_REMOVEDIR) == -1
 		    && errno == EBUSY && apw_now_ms() < end)
 			usleep(1000);
+		/* those of brokers that could not: nobody may come after us */
+		if (cgroup_turn(g->up_fd[which]))
+			cgroup_sweep(g->up_fd[which]);
+		flock(g->up_fd[which], LOCK_UN);
 	}
 }
 
