@@ -21,6 +21,7 @@ $t->write_conf(<<'EOC');
 slots 1;
 source app { url http://127.0.0.1:1; token_file %%TESTDIR%%/token; }
 engine { node /bin/true; bundle %%TESTDIR%%/main.js; }
+sandbox UNSANDBOXED;
 stock { path %%TESTDIR%%/stock; }
 EOC
 $t->run(env => { AP_WORKER_TOKEN => 'SECRETENVVALUE' });
