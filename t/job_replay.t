@@ -13,7 +13,8 @@ use Test::Apworker;
 use Test::Apworker::Replay;
 
 my $dir = Test::Apworker::srcdir() . '/recordings';
-my @files = @ARGV ? @ARGV : glob "$dir/*.jsonl";
+my @files = @ARGV ? @ARGV : grep { !m{/session-} }
+	glob "$dir/*.jsonl";
 
 # Where we decide otherwise, on purpose: a kill from outside is no memory.
 my %expect = ('fail-engine-killed' => { status => {
