@@ -37,7 +37,9 @@ const char *
 apw_str_nearest(const char *word, const char *const *list)
 {
 	const char	*best = NULL;
-	unsigned	 limit = strlen(word) / 3 + 1, d;
+	/* of three letters one may be wrong, of six three */
+	unsigned	 limit = strlen(word) <= 3 ? 1 : strlen(word) / 3 + 1;
+	unsigned	 d;
 
 	for (; *list != NULL; list++) {
 		d = edit_distance(word, *list);
