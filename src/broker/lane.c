@@ -127,8 +127,7 @@ lane_admit_flow(struct broker *b, const char *id, struct apw_err *err)
 {
 	char	name[sizeof(b->flow) + 8];
 
-	if (strcmp(b->flow, id) == 0)
-		return 1;
+	/* also when it is the same: the stock may have made it anew */
 	lane_forget_flow(b);
 	apw_autofd int from = lane_folder(b->codes_fd, id);
 	if (from == -1 && errno == ENOENT)
