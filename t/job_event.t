@@ -14,7 +14,7 @@ use IO::Socket::INET;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild openssl/);
 my $tls = $t->tls();
-$t->write_app_conf(main => 'network auto { allow 127.0.0.1 192.0.2.0/24; }');
+$t->write_app_conf(main => 'network auto { allow 127.0.0.1 ::1 192.0.2.0/24; }');
 my $api = $t->api(settings => { EVENT_DESTINATION_TIMEOUT_SECONDS => 2,
 	SSRF_ALLOW_LIST => [ '127.0.0.0/8', '::1' ] });
 $t->{env}{SSL_CERT_FILE} = $tls->{ca};
@@ -82,7 +82,7 @@ $t->wait_log(qr/blocked: 127\.0\.0\.2 is loopback/);
 
 # Blocked, in any spelling: the app's own list does not count here.
 for my $host ('127.0.0.2', '127.2', '0x7f.2', '2130706434', '0177.0.0.2',
-    '[::1]', '[::ffff:127.0.0.1]', '[::ffff:7f00:2]', '0.0.0.0', '0',
+    '[::2]', '[::ffff:127.0.0.1]', '[::ffff:7f00:2]', '0.0.0.0', '0',
     '169.254.169.254', '10.1.2.3', '[fe80::1]', '[64:ff9b::7f00:1]') {
 	$t->log_mark();
 	($done, @seen) = post("http://$host:$port/no");

@@ -212,7 +212,8 @@ static const struct apw_directive network_directives[] = {
 	  .arg_help = "ADDRESS | NETWORK ...",
 	  .help = "Addresses that strict would block (private ones) and that "
 	      "flows may reach all the same, beside those that the app's "
-	      "settings name." },
+	      "settings name. In every mode, events and the on-call page are "
+	      "posted to public addresses and to these only." },
 	{ .name = NULL }
 };
 
