@@ -120,10 +120,13 @@ for my $options ({}, { transports => ['websocket'] },
 	ok($d->expect(qr/^lost ping timeout$/), 'an engine that stands still');
 	kill 'CONT', $e->pid();
 	ok($e->expect(qr/^disconnect /), 'learns it');
-	$e->stop();
+	$_->stop() for $e, $d;
+}
 
-	($token) = $d->say('expect sb1')->expect(qr/^token (\w+)$/);
-	$e = engine($port, $token);
+# the same with time to spare: what ends it is told apart from silence
+{
+	my ($d, $port, $token) = peer();
+	my $e = engine($port, $token);
 	$d->expect(qr/^ready$/);
 	$e->expect(qr/^connect /);
 	kill 'KILL', $e->pid();

@@ -15,7 +15,7 @@ use Test::Apworker::Link;
 
 my $t = Test::Apworker->new();
 my $d = link_program($t, 'bin/sio-server', '-p', 0, '-i', 20000, '-t', 20000,
-	'-c', 20000, '-m', 100000, '-o', 300000, '-H', 500);
+	'-c', 20000, '-m', 100000, '-o', 300000, '-H', 2000);
 my ($port) = $d->expect(qr/^port (\d+)/);
 my $e = '/engine.io/';
 my $poll = "$e?EIO=4&transport=polling";

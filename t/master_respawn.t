@@ -105,4 +105,7 @@ $t->reload();
 ok($t->wait_status(sub { $_->{slots_able} == 3 }), 'a reload starts all');
 is($t->status()->{total}{deaths}, 9, 'the deaths of all are remembered')
 	or diag(Test::Apworker::json($t->status()->{total}));
-is(scalar(keys %{ family($t) }), 4, 'exactly one of each');
+ok(wait_for(sub {
+	my $family = family($t);
+	keys %$family == 4 && !grep { @$_ != 1 } values %$family;
+}, 'one of each'), 'exactly one of each');
