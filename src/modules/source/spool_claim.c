@@ -313,25 +313,29 @@ spool_claim_orphan(struct spool *sp, struct spool_job **job,
 int
 spool_claim(struct spool *sp, struct spool_job **job, struct apw_err *err)
 {
+	bool	fresh;
 	int	rc;
 
 	*job = NULL;
 	rc = spool_claim_orphan(sp, job, err);
 	if (rc != 0)
 		return rc;
-	if (sp->next == sp->nnames) {
+	/* The remembered names may be older than what woke us: when they come
+	 * to nothing, the folder is read anew before we sleep again. */
+	for (fresh = false;; fresh = true) {
+		while (sp->next < sp->nnames) {
+			char *name = sp->names[sp->next++];
+
+			rc = spool_claim_new(sp, name, job, err);
+			free(name);
+			if (rc != 0)
+				return rc;
+		}
+		if (fresh)
+			return 0;
 		spool_forget_names(sp);
 		if (spool_list(sp, SPOOL_NEW, &sp->names, &sp->nnames,
 		    err) == -1)
 			return -1;
 	}
-	while (sp->next < sp->nnames) {
-		char *name = sp->names[sp->next++];
-
-		rc = spool_claim_new(sp, name, job, err);
-		free(name);
-		if (rc != 0)
-			return rc;
-	}
-	return 0;
 }
