@@ -3,6 +3,9 @@
  * It looks and starts nothing. */
 #include "core/apw_conf_priv.h"
 
+#include "core/apw_auto.h"
+#include "core/apw_find.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -10,34 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool
-is_program(const char *path)
-{
-	struct stat	st;
-
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-	    access(path, X_OK) == 0;
-}
-
 static char *
 find_on_path(struct apw_conf *conf, const char *name)
 {
-	const char	*p = getenv("PATH");
-	char		 path[PATH_MAX];
-	size_t		 n;
+	apw_autofree char	*path = apw_find_program(name);
 
-	if (p == NULL || *p == '\0')
-		p = "/usr/local/bin:/usr/bin:/bin";
-	for (; *p != '\0'; p += n + (p[n] == ':')) {
-		n = strcspn(p, ":");
-		/* a relative entry means another file in each directory */
-		if (n == 0 || *p != '/' || n > INT_MAX)
-			continue;
-		snprintf(path, sizeof(path), "%.*s/%s", (int)n, p, name);
-		if (is_program(path))
-			return apw_arena_strdup(conf->arena, path);
-	}
-	return NULL;
+	return path == NULL ? NULL : apw_arena_strdup(conf->arena, path);
 }
 
 /* The check found a value that nobody gave: -T shows it. */
@@ -82,7 +63,7 @@ check_node(struct apw_conf *conf, const struct apw_conf_context *context)
 		path = apw_conf_absolute(conf, e->node);
 		if (path == NULL)
 			return;
-		if (!is_program(path)) {
+		if (!apw_is_program(path)) {
 			apw_conf_error(conf, place, "\"node\" is \"%s\": %s; "
 			    "expected the Node.js executable",
 			    apw_conf_quote(conf, path), access(path, F_OK) ==
@@ -154,7 +135,7 @@ check_tool(struct apw_conf *conf, const struct apw_conf_context *context,
 	bool		 take_other = false;
 
 	if (*path != NULL) {
-		if (!is_program(*path))
+		if (!apw_is_program(*path))
 			apw_conf_error(conf, apw_conf_place_of(conf->cycle, context,
 			    t->path_directive), "\"%s\" is \"%s\": %s; "
 			    "expected a program", t->path_directive,

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/apw_auto.h"
+#include "core/apw_find.h"
 
 #define STORE_DIR	"node_modules/.bun"
 #define HOISTED		"node_modules"
@@ -21,18 +22,13 @@ static void
 mark_pieces(int dir_fd, const char *name, unsigned depth,
     struct stock_names *names)
 {
-	int		 fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY |
-	    O_NOFOLLOW | O_CLOEXEC);
-	DIR		*dir = fd == -1 ? NULL : fdopendir(fd);
+	DIR		*dir = apw_opendirat(dir_fd, name);
 	struct dirent	*e;
 
-	if (dir == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (dir == NULL)
 		return;
-	}
-	if (faccessat(fd, "node_modules", F_OK, 0) == 0)
-		stock_links_read(names, fd, "node_modules");
+	if (faccessat(dirfd(dir), "node_modules", F_OK, 0) == 0)
+		stock_links_read(names, dirfd(dir), "node_modules");
 	else
 		while (depth > 0 && (e = readdir(dir)) != NULL)
 			if (e->d_name[0] != '.')
@@ -105,17 +101,12 @@ sweep_packages(int to_fd, int store_fd, const struct stock_names *names)
 static void
 sweep_links(int dir_fd, const char *name, bool scope_too)
 {
-	int		 fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY |
-	    O_NOFOLLOW | O_CLOEXEC);
-	DIR		*dir = fd == -1 ? NULL : fdopendir(fd);
+	DIR		*dir = apw_opendirat(dir_fd, name);
 	struct dirent	*e;
 	struct stat	 st;
 
-	if (dir == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (dir == NULL)
 		return;
-	}
 	while ((e = readdir(dir)) != NULL) {
 		if (e->d_name[0] == '.')
 			continue;

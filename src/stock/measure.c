@@ -2,6 +2,8 @@
  * Room: stock, keeper (the janitor).  Hard links are counted once. */
 #include "stock/stock_priv.h"
 
+#include "core/apw_find.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -65,17 +67,12 @@ inodes_add(struct inodes *set, uint64_t ino)
 static void
 measure_tree(struct measure *m, int dir_fd, const char *name, unsigned depth)
 {
-	int		 fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY |
-	    O_NOFOLLOW | O_CLOEXEC);
-	DIR		*dir = fd == -1 ? NULL : fdopendir(fd);
+	DIR		*dir = apw_opendirat(dir_fd, name);
 	struct dirent	*e;
 	struct stat	 st;
 
-	if (dir == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (dir == NULL)
 		return;
-	}
 	while (!m->k->cancelled && (e = readdir(dir)) != NULL) {
 		if (strcmp(e->d_name, ".") == 0 ||
 		    strcmp(e->d_name, "..") == 0 || fstatat(dirfd(dir),

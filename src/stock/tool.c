@@ -11,41 +11,11 @@
 #include <stdio.h>
 
 #include "core/apw_auto.h"
+#include "core/apw_find.h"
 
 #define TOOLS_DIR		".tools"
 #define TOOL_VERSION_MS		15000
 #define TOOL_VERSION_BYTES	64
-
-static bool
-is_program(const char *path)
-{
-	struct stat	st;
-
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-	    access(path, X_OK) == 0;
-}
-
-static char *
-find_on_path(const char *name)
-{
-	const char	*path = getenv("PATH"), *end;
-	char		*full;
-
-	if (path == NULL || path[0] == '\0')
-		path = "/usr/local/bin:/usr/bin:/bin";
-	for (;; path = end + 1) {
-		end = strchrnul(path, ':');
-		/* a relative entry would depend on where we stand */
-		if (*path == '/' && asprintf(&full, "%.*s/%s",
-		    (int)(end - path), path, name) != -1) {
-			if (is_program(full))
-				return full;
-			free(full);
-		}
-		if (*end == '\0')
-			return NULL;
-	}
-}
 
 /* The folder that holds all a tool needs: the outermost node_modules around
  * the real file, or the file's own folder. */
@@ -69,9 +39,9 @@ static void
 tool_find(struct stock_tool *tool, const char *conf_path, const char *name)
 {
 	if (conf_path != NULL)
-		tool->path = is_program(conf_path) ? strdup(conf_path) : NULL;
+		tool->path = apw_is_program(conf_path) ? strdup(conf_path) : NULL;
 	else
-		tool->path = find_on_path(name);
+		tool->path = apw_find_program(name);
 	if (tool->path == NULL) {
 		apw_warn("tool not found, what needs it will fail",
 		    APW_S("tool", conf_path != NULL ? conf_path : name));

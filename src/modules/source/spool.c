@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/apw_auto.h"
+#include "core/apw_find.h"
 #include "proto/apw_raw.h"
 
 const char *const spool_dirs[SPOOL_NDIRS] = {
@@ -55,16 +56,11 @@ spool_open_dir(struct spool *sp, int root_fd, enum spool_dir d,
 static void
 spool_sweep_alive(struct spool *sp)
 {
-	int		 fd = dup(sp->dir_fd[SPOOL_RUN]);
-	DIR		*dir = fd == -1 ? NULL : fdopendir(fd);
+	DIR		*dir = apw_opendirat(sp->dir_fd[SPOOL_RUN], ".");
 	struct dirent	*e;
 
-	if (dir == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (dir == NULL)
 		return;
-	}
-	rewinddir(dir);
 	while ((e = readdir(dir)) != NULL) {
 		apw_autofd int alive = -1;
 

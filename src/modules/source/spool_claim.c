@@ -13,6 +13,7 @@
 
 #include "core/apw_auto.h"
 #include "core/apw_clock.h"
+#include "core/apw_find.h"
 #include "core/apw_log.h"
 #include "proto/apw_raw.h"
 
@@ -29,20 +30,15 @@ static int
 spool_list(struct spool *sp, enum spool_dir d, char ***names, size_t *n,
     struct apw_err *err)
 {
-	int		 fd = openat(sp->dir_fd[d], ".",
-			    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR		*dir = fd == -1 ? NULL : fdopendir(fd);
+	DIR		*dir = apw_opendirat(sp->dir_fd[d], ".");
 	struct dirent	*e;
 	struct apw_str	 id;
 
 	*names = NULL;
 	*n = 0;
-	if (dir == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (dir == NULL)
 		return apw_err_set(err, errno, "cannot read %s/%s", sp->path,
 		    spool_dirs[d]);
-	}
 	*names = calloc(SPOOL_NAMES_MAX, sizeof(**names));
 	while (*names != NULL && *n < SPOOL_NAMES_MAX &&
 	    (e = readdir(dir)) != NULL) {
