@@ -2,13 +2,13 @@
  * command, gives up what any process may give up, and executes it.  Room: broker, after clone. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "broker/broker_priv.h"
+#include "core/apw_child.h"
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC	(1U << 2)
@@ -78,18 +78,6 @@ engine_command(int fd, struct engine_command *c)
 	return 0;
 }
 
-static void
-engine_signals(void)
-{
-	sigset_t	none;
-	int		sig;
-
-	for (sig = 1; sig < NSIG; sig++)
-		signal(sig, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static int
 engine_stdio(const struct box_plan *plan)
 {
@@ -104,7 +92,7 @@ engine_main(const struct box_plan *plan)
 {
 	static struct engine_command	c;
 
-	engine_signals();
+	apw_child_signals();
 	if (setsid() == -1 || engine_stdio(plan) == -1)
 		inside_fail(plan, BOX_STDIO);
 	if (engine_command(plan->command_fd, &c) == -1)

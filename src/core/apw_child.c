@@ -1,6 +1,7 @@
 /* The table of own children; see apw_child.h.  Room: any. */
 #include "core/apw_child.h"
 
+#include <signal.h>
 #include <stddef.h>
 
 static pid_t	children[APW_CHILDREN_MAX];	/* 0: free cell */
@@ -40,4 +41,17 @@ bool
 apw_child_owned(pid_t pid)
 {
 	return pid > 0 && child_cell(pid) != NULL;
+}
+
+void
+apw_child_signals(void)
+{
+	struct sigaction	sa = { .sa_handler = SIG_DFL };
+	sigset_t		none;
+	int			signo;
+
+	for (signo = 1; signo < NSIG; signo++)
+		sigaction(signo, &sa, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }

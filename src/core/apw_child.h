@@ -1,4 +1,4 @@
-/* Which children this process made itself.  A slot is a child subreaper:
+/* Which children this process made itself, and what each of them begins with.  A slot is a child subreaper:
  * orphans of an engine become its children too, and are killed after the
  * engine's end; what is named here is spared and reaped by its maker. */
 #ifndef APW_CHILD_H
@@ -15,5 +15,9 @@ int	apw_child_own(pid_t);
 /* When it has been reaped. */
 void	apw_child_disown(pid_t);
 bool	apw_child_owned(pid_t);
+
+/* In a child of ours, before it becomes another program: every signal does
+ * what it does by default, none is blocked. */
+void	apw_child_signals(void);
 
 #endif

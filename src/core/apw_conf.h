@@ -19,6 +19,9 @@ struct apw_conf_options {
  * all of them in one go.  NULL when there was any.  The returned cycle is
  * freed with apw_cycle_free(). */
 struct apw_cycle *apw_conf_read(const struct apw_conf_options *, FILE *complaints);
+/* The same for whoever talks to a daemon that runs: errors go to stderr, but
+ * what is only a warning was said to whoever started it. */
+struct apw_cycle *apw_conf_read_again(const struct apw_conf_options *);
 void	apw_cycle_free(struct apw_cycle *);
 
 /* For a module's check(): one more complaint, at the place where the named

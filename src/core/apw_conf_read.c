@@ -321,6 +321,23 @@ apw_conf_read(const struct apw_conf_options *options, FILE *complaints)
 	return cycle;
 }
 
+struct apw_cycle *
+apw_conf_read_again(const struct apw_conf_options *options)
+{
+	struct apw_cycle	*cycle;
+	apw_autofree char	*text = NULL;
+	size_t			 n;
+	FILE			*out = open_memstream(&text, &n);
+
+	if (out == NULL)
+		return NULL;
+	cycle = apw_conf_read(options, out);
+	fclose(out);
+	if (cycle == NULL)
+		fputs(text, stderr);
+	return cycle;
+}
+
 void
 apw_cycle_free(struct apw_cycle *cycle)
 {

@@ -87,24 +87,6 @@ options(int argc, char **argv, struct apw_conf_options *o)
 	return i;
 }
 
-/* What is only a warning was said to whoever started the daemon. */
-static struct apw_cycle *
-read_conf(const struct apw_conf_options *o)
-{
-	struct apw_cycle	*cycle;
-	apw_autofree char	*text = NULL;
-	size_t			 n;
-	FILE			*out = open_memstream(&text, &n);
-
-	if (out == NULL)
-		return NULL;
-	cycle = apw_conf_read(o, out);
-	fclose(out);
-	if (cycle == NULL)
-		fputs(text, stderr);
-	return cycle;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -133,7 +115,7 @@ main(int argc, char **argv)
 	if (o.file == NULL)
 		o.file = apw_options_default_file();
 	apw_modules_init();
-	if ((cycle = read_conf(&o)) == NULL)
+	if ((cycle = apw_conf_read_again(&o)) == NULL)
 		return APW_EXIT_CONF;
 	rc = commands[i].fn(argc - at, argv + at, cycle);
 	apw_cycle_free(cycle);

@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/apw_auto.h"
 #include "broker/doctor.h"
 #include "core/apw_conf.h"
 #include "core/apw_exit.h"
@@ -132,16 +131,9 @@ static struct apw_cycle *
 read_conf(const struct apw_options *o)
 {
 	struct apw_cycle	*cycle;
-	apw_autofree char	*text = NULL;
-	size_t			 n;
-	FILE			*out = open_memstream(&text, &n);
 
-	if (out == NULL)
-		return NULL;
-	cycle = apw_conf_read(&o->conf, out);
-	fclose(out);
-	if (cycle == NULL || o->signal_name == NULL)
-		fputs(text, stderr);
+	cycle = o->signal_name != NULL ? apw_conf_read_again(&o->conf) :
+	    apw_conf_read(&o->conf, stderr);
 	if (cycle == NULL)
 		fprintf(stderr, "apworkerd: %s: %s\n", file_name(o),
 		    o->test ? "configuration is not good" :

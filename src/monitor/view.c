@@ -6,38 +6,20 @@
 #include <string.h>
 
 #include "core/apw_clock.h"
+#include "proto/apw_raw.h"
 
 #define ALIVE_MS	10000	/* the master turns its loop every second */
-
-/* Length of the UTF-8 sequence at p; 0: it is none. */
-static size_t
-utf8_length(const unsigned char *p)
-{
-	size_t	i, n;
-
-	if (p[0] < 0x80)
-		return 1;
-	n = p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 :
-	    p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
-	for (i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
-}
 
 static void
 make_utf8(char *s)
 {
-	unsigned char	*p = (unsigned char *)s;
+	const char	*end = s + strlen(s);
 	size_t		 n;
 
-	while (*p != '\0') {
-		if ((n = utf8_length(p)) == 0)
-			*p = '?', n = 1;
-		p += n;
+	while (s < end) {
+		if ((n = apw_raw_utf8_length(s, end)) == 0)
+			*s = '?', n = 1;
+		s += n;
 	}
 }
 

@@ -45,6 +45,8 @@ ssize_t	apw_raw_scan(struct apw_str, unsigned flags);
 
 /* Is it well-formed UTF-8 (no surrogates, no overlong forms)? */
 bool	apw_raw_utf8(struct apw_str);
+/* Length of the sequence that begins at p (p < end), 0 when it is none. */
+size_t	apw_raw_utf8_length(const char *p, const char *end);
 
 /* What the first byte behind white space promises. */
 enum apw_raw_type

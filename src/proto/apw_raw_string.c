@@ -14,8 +14,8 @@
  * Length of the well-formed UTF-8 sequence at p, 0 when there is none
  * (RFC 3629: no surrogates, nothing overlong, nothing above U+10FFFF).
  */
-static size_t
-utf8_length(const char *s, const char *end)
+size_t
+apw_raw_utf8_length(const char *s, const char *end)
 {
 	const unsigned char	*p = (const unsigned char *)s;
 	size_t			 n, i;
@@ -51,7 +51,7 @@ apw_raw_utf8(struct apw_str text)
 				continue;
 			}
 		}
-		if ((n = utf8_length(p, end)) == 0)
+		if ((n = apw_raw_utf8_length(p, end)) == 0)
 			return false;
 		p += n;
 	}
@@ -235,7 +235,7 @@ apw_raw_quote(struct apw_buf *out, struct apw_str text)
 		from = p;
 		while (p < end && *p != '"' && *p != '\\' &&
 		    (unsigned char)*p >= 0x20 &&
-		    (n = utf8_length(p, end)) != 0)
+		    (n = apw_raw_utf8_length(p, end)) != 0)
 			p += n;
 		apw_buf_put(out, from, p - from);
 		if (p == end)

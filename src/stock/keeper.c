@@ -46,20 +46,6 @@ close_others(int *keep, size_t n)
 	syscall(SYS_close_range, from, ~0U, 0);
 }
 
-static void
-reset_signals(void)
-{
-	struct sigaction	sa = { .sa_handler = SIG_DFL };
-	sigset_t		none;
-	int			signo;
-
-	for (signo = 1; signo < NSIG; signo++)
-		sigaction(signo, &sa, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static _Noreturn void
 keeper_main(struct apw_stock *stock, stock_work_fn *work, void *arg,
     int control_fd, int report_fd)
@@ -74,7 +60,8 @@ keeper_main(struct apw_stock *stock, stock_work_fn *work, void *arg,
 	prctl(PR_SET_NAME, "apw-stock");
 	/* the tools' strays come to us, and end with us */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	reset_signals();
+	apw_child_signals();
+	signal(SIGPIPE, SIG_IGN);
 	close_others(keep, APW_COUNT(keep));
 	report.fault = work(&k, arg, &report.err);
 	stock_cut_clean(report.err.text);

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "proto/apw_raw.h"
+
 bool
 stock_outcome_ok(const struct stock_outcome *o)
 {
@@ -17,38 +19,16 @@ stock_outcome_free(struct stock_outcome *o)
 	apw_buf_free(&o->err);
 }
 
-/* Length of the valid UTF-8 sequence at p, 0: none. */
-static size_t
-utf8_length(const unsigned char *p, size_t n)
-{
-	size_t	len = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 :
-	    p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 :
-	    0, i;
-
-	if (len == 0 || len > n)
-		return 0;
-	for (i = 1; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	/* overlong forms, surrogates, beyond U+10FFFF */
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return len;
-}
-
 static void
 put_printable(struct apw_buf *to, const struct apw_buf *from)
 {
-	size_t	i, len;
+	const char	*p = from->data, *end = p + from->len;
+	size_t		 len;
 
-	for (i = 0; i < from->len; i += len) {
-		const unsigned char *p =
-		    (const unsigned char *)from->data + i;
-
-		len = utf8_length(p, from->len - i);
-		if (len == 0 || (*p < 0x20 && *p != '\n' && *p != '\t') ||
-		    *p == 0x7f) {
+	for (; p < end; p += len) {
+		len = apw_raw_utf8_length(p, end);
+		if (len == 0 || *p == 0x7f ||
+		    (len == 1 && *p < 0x20 && *p != '\n' && *p != '\t')) {
 			apw_buf_put(to, "?", 1);
 			len = 1;
 		} else
@@ -68,8 +48,7 @@ stock_cut_clean(char *text)
 	while (from > 0 && n - from < 3 && (text[from - 1] & 0xc0) == 0x80)
 		from--;
 	if (from > 0 && (text[from - 1] & 0xc0) == 0xc0 &&
-	    utf8_length((unsigned char *)text + from - 1, n - from + 1) !=
-	    n - from + 1)
+	    apw_raw_utf8_length(text + from - 1, text + n) != n - from + 1)
 		text[from - 1] = '\0';
 }
 

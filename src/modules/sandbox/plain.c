@@ -103,25 +103,13 @@ plain_drop_caps(void)
 	return capng_apply(CAPNG_SELECT_CAPS) == 0 ? 0 : -1;
 }
 
-static void
-plain_signals(void)
-{
-	sigset_t	none;
-	int		sig;
-
-	for (sig = 1; sig < NSIG; sig++)
-		signal(sig, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 _Noreturn static void
 plain_child(const struct apw_box_spec *spec, const struct plain_pipes *p,
     const struct plain_hard *hard, pid_t parent)
 {
 	int	report = p->report[1];
 
-	plain_signals();
+	apw_child_signals();
 	if (setsid() == -1)
 		plain_fail(report, PLAIN_SESSION);
 	if (plain_stdio(p) == -1)
