@@ -152,7 +152,11 @@ filter_add_all(scmp_filter_ctx ctx, enum filter_kind kind)
 {
 	int	rc;
 
-	if ((rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2)) < 0 ||
+	/* a call by another machine's numbers (i386's, x32's) is no mistake:
+	 * the whole process ends, with SIGSYS as the evidence */
+	if ((rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
+	    SCMP_ACT_KILL_PROCESS)) < 0 ||
+	    (rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2)) < 0 ||
 	    (rc = filter_add_calls(ctx, filter_calls,
 	    APW_COUNT(filter_calls))) < 0 ||
 	    (rc = filter_add_unknown(ctx)) < 0 ||

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define EXIT_ABORTED	134	/* how a shell or init reports SIGABRT */
+#define EXIT_FILTERED	159	/* and SIGSYS */
 
 const char *const apw_verdict_heap_words[] = {
 	"JavaScript heap out of memory",
@@ -36,6 +37,9 @@ apw_verdict(const struct apw_evidence *ev)
 		return APW_VERDICT_MEMORY;
 	if (ev->log_size_text)
 		return APW_VERDICT_LOG_SIZE;
+	/* raise(2) can say so, too: then it speaks of itself */
+	if (ev->signal == SIGSYS || ev->code == EXIT_FILTERED)
+		return APW_VERDICT_FILTER;
 	if (ev->signal == SIGKILL)
 		return APW_VERDICT_KILLED_OUTSIDE;
 	return APW_VERDICT_EXITED;
@@ -117,6 +121,13 @@ apw_verdict_message(enum apw_verdict v, const struct apw_evidence *ev,
 		apw_buf_puts(out, "SANDBOX_INTERNAL_ERROR: Worker exited with "
 		    "code null and signal SIGKILL, sent from outside: neither "
 		    "this worker nor the kernel's memory killer did it");
+		if (ev->box_killed)
+			apw_buf_puts(out, "; its whole box was killed");
+		break;
+	case APW_VERDICT_FILTER:
+		apw_buf_puts(out, "SANDBOX_INTERNAL_ERROR: Worker exited with "
+		    "code null and signal SIGSYS: it made a system call that "
+		    "the sandbox ends programs for");
 		break;
 	default:
 		apw_buf_puts(out,

@@ -17,6 +17,7 @@ struct apw_evidence {
 	bool		 ended;		/* its process has been reaped */
 	int		 code;		/* exit code, -1 when a signal ended it */
 	int		 signal;	/* 0 when it exited */
+	bool		 box_killed;	/* it did not end: its whole box was killed */
 	bool		 oom_kill;	/* the kernel counted a kill for memory meanwhile */
 	bool		 heap_text;	/* it wrote that its heap is full */
 	bool		 log_size_text;	/* it wrote that the run's data is too large */
@@ -33,6 +34,7 @@ struct apw_evidence {
 	X(NOT_CONNECTED, "did not connect")				\
 	X(MEMORY, "memory")						\
 	X(LOG_SIZE, "log size")						\
+	X(FILTER, "syscall filter")	/* a call of another machine's */ \
 	X(KILLED_OUTSIDE, "killed from outside")			\
 	X(LOST, "connection lost")					\
 	X(EXITED, "exited")

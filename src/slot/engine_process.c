@@ -183,7 +183,8 @@ engine_box_end(struct apw_engine *e)
 	if (end.told) {
 		ev->code = end.code;
 		ev->signal = end.signal;
-	}
+	} else
+		ev->box_killed = ev->signal == SIGKILL;
 	if (end.oom_known)
 		ev->oom_kill = ev->signal == SIGKILL && end.oom_kills != 0;
 }

@@ -43,6 +43,36 @@ static const struct {
 	    { KILLED(SIGKILL) }, APW_VERDICT_KILLED_OUTSIDE,
 	    "SANDBOX_INTERNAL_ERROR: Worker exited with code null and signal "
 	    "SIGKILL, sent from outside" },
+	{ "somebody killed it, in a box that went on",
+	    { KILLED(SIGKILL) }, APW_VERDICT_KILLED_OUTSIDE,
+	    "SANDBOX_INTERNAL_ERROR: Worker exited with code null and signal "
+	    "SIGKILL, sent from outside: neither this worker nor the kernel's "
+	    "memory killer did it standardOutput=" },
+	{ "somebody killed its box",
+	    { KILLED(SIGKILL), .box_killed = true },
+	    APW_VERDICT_KILLED_OUTSIDE,
+	    "SANDBOX_INTERNAL_ERROR: Worker exited with code null and signal "
+	    "SIGKILL, sent from outside: neither this worker nor the kernel's "
+	    "memory killer did it; its whole box was killed standardOutput=" },
+	{ "the kernel killed init for memory",
+	    { KILLED(SIGKILL), .box_killed = true, .oom_kill = true },
+	    APW_VERDICT_MEMORY, "SANDBOX_MEMORY_ISSUE" },
+	{ "the syscall filter ended it",
+	    { KILLED(SIGSYS) }, APW_VERDICT_FILTER,
+	    "SANDBOX_INTERNAL_ERROR: Worker exited with code null and signal "
+	    "SIGSYS: it made a system call that the sandbox ends programs "
+	    "for standardOutput=" },
+	{ "the syscall filter, as a shell tells it",
+	    { EXITED(159) }, APW_VERDICT_FILTER,
+	    "SANDBOX_INTERNAL_ERROR: Worker exited with code null and signal "
+	    "SIGSYS" },
+	{ "ours goes before the filter",
+	    { KILLED(SIGSYS), .timer = true }, APW_VERDICT_TIME_LIMIT,
+	    "SANDBOX_EXECUTION_TIMEOUT" },
+	{ "the filter before it called back",
+	    { .sandbox_id = "s1", .ended = true, .code = -1,
+	    .signal = SIGSYS }, APW_VERDICT_EXITED_EARLY,
+	    "Sandbox s1 exited before connecting (code=null, signal=SIGSYS)" },
 	{ "a memory kill elsewhere is not ours",
 	    { EXITED(7), .oom_kill = true }, APW_VERDICT_EXITED,
 	    "SANDBOX_INTERNAL_ERROR: Worker exited with code 7 and signal null "
