@@ -91,9 +91,9 @@ for my $case (
 		. ' expected alert, error, warn, notice, info or debug' ],
 	[ { AP_CONTAINER_TYPE => 'WORKER', AP_PORT => 'http' }, 'AP_PORT is'
 		. ' "http"; expected a port from 1 to 65535' ],
-	[ { AP_SSRF_ALLOW_LIST => '10.0.0.1,db.internal' }, 'AP_SSRF_ALLOW_LIST:'
-		. ' "allow" is "db.internal"; expected an IP address or a network such'
-		. ' as 192.168.10.0/24 (names are not looked up)' ],
+	[ { AP_SSRF_ALLOW_LIST => '10.0.0.1,db..internal' }, 'AP_SSRF_ALLOW_LIST:'
+		. ' "allow" is "db..internal"; expected an IP address, a network such'
+		. ' as 192.168.10.0/24, or a host name' ],
 	[ { AP_WORKER_TOKEN => "a b" }, 'AP_WORKER_TOKEN: "token" has a blank or'
 		. ' special character in it; expected a secret of one line' ],
 ) {

@@ -149,8 +149,26 @@ my @cases = (
 	[ 'listening twice', "monitor { listen 127.0.0.1:1; listen 127.0.0.1:1; }\n",
 		'1:11: error: "listen" has "127.0.0.1:1" twice' ],
 	[ 'a network that is none', "network auto { allow 10.0.0.1 10.0.0.0/33; }\n",
-		'1:31: error: "allow" is "10.0.0.0/33"; expected an IP address or a'
-		. ' network such as 192.168.10.0/24 (names are not looked up)' ],
+		'1:31: error: "allow" is "10.0.0.0/33"; expected an IP address, a'
+		. ' network such as 192.168.10.0/24, or a host name' ],
+	[ 'an address that is none', "network auto { allow *.a.example 10.0.300.1; }\n",
+		'1:34: error: "allow" is "10.0.300.1"; expected an IP address, a'
+		. ' network such as 192.168.10.0/24, or a host name' ],
+	[ 'a range of ports upside down', "network auto { ports 443 90-80; }\n",
+		'1:26: error: "ports" is "90-80"; expected a port from 1 to 65535,'
+		. ' or FIRST-LAST' ],
+	[ 'a resolver that is a name', "network auto { resolver ns.example:53; }\n",
+		'1:25: error: "resolver" is "ns.example:53"; expected the address of'
+		. ' a name server, or ADDRESS:PORT' ],
+	[ 'an upstream of another kind', "network auto { upstream socks5://a:1; }\n",
+		'1:25: error: "upstream" is "socks5://a:1"; expected auto, off or an'
+		. ' http:// URL' ],
+	[ 'an upstream with a password', "network auto { upstream http://u:p\@a:1; }\n",
+		'1:25: error: found a password in "upstream"; expected it in'
+		. ' HTTPS_PROXY' ],
+	[ 'names for nobody', "network auto { upstream off names; }\n",
+		'1:29: error: "upstream" has "names"; expected nothing behind auto or'
+		. ' off' ],
 	[ 'a network mode', "network open;\n",
 		'1:9: error: "network" is "open"; expected auto, unrestricted or'
 		. ' strict' ],

@@ -1,5 +1,5 @@
-/* The tables of the core's own contexts: main, engine, network, stock and
- * monitor.  Room: core.  A directive is one row; the reader, -T, the manual
+/* The tables of the core's own contexts: main, engine, stock and monitor
+ * (network is in apw_conf_network.c).  Room: core.  A directive is one row; the reader, -T, the manual
  * and apworker.conf.full are made from it. */
 #include "core/apw_conf_priv.h"
 
@@ -33,11 +33,6 @@ static const struct apw_enum dialects[] = {
 	{ "auto", APW_DIALECT_AUTO }, { "a", APW_DIALECT_A },
 	{ "b0", APW_DIALECT_B0 }, { "b1", APW_DIALECT_B1 },
 	{ "b2", APW_DIALECT_B2 }, { NULL, 0 }
-};
-static const struct apw_enum networks[] = {
-	{ "auto", APW_NETWORK_AUTO },
-	{ "unrestricted", APW_NETWORK_UNRESTRICTED },
-	{ "strict", APW_NETWORK_STRICT }, { NULL, 0 }
 };
 static const struct apw_enum installers[] = {
 	{ "bun", APW_INSTALLER_BUN }, { "npm", APW_INSTALLER_NPM }, { NULL, 0 }
@@ -196,27 +191,6 @@ static const struct apw_directive engine_directives[] = {
 	{ .name = NULL }
 };
 
-static const struct apw_directive network_head[] = {
-	{ .name = "network", .args = { 1, 1 }, .set = apw_set_enum,
-	  .offset = offsetof(struct apw_network_conf, mode),
-	  .limits = networks, .dflt = "auto", .reload = APW_NEW_SLOTS,
-	  .arg_help = "auto | unrestricted | strict",
-	  .help = "What engines can reach." },
-	{ .name = NULL }
-};
-
-static const struct apw_directive network_directives[] = {
-	{ .name = "allow", .args = { 1, 255 }, .set = apw_conf_set_networks,
-	  .offset = offsetof(struct apw_network_conf, allow), .many = true,
-	  .env = "AP_SSRF_ALLOW_LIST", .reload = APW_NEW_SLOTS,
-	  .arg_help = "ADDRESS | NETWORK ...",
-	  .help = "Addresses that strict would block (private ones) and that "
-	      "flows may reach all the same, beside those that the app's "
-	      "settings name. In every mode, events and the on-call page are "
-	      "posted to public addresses and to these only." },
-	{ .name = NULL }
-};
-
 static const struct apw_directive stock_directives[] = {
 	{ .name = "path", .args = { 1, 1 }, .set = apw_set_path,
 	  .offset = STOCK(path), .dflt = APW_LOCALSTATEDIR "/cache/apworkerd",
@@ -309,8 +283,8 @@ const struct apw_conf_block apw_conf_blocks[] = {
 	      "other. With \"sandbox auto;\", the default, the app's settings "
 	      "choose the mode, and blocks beside it are the settings of the "
 	      "modes they name. AP_EXECUTION_MODE is the default." },
-	{ .name = "network", .kind = APW_BLOCK_HEAD, .head = network_head,
-	  .directives = network_directives,
+	{ .name = "network", .kind = APW_BLOCK_HEAD, .head = apw_conf_network_head,
+	  .directives = apw_conf_network_directives,
 	  .offset = offsetof(struct apw_cycle, network),
 	  .arg_help = "auto | unrestricted | strict",
 	  .help = "What engines can reach: everything the host can, or only "

@@ -127,39 +127,6 @@ apw_conf_set_listen(struct apw_conf *conf, const struct apw_directive *d,
 	return apw_set_list(conf, d, p, one, 1, bad, err);
 }
 
-/* allow ADDRESS | NETWORK/BITS ... */
-int
-apw_conf_set_networks(struct apw_conf *conf, const struct apw_directive *d,
-    void *p, char *const *args, size_t nargs, size_t *bad, struct apw_err *err)
-{
-	const char	*slash, *s;
-	size_t		 i, n;
-	long		 bits;
-	bool		 good;
-
-	for (i = 0; i < nargs; i++) {
-		s = args[i];
-		slash = strchr(s, '/');
-		n = slash != NULL ? (size_t)(slash - s) : strlen(s);
-		good = is_address(s, n);
-		if (slash != NULL) {
-			bits = strtol(slash + 1, NULL, 10);
-			good = good && slash[1] != '\0' &&
-			    strspn(slash + 1, "0123456789") ==
-			    strlen(slash + 1) && strlen(slash + 1) <= 3 &&
-			    bits <= (memchr(s, ':', n) != NULL ? 128 : 32);
-		}
-		if (!good) {
-			*bad = i;
-			return apw_err_set(err, 0, "\"%s\" is \"%s\"; expected "
-			    "an IP address or a network such as "
-			    "192.168.10.0/24 (names are not looked up)",
-			    d->name, apw_conf_quote(conf, s));
-		}
-	}
-	return apw_set_list(conf, d, p, args, nargs, bad, err);
-}
-
 /* Names of variables; ours and those that steer Node stay ours. */
 int
 apw_conf_set_propagate(struct apw_conf *conf, const struct apw_directive *d,

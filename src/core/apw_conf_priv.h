@@ -135,6 +135,8 @@ struct apw_conf_block {
 };
 
 extern const struct apw_directive apw_conf_main_directives[];
+extern const struct apw_directive apw_conf_network_head[];
+extern const struct apw_directive apw_conf_network_directives[];
 extern const struct apw_conf_block apw_conf_blocks[];
 extern const char *const apw_conf_include_help;
 
@@ -143,7 +145,6 @@ apw_set_fn apw_conf_set_user;
 apw_set_fn apw_conf_set_log;
 apw_set_fn apw_conf_set_bytes_auto;
 apw_set_fn apw_conf_set_listen;
-apw_set_fn apw_conf_set_networks;
 apw_set_fn apw_conf_set_propagate;
 extern const struct apw_enum apw_conf_log_levels[];
 

@@ -78,7 +78,18 @@ enum apw_network { APW_NETWORK_AUTO, APW_NETWORK_UNRESTRICTED,
 
 struct apw_network_conf {
 	enum apw_network mode;
-	struct apw_strlist allow;
+	/* what follows is read by egress/rules.h */
+	struct apw_strlist allow;		/* addresses, networks, names */
+	struct apw_strlist ports;		/* "443", "8000-8999"; empty: all */
+	struct apw_strlist resolver;		/* name servers; empty: the system's */
+	char		*upstream;		/* "auto", "off" or an http URL */
+	bool		 upstream_names;	/* it may get names to look up */
+	bool		 http_proxy;		/* engines get HTTP_PROXY, too */
+	unsigned	 connections;		/* at a time, of one engine */
+	uint64_t	 bytes;			/* of one run; 0: no limit */
+	int64_t		 idle_timeout_ms;
+	int64_t		 head_timeout_ms;	/* a client's request */
+	int64_t		 connect_timeout_ms;	/* look-up and connect */
 };
 
 /* stock { } */

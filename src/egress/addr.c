@@ -211,9 +211,8 @@ apw_addr_text(const struct apw_addr *a, char out[APW_ADDR_TEXT_SIZE])
 	return out;
 }
 
-/* -1: no entry that could ever match. */
-static int
-addr_entry(const char *text, struct apw_addr *a, unsigned *bits)
+int
+apw_addr_entry(const char *text, struct apw_addr *a, unsigned *bits)
 {
 	const char	*slash = strchr(text, '/');
 	char		 buf[ADDR_TEXT_MAX], *end;
@@ -248,7 +247,7 @@ apw_addr_listed(const struct apw_addr *a, const struct apw_strlist *list)
 	size_t		i;
 
 	for (i = 0; i < list->n; i++)
-		if (addr_entry(list->v[i], &entry, &bits) == 0 &&
+		if (apw_addr_entry(list->v[i], &entry, &bits) == 0 &&
 		    entry.family == a->family &&
 		    addr_in(a->b, entry.b, bits))
 			return true;

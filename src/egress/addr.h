@@ -29,6 +29,9 @@ const char *apw_addr_text(const struct apw_addr *,
  * a public unicast address. */
 const char *apw_addr_blocked(const struct apw_addr *);
 
+/* Reads ADDRESS or NETWORK/BITS.  -1: no entry that could ever match. */
+int	apw_addr_entry(const char *text, struct apw_addr *, unsigned *bits);
+
 /* Does an entry (ADDRESS or NETWORK/BITS) of the list name it?  Entries match
  * addresses of their own family only; one that cannot be read matches
  * nothing. */
