@@ -18,6 +18,8 @@
 #define LINGER_MS	1000
 /* a message buffer larger than this is given back after each message */
 #define KEEP_BYTES	4096
+/* a message is given this much room before it is there */
+#define RESERVE_BYTES	65536
 /* what may wait for a peer that does not read, beside two messages */
 #define OUTPUT_BYTES	1048576
 
@@ -76,32 +78,78 @@ link_ws_leave(struct apw_link_ws *ws)
 
 /* --- frames out --- */
 
+/* A fresh key; the kernel is asked for many at a time. */
+static int
+ws_new_key(uint8_t key[APW_WS_KEY_BYTES])
+{
+	static uint8_t	pool[64 * APW_WS_KEY_BYTES];
+	static size_t	left;
+
+	if (left == 0) {
+		if (getrandom(pool, sizeof(pool), 0) != sizeof(pool))
+			return -1;
+		left = sizeof(pool);
+	}
+	left -= APW_WS_KEY_BYTES;
+	memcpy(key, pool + left, APW_WS_KEY_BYTES);
+	return 0;
+}
+
+/* The head of a frame; the mask is put on here, see apw_ws_frame.h. */
+static int
+ws_put_head(struct apw_link_ws *ws, const uint8_t *from, size_t n)
+{
+	uint8_t	head[APW_WS_HEAD_MAX];
+
+	if (n + APW_WS_KEY_BYTES > sizeof(head) ||
+	    ws_new_key(ws->out_key) == -1)
+		return -1;
+	memcpy(head, from, n);
+	head[1] |= 0x80;
+	memcpy(head + n, ws->out_key, APW_WS_KEY_BYTES);
+	return link_ws_io_put(ws, head, n + APW_WS_KEY_BYTES, NULL);
+}
+
 static ssize_t
 ws_put(const uint8_t *from, size_t n, int flags, void *arg)
 {
 	struct apw_link_ws	*ws = arg;
+	bool			 head = ws->out_head;
+	int			 r;
 
 	(void)flags;
-	if (n > 0 && evbuffer_add(ws->out, from, n) == -1)
-		return -1;
-	return (ssize_t)n;
+	ws->out_head = false;
+	if (n == 0)
+		return 0;
+	if (ws->server)
+		r = link_ws_io_put(ws, from, n, NULL);
+	else if (head)
+		r = ws_put_head(ws, from, n);
+	else
+		r = link_ws_io_put(ws, from, n, ws->out_key);
+	return r == -1 ? -1 : (ssize_t)n;
 }
 
+/* What of one frame is at hand; the first part of it brings the head. */
 static int
-ws_mask(uint8_t *to, size_t n, void *arg)
+ws_frame(struct apw_link_ws *ws, const struct wslay_frame_iocb *io,
+    bool first)
 {
-	(void)arg;
-	return getrandom(to, n, 0) == (ssize_t)n ? 0 : -1;
+	struct wslay_frame_iocb	copy = *io;
+
+	ws->out_head = first;
+	return wslay_frame_send(ws->frames, &copy) ==
+	    (ssize_t)io->data_length ? 0 : -1;
 }
 
 static int
 ws_control(struct apw_link_ws *ws, uint8_t opcode, struct apw_str data)
 {
 	struct wslay_frame_iocb	io = { .fin = 1, .opcode = opcode,
-	    .mask = !ws->server, .payload_length = data.n,
-	    .data = (const uint8_t *)data.p, .data_length = data.n };
+	    .payload_length = data.n, .data = (const uint8_t *)data.p,
+	    .data_length = data.n };
 
-	return wslay_frame_send(ws->frames, &io) == (ssize_t)data.n ? 0 : -1;
+	return ws_frame(ws, &io, true);
 }
 
 static void
@@ -175,6 +223,13 @@ ws_take_piece(struct apw_link_ws *ws, const struct apw_ws_piece *piece)
 		ws_take_message(ws, piece->opcode, piece->data);
 		return;
 	}
+	/* what is still to come of the frame is known, but only announced */
+	if (piece->first && apw_buf_reserve(&ws->msg,
+	    ws->in.message_bytes < RESERVE_BYTES ? ws->in.message_bytes :
+	    RESERVE_BYTES) == -1) {
+		link_ws_fail(ws, "transport error: out of memory");
+		return;
+	}
 	if (apw_buf_put(&ws->msg, piece->data.p, piece->data.n) == -1) {
 		link_ws_fail(ws, "transport error: out of memory");
 		return;
@@ -220,7 +275,6 @@ apw_link_ws_new(struct bufferevent *bev, bool server,
 	static const struct wslay_frame_callbacks	frames = {
 		.send_callback = ws_put,
 		.recv_callback = ws_get,
-		.genmask_callback = ws_mask,
 	};
 	struct apw_link_ws				*ws;
 
@@ -251,7 +305,7 @@ int
 apw_link_ws_send(struct apw_link_ws *ws, bool binary, char prefix,
     const struct apw_str *parts, size_t nparts)
 {
-	struct wslay_frame_iocb	io = { .fin = 1, .mask = !ws->server,
+	struct wslay_frame_iocb	io = { .fin = 1,
 	    .opcode = binary ? APW_WS_BINARY : APW_WS_TEXT };
 	size_t			i;
 
@@ -263,14 +317,14 @@ apw_link_ws_send(struct apw_link_ws *ws, bool binary, char prefix,
 	/* the first call, with the prefix or without data, writes the header */
 	io.data = (const uint8_t *)&prefix;
 	io.data_length = prefix != 0;
-	if (wslay_frame_send(ws->frames, &io) < 0)
+	if (ws_frame(ws, &io, true) == -1)
 		goto broken;
 	for (i = 0; i < nparts; i++) {
 		if (parts[i].n == 0)
 			continue;
 		io.data = (const uint8_t *)parts[i].p;
 		io.data_length = parts[i].n;
-		if (wslay_frame_send(ws->frames, &io) != (ssize_t)parts[i].n)
+		if (ws_frame(ws, &io, false) == -1)
 			goto broken;
 	}
 	/* inside a callback of its own it goes out with what else comes */
@@ -282,12 +336,6 @@ broken:
 	ws->closing = true;
 	link_ws_io_fail(ws);
 	return -1;
-}
-
-size_t
-apw_link_ws_unsent(const struct apw_link_ws *ws)
-{
-	return evbuffer_get_length(ws->out);
 }
 
 static void

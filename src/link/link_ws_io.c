@@ -11,6 +11,7 @@
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,9 +23,88 @@
 #define READS		4
 /* TLS: unread input beyond this stays in the kernel */
 #define INPUT_BYTES	65536
+#define STAGE_BYTES	65536
 
 /* Processes are single-threaded and input is used up before the next read. */
 static char	input[READ_BYTES];
+
+/*
+ * What one socket has to say in this turn of the loop, sent by one call
+ * without a piece of memory of its own.  What does not fit, or is not taken
+ * by the kernel at once, waits in its evbuffer.
+ */
+static struct {
+	const struct apw_link_ws *ws;		/* NULL: free */
+	size_t			 n;
+	uint8_t			 bytes[STAGE_BYTES];
+} stage;
+
+static void
+copy(uint8_t *to, const uint8_t *from, size_t n, uint8_t *key)
+{
+	if (key != NULL)
+		apw_ws_mask(to, (const char *)from, n, key);
+	else
+		memcpy(to, from, n);
+}
+
+/* Nothing of it is on the stage any more. */
+static int
+io_unstage(struct apw_link_ws *ws)
+{
+	if (stage.ws != ws)
+		return 0;
+	stage.ws = NULL;
+	return evbuffer_add(ws->out, stage.bytes, stage.n);
+}
+
+/* Masked bytes in the evbuffer, a little at a time. */
+static int
+io_put_masked(struct apw_link_ws *ws, const uint8_t *from, size_t n,
+    uint8_t *key)
+{
+	struct evbuffer_iovec	 room;
+	size_t			 now;
+
+	for (; n > 0; from += now, n -= now) {
+		now = n < READ_BYTES ? n : READ_BYTES;
+		if (evbuffer_reserve_space(ws->out, (ev_ssize_t)now, &room,
+		    1) < 1)
+			return -1;
+		apw_ws_mask(room.iov_base, (const char *)from, now, key);
+		room.iov_len = now;
+		if (evbuffer_commit_space(ws->out, &room, 1) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+link_ws_io_put(struct apw_link_ws *ws, const uint8_t *from, size_t n,
+    uint8_t *key)
+{
+	if (stage.ws == NULL && ws->bev == NULL && n <= STAGE_BYTES &&
+	    evbuffer_get_length(ws->out) == 0) {
+		stage.ws = ws;
+		stage.n = 0;
+	}
+	if (stage.ws == ws && n <= STAGE_BYTES - stage.n) {
+		copy(stage.bytes + stage.n, from, n, key);
+		stage.n += n;
+		return 0;
+	}
+	if (io_unstage(ws) == -1)
+		return -1;
+	return key != NULL ? io_put_masked(ws, from, n, key) :
+	    evbuffer_add(ws->out, from, n);
+}
+
+size_t
+apw_link_ws_unsent(const struct apw_link_ws *ws)
+{
+	return evbuffer_get_length(ws->out) +
+	    (stage.ws == ws ? stage.n : 0);
+}
 
 /* --- plain --- */
 
@@ -37,11 +117,33 @@ io_end(struct apw_link_ws *ws)
 	ws->lingering = false;
 }
 
+/* An attempt with what is on the stage; the rest is for the evbuffer. */
+static int
+io_flush_stage(struct apw_link_ws *ws)
+{
+	ssize_t	n;
+
+	if (stage.ws != ws)
+		return 0;
+	stage.ws = NULL;
+	n = send(ws->fd, stage.bytes, stage.n, MSG_NOSIGNAL);
+	if (n == (ssize_t)stage.n)
+		return 0;
+	/* an error will come again, and be taken for what it is there */
+	if (n < 0)
+		n = 0;
+	return evbuffer_add(ws->out, stage.bytes + n, stage.n - (size_t)n);
+}
+
 void
 link_ws_io_flush(struct apw_link_ws *ws)
 {
 	if (ws->bev != NULL)
 		return;
+	if (io_flush_stage(ws) == -1) {
+		ws->closing = true;
+		link_ws_io_fail(ws);
+	}
 	while (evbuffer_get_length(ws->out) > 0) {
 		if (evbuffer_write(ws->out, ws->fd) > 0)
 			continue;
@@ -253,6 +355,8 @@ link_ws_io_linger(struct apw_link_ws *ws)
 void
 link_ws_io_free(struct apw_link_ws *ws)
 {
+	if (stage.ws == ws)
+		stage.ws = NULL;
 	if (ws->bev != NULL) {
 		bufferevent_free(ws->bev);
 		return;

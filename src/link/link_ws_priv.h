@@ -27,6 +27,8 @@ struct apw_link_ws {
 	bool			 lingering;	/* end the stream when out is
 						   empty */
 	wslay_frame_context_ptr	 frames;	/* owned */
+	bool			 out_head;	/* wslay sends a head next */
+	uint8_t			 out_key[APW_WS_KEY_BYTES];	/* client */
 	struct apw_ws_reader	 in;
 	struct apw_buf		 msg;		/* the message under way */
 	struct event		*timer;		/* owned; lingering only */
@@ -52,6 +54,9 @@ void	link_ws_input(struct apw_link_ws *, const char *p, size_t n);
 
 /* link_ws_io.c */
 int	link_ws_io_new(struct apw_link_ws *, struct bufferevent *);
+/* Queue bytes; key: mask them with it, and turn it on.  -1: out of memory. */
+int	link_ws_io_put(struct apw_link_ws *, const uint8_t *, size_t n,
+	    uint8_t *key);
 void	link_ws_io_flush(struct apw_link_ws *);
 void	link_ws_io_pause(struct apw_link_ws *);		/* read no more */
 void	link_ws_io_stop(struct apw_link_ws *);		/* nor write */

@@ -203,20 +203,34 @@ apw_sio_parse(struct apw_str text, struct apw_sio_packet *pkt,
 	return 0;
 }
 
+/* In front of every message: not worth a format. */
+static void
+put_number(struct apw_buf *out, uint64_t n)
+{
+	char	digits[20], *p = digits + sizeof(digits);
+
+	do
+		*--p = (char)('0' + n % 10);
+	while ((n /= 10) != 0);
+	apw_buf_put(out, p, (size_t)(digits + sizeof(digits) - p));
+}
+
 int
 apw_sio_head(struct apw_buf *out, const struct apw_sio_packet *pkt)
 {
 	char	type = (char)('0' + pkt->type);
 
 	apw_buf_put(out, &type, 1);
-	if (pkt->attachments > 0)
-		apw_buf_printf(out, "%u-", pkt->attachments);
+	if (pkt->attachments > 0) {
+		put_number(out, pkt->attachments);
+		apw_buf_put(out, "-", 1);
+	}
 	if (pkt->nsp.n > 1) {
 		apw_buf_str(out, pkt->nsp);
 		apw_buf_put(out, ",", 1);
 	}
 	if (pkt->has_id)
-		apw_buf_printf(out, "%llu", (unsigned long long)pkt->id);
+		put_number(out, pkt->id);
 	return out->failed ? -1 : 0;
 }
 

@@ -10,24 +10,94 @@ broken(struct apw_ws_piece *out, unsigned code)
 	return APW_WS_BROKEN;
 }
 
+void
+apw_ws_mask(uint8_t *to, const char *from, size_t n,
+    uint8_t key[APW_WS_KEY_BYTES])
+{
+	uint8_t		turned[APW_WS_KEY_BYTES];
+	uint64_t	wide, word;
+	size_t		i;
+
+	memcpy(&wide, key, APW_WS_KEY_BYTES);
+	memcpy((char *)&wide + APW_WS_KEY_BYTES, key, APW_WS_KEY_BYTES);
+	for (i = 0; i + sizeof(word) <= n; i += sizeof(word)) {
+		memcpy(&word, from + i, sizeof(word));
+		word ^= wide;
+		memcpy(to + i, &word, sizeof(word));
+	}
+	for (; i < n; i++)
+		to[i] = (uint8_t)from[i] ^ key[i % APW_WS_KEY_BYTES];
+	for (i = 0; i < APW_WS_KEY_BYTES; i++)
+		turned[i] = key[(n + i) % APW_WS_KEY_BYTES];
+	memcpy(key, turned, APW_WS_KEY_BYTES);
+}
+
+/* How long is the head, as far as it can be told from what is here? */
+static unsigned
+head_bytes(const struct apw_ws_reader *r)
+{
+	unsigned	length = r->nhead > 1 ? r->head[1] & 0x7f : 0;
+
+	return 2 + (length == 126 ? 2 : length == 127 ? 8 : 0) +
+	    (r->nhead > 1 && (r->head[1] & 0x80) != 0 ? APW_WS_KEY_BYTES : 0);
+}
+
+/* Put the head of a frame, its mask taken off, at "to".  0: more to come. */
+static size_t
+get_head(struct apw_ws_reader *r, uint8_t *to)
+{
+	unsigned	bytes, i;
+
+	while (r->nhead < (bytes = head_bytes(r))) {
+		if (r->n == 0)
+			return 0;
+		r->head[r->nhead++] = (uint8_t)*r->p++;
+		r->n--;
+	}
+	r->nhead = 0;
+	r->masked = (r->head[1] & 0x80) != 0;
+	if (r->masked) {
+		bytes -= APW_WS_KEY_BYTES;
+		memcpy(r->key, r->head + bytes, APW_WS_KEY_BYTES);
+		r->head[1] &= 0x7f;
+	}
+	r->payload = bytes == 2 ? r->head[1] : 0;
+	for (i = 2; i < bytes; i++)
+		r->payload = r->payload << 8 | r->head[i];
+	memcpy(to, r->head, bytes);
+	return bytes;
+}
+
 ssize_t
 apw_ws_get(struct apw_ws_reader *r, uint8_t *to, size_t n)
 {
-	if (r->n == 0)
+	size_t	put = 0;
+
+	/* wslay empties its buffer, larger than any head, before it asks */
+	if (n < APW_WS_HEAD_MAX)
+		return -1;
+	if (r->payload == 0 && (put = get_head(r, to)) == 0)
 		return -1;		/* wslay: want read */
+	n -= put;
 	if (n > r->n)
 		n = r->n;
-	memcpy(to, r->p, n);
+	if (n > r->payload)
+		n = (size_t)r->payload;
+	if (r->masked)
+		apw_ws_mask(to + put, r->p, n, r->key);
+	else if (n > 0)
+		memcpy(to + put, r->p, n);
 	r->p += n;
 	r->n -= n;
-	return (ssize_t)n;
+	r->payload -= n;
+	return put + n == 0 ? -1 : (ssize_t)(put + n);
 }
 
 /* A frame begins: is it allowed here?  A close code, or 0. */
 static unsigned
 check_header(struct apw_ws_reader *r, const struct wslay_frame_iocb *io)
 {
-	if (io->rsv != 0 || (io->mask != 0) != r->server)
+	if (io->rsv != 0 || r->masked != r->server)
 		return APW_WS_CODE_PROTOCOL;
 	r->in_frame = true;
 	r->fin = io->fin != 0;

@@ -1,4 +1,5 @@
-/* Engine.IO: polling payloads, base64, the open packet. */
+/* Engine.IO: polling payloads, base64, the open packet; whole, and cut at
+ * every byte. */
 #include "fuzz_main.h"
 
 #include "proto/apw_eio.h"
@@ -23,8 +24,8 @@ base64(struct apw_str text)
 	apw_buf_free(&plain);
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+static void
+one(const uint8_t *data, size_t n)
 {
 	struct apw_str		payload = { (const char *)data, n };
 	struct apw_eio_packet	pkt;
@@ -34,7 +35,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	size_t			total = 0;
 
 	if (n == 0)
-		return 0;
+		return;
 	while (apw_eio_next(&payload, &pkt) == 1) {
 		total += 1 + pkt.data.n;
 		FUZZ_CHECK(total <= n);
@@ -52,5 +53,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	}
 	apw_eio_parse((struct apw_str){ (const char *)data, n }, false, &pkt);
 	apw_buf_free(&text);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	fuzz_steps(one, data, n);
 	return 0;
 }

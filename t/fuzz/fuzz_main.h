@@ -23,6 +23,30 @@ int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 	}								\
 } while (0)
 
+/*
+ * A text as it looks while it still arrives: each beginning of a short input
+ * in memory of exactly its length, so that a read past its end is seen.
+ */
+#define FUZZ_STEPS_MAX	96
+
+static inline void
+fuzz_steps(void (*one)(const uint8_t *, size_t), const uint8_t *data,
+    size_t n)
+{
+	uint8_t	*part;
+	size_t	 i;
+
+	for (i = 1; i < n && n <= FUZZ_STEPS_MAX; i++) {
+		part = malloc(i);
+		if (part == NULL)
+			break;
+		memcpy(part, data, i);
+		one(part, i);
+		free(part);
+	}
+	one(data, n);
+}
+
 #ifndef APW_LIBFUZZER
 static int
 fuzz_file(const char *path)

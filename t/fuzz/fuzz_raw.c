@@ -1,5 +1,5 @@
 /* Raw JSON text: what jansson takes we take, slices stay inside, literals
- * survive decoding and quoting. */
+ * survive decoding and quoting.  Whole, and cut at every byte. */
 #include "fuzz_main.h"
 
 #include <jansson.h>
@@ -59,22 +59,29 @@ walk(struct apw_str text, int depth)
 	apw_raw_element(text, 3, &value);
 }
 
+static void
+step(const uint8_t *data, size_t n)
+{
+	struct apw_str	text = { (const char *)data, n };
+
+	FUZZ_CHECK(apw_raw_scan(text, 0) <= (ssize_t)n);
+	/* checked or not: a walk must stay inside */
+	walk(text, 0);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct apw_str	 text = { (const char *)data, n };
 	json_error_t	 error;
 	json_t		*tree;
-	ssize_t		 r = apw_raw_scan(text, 0);
 
-	FUZZ_CHECK(r <= (ssize_t)n);
 	tree = json_loadb(text.p, n, JSON_DECODE_ANY | JSON_ALLOW_NUL,
 	    &error);
 	/* jansson takes a NUL for the end of the text */
 	if (tree != NULL && memchr(text.p, 0, n) == NULL)
 		FUZZ_CHECK(apw_raw_check(text, APW_RAW_UTF8) == 0);
 	json_decref(tree);
-	/* checked or not: a walk must stay inside */
-	walk(text, 0);
+	fuzz_steps(step, data, n);
 	return 0;
 }

@@ -1,12 +1,12 @@
 /* RPC envelopes: method and payload are slices of the input; error texts
- * can be sent on. */
+ * can be sent on.  Whole, and cut at every byte. */
 #include "fuzz_main.h"
 
 #include "proto/apw_raw.h"
 #include "proto/apw_rpc.h"
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+static void
+one(const uint8_t *data, size_t n)
 {
 	struct apw_str	text = { (const char *)data, n }, method, payload;
 	struct apw_buf	out = APW_BUF_INIT(0), error = APW_BUF_INIT(0);
@@ -29,5 +29,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	apw_rpc_first(text);
 	apw_buf_free(&out);
 	apw_buf_free(&error);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	fuzz_steps(one, data, n);
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* Socket.IO packets, attachments: what is taken prints as it was.  Input:
- * messages separated by 0x1e; one that starts with 'b' is binary. */
+ * messages separated by 0x1e; one that starts with 'b' is binary.  Whole, and
+ * cut at every byte. */
 #include "fuzz_main.h"
 
 #include "link/sio_attach.h"
@@ -52,8 +53,8 @@ message(struct apw_sio_attach *a, struct apw_str text)
 	return r;
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+static void
+one(const uint8_t *data, size_t n)
 {
 	struct apw_sio_attach	 a;
 	const char		*p = (const char *)data, *end = p + n, *at;
@@ -68,5 +69,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		p = at + 1;
 	}
 	apw_sio_attach_free(&a);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	fuzz_steps(one, data, n);
 	return 0;
 }
