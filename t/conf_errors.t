@@ -170,11 +170,12 @@ my @cases = (
 		'1:29: error: "upstream" has "names"; expected nothing behind auto or'
 		. ' off' ],
 	[ 'a network mode', "network open;\n",
-		'1:9: error: "network" is "open"; expected auto, unrestricted or'
-		. ' strict' ],
-	[ 'a network mode that cannot be enforced', "network strict;\n",
-		'1:1: error: "network" is "strict", which nothing in this build'
-		. ' enforces yet; expected auto or unrestricted' ],
+		'1:9: error: "network" is "open"; expected auto,'
+		. ' unrestricted, private or strict' ],
+	[ 'a network mode that cannot be enforced', 
+		"network strict; sandbox UNSANDBOXED;\n",
+		'1:1: error: "network" is "strict", which engines of UNSANDBOXED'
+		. ' cannot be held to' ],
 	[ 'a variable that is ours', "engine { propagate TZ AP_PORT; }\n",
 		'1:23: error: "propagate" is "AP_PORT"; expected a name other than'
 		. ' AP_*, NODE_*, LD_* and SANDBOX_ID, which are set by apworkerd' ],

@@ -141,6 +141,11 @@ box_boot(struct broker *b, const struct broker_request *rq, const int fds[4],
 		return apw_err_set(err, errno, "no pipe for a box");
 	apw_autofd int life_r = life[0];
 	b->life_fd = life[1];
+	apw_autofd int canary = -1;
+	if ((rq->flags & APW_BOX_OWN_NET) != 0 &&
+	    (canary = attest_canary(&plan.canary_port)) == -1)
+		return apw_err_set(err, errno, "cannot listen on the host's "
+		    "loopback, to prove that a box does not reach it");
 	plan.talk_fd = theirs;
 	plan.life_fd = life_r;
 	rc = box_fork(b, &plan, err);

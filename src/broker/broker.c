@@ -33,7 +33,8 @@ broker_do_boot(struct broker *b, const struct broker_request *rq,
     const int *fds, struct broker_reply *reply, int *out, int *nout,
     struct apw_err *err)
 {
-	if ((rq->flags & ~(unsigned)(APW_BOX_OWN_NET | APW_BOX_ISOLATES)) != 0)
+	if ((rq->flags & ~(unsigned)(APW_BOX_OWN_NET | APW_BOX_ISOLATES |
+	    APW_BOX_OUTSIDE)) != 0)
 		return apw_err_set(err, EPROTO, "an unknown kind of box");
 	if (b->pid != 0)
 		return apw_err_set(err, EBUSY, "the broker has a box");

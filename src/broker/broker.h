@@ -77,8 +77,10 @@ pid_t	apw_broker_pid(const struct apw_broker *);
 void	apw_broker_stop(struct apw_broker *);
 
 enum apw_box_flag {
-	APW_BOX_OWN_NET	= 1 << 0,	/* empty network, two listeners */
+	APW_BOX_OWN_NET	= 1 << 0,	/* empty network, two listeners; the
+					 * box proves it before it starts */
 	APW_BOX_ISOLATES = 1 << 1,	/* the engine runs V8 isolates */
+	APW_BOX_OUTSIDE	= 1 << 2,	/* with OWN_NET: led to the outside */
 };
 
 struct apw_box_order {			/* borrowed */

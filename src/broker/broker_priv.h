@@ -50,6 +50,8 @@ struct box_plan {
 	int			 talk_fd;	/* to the broker, until exec */
 	int			 life_fd;
 	int			 command_fd, out_fd, err_fd, status_fd;
+	unsigned		 canary_port;	/* OWN_NET: on the host's
+						 * loopback */
 };
 
 /* The first words on talk_fd are the broker's (go, one byte); then the box's:
@@ -66,6 +68,10 @@ struct box_word {
 	X(USER, "cannot take its uid")					\
 	X(LOOPBACK, "cannot bring its loopback up")			\
 	X(LISTEN, "cannot listen on its loopback")			\
+	X(LINKS, "has other network interfaces than its loopback")	\
+	X(ROUTES, "has routes that lead out of it")			\
+	X(CANARY, "can reach the host's loopback")			\
+	X(HEARD, "cannot reach its own listeners")			\
 	X(PROC, "cannot mount its /proc")				\
 	X(TMP, "cannot mount its /tmp")					\
 	X(HOSTNAME, "cannot set its host name")				\
@@ -129,6 +135,14 @@ _Noreturn void engine_main(const struct box_plan *);
 /* net.c */
 int	net_loopback(void);
 int	net_listen(unsigned port);
+
+/* attest.c */
+/* A listener on the loopback of who calls, which has been seen to answer;
+ * -1 with errno. */
+int	attest_canary(unsigned *port);
+/* In the box: BOX_NSTEPS when all is as it must be; else which fact is not,
+ * with errno. */
+enum box_step attest_box(const struct box_plan *, const int fds[2]);
 
 /* rlimits.c */
 int	rlimits_set(const struct box_plan *);

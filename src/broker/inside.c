@@ -51,6 +51,7 @@ static void
 inside_network(const struct box_plan *plan)
 {
 	struct box_word	w = { .step = -1 };
+	enum box_step	step;
 	int		fds[2];
 
 	if ((plan->flags & APW_BOX_OWN_NET) == 0)
@@ -58,8 +59,13 @@ inside_network(const struct box_plan *plan)
 	if (net_loopback() == -1)
 		inside_fail(plan, BOX_LOOPBACK);
 	if ((fds[0] = net_listen(APW_BOX_LINK_PORT)) == -1 ||
-	    (fds[1] = net_listen(APW_BOX_PROXY_PORT)) == -1 ||
-	    message_send(plan->talk_fd, &w, sizeof(w), fds, 2) == -1)
+	    (fds[1] = net_listen(APW_BOX_PROXY_PORT)) == -1)
+		inside_fail(plan, BOX_LISTEN);
+	/* only what has been proved is handed out, and without it the box is
+	 * killed: the listeners are its word that all is as it must be */
+	if ((step = attest_box(plan, fds)) != BOX_NSTEPS)
+		inside_fail(plan, step);
+	if (message_send(plan->talk_fd, &w, sizeof(w), fds, 2) == -1)
 		inside_fail(plan, BOX_LISTEN);
 	close(fds[0]);
 	close(fds[1]);

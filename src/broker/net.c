@@ -34,7 +34,7 @@ net_listen(unsigned port)
 				    SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd == -1 || bind(fd, (struct sockaddr *)&a, sizeof(a)) == -1 ||
-	    listen(fd, 128) == -1)
+	    listen(fd, 512) == -1)
 		return -1;
 	return apw_take_fd(&fd);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/apw_module.h"
 #include "modules/sandbox/sandbox.h"
 
 #define PATHS_MAX	8
@@ -293,13 +294,29 @@ check_sandbox(struct apw_conf *conf)
 static void
 check_network(struct apw_conf *conf)
 {
+	const struct apw_cycle		*cycle = conf->cycle;
 	const struct apw_conf_context	*context;
+	const struct apw_sandbox_ops	*ops;
+	struct apw_err			 err = APW_ERR_NONE;
+	enum apw_fence			 fence;
 
-	context = apw_conf_context_of(conf->cycle, "network");
-	if (conf->cycle->network.mode == APW_NETWORK_STRICT)
-		apw_conf_error(conf, context->place, "\"network\" is "
-		    "\"strict\", which nothing in this build enforces yet; "
-		    "expected auto or unrestricted");
+	context = apw_conf_context_of(cycle, "network");
+	/* for a mode that the app may choose it is tried when it does */
+	if (cycle->network.mode <= APW_NETWORK_UNRESTRICTED ||
+	    cycle->sandbox == NULL || conf->errors != 0)
+		return;
+	ops = cycle->sandbox->ops.sandbox;
+	if (ops->fence == NULL)
+		apw_conf_error(conf, context->place, "\"network\" is \"%s\", "
+		    "which engines of %s cannot be held to",
+		    cycle->network.mode == APW_NETWORK_STRICT ? "strict" :
+		    "private", cycle->mode);
+	else if (ops->fence(APW_MODULE_CONF(cycle, cycle->sandbox),
+	    cycle->network.mode, &fence, &err) == -1)
+		apw_conf_error(conf, context->place, "\"network\" is \"%s\", "
+		    "which this host cannot hold engines to: %s",
+		    cycle->network.mode == APW_NETWORK_STRICT ? "strict" :
+		    "private", err.text);
 }
 
 static void
@@ -333,9 +350,9 @@ apw_conf_check(struct apw_conf *conf)
 	check_user(conf);
 	check_log(conf);
 	apw_conf_check_programs(conf);
-	check_network(conf);
 	check_monitor(conf);
 	check_source(conf);
 	check_sandbox(conf);
+	check_network(conf);
 	check_paths(conf);
 }

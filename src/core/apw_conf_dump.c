@@ -195,6 +195,25 @@ put_variable_of(FILE *f, const char *name, const char *value,
 		fputs("# default\n", f);
 }
 
+static void
+put_network_environment(FILE *f, const struct apw_cycle *cycle)
+{
+	const struct apw_network_conf	*n = &cycle->network;
+	const bool			 asked = n->mode == APW_NETWORK_AUTO;
+
+	put_variable(f, "AP_NETWORK_MODE", asked ? NULL :
+	    n->mode == APW_NETWORK_STRICT ? "STRICT" : "UNRESTRICTED",
+	    asked ? "the app's NETWORK_MODE" : "network");
+	put_variable(f, "AP_SSRF_ALLOW_LIST", NULL, n->allow.n == 0 ?
+	    "the app's settings" : "allow, and the app's settings");
+	put_variable(f, "AP_EGRESS_PROXY_URL", NULL, asked ?
+	    "in strict: the slot's proxy" : n->mode == APW_NETWORK_STRICT ?
+	    "the slot's proxy" : "not set: network is not strict");
+	if (n->http_proxy && (asked || n->mode == APW_NETWORK_STRICT))
+		put_variable(f, "http_proxy, https_proxy, HTTP_PROXY, "
+		    "HTTPS_PROXY", NULL, "http_proxy");
+}
+
 /* What of the engine's environment is known before the app's settings are.
  * The slot composes it (slot/command.c).  Values of propagated variables may
  * be secrets. */
@@ -218,13 +237,7 @@ put_engine_environment(FILE *f, const struct apw_cycle *cycle)
 		    "\"node_path\" is not set");
 	put_variable(f, "AP_EXECUTION_MODE", cycle->mode, cycle->mode != NULL ?
 	    "sandbox" : "the app's settings");
-	put_variable(f, "AP_NETWORK_MODE", cycle->network.mode ==
-	    APW_NETWORK_STRICT ? "STRICT" : cycle->network.mode ==
-	    APW_NETWORK_UNRESTRICTED ? "UNRESTRICTED" : NULL,
-	    cycle->network.mode != APW_NETWORK_AUTO ? "network" :
-	    "the app's settings");
-	put_variable(f, "AP_SSRF_ALLOW_LIST", NULL,
-	    "the app's settings");
+	put_network_environment(f, cycle);
 	put_variable(f, "AP_BASE_CODE_DIRECTORY", NULL, "\"path\" of stock");
 	put_variable(f, "AP_CUSTOM_PIECES_PATHS", NULL, "in a box only");
 	for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)

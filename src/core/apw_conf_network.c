@@ -24,6 +24,7 @@ static apw_set_fn set_allow, set_ports, set_resolver, set_upstream;
 static const struct apw_enum networks[] = {
 	{ "auto", APW_NETWORK_AUTO },
 	{ "unrestricted", APW_NETWORK_UNRESTRICTED },
+	{ "private", APW_NETWORK_PRIVATE },
 	{ "strict", APW_NETWORK_STRICT }, { NULL, 0 }
 };
 
@@ -31,8 +32,14 @@ const struct apw_directive apw_conf_network_head[] = {
 	{ .name = "network", .args = { 1, 1 }, .set = apw_set_enum,
 	  .offset = NETWORK(mode), .limits = networks, .dflt = "auto",
 	  .reload = APW_NEW_SLOTS,
-	  .arg_help = "auto | unrestricted | strict",
-	  .help = "What engines can reach." },
+	  .arg_help = "auto | unrestricted | private | strict",
+	  .help = "What engines can reach. unrestricted: the host's network, "
+	      "its loopback too. private: a network of their own, led to the "
+	      "outside by pasta, without the host's loopback. strict: nothing "
+	      "but a proxy of their slot, which lets them to public addresses "
+	      "and to those that are allowed. auto: what the app's "
+	      "NETWORK_MODE says. A slot takes no job under a rule that this "
+	      "host cannot enforce." },
 	{ .name = NULL }
 };
 

@@ -73,8 +73,12 @@ struct apw_engine_conf {
 };
 
 /* network MODE { }; enforcement is the sandbox's and egress' matter */
-enum apw_network { APW_NETWORK_AUTO, APW_NETWORK_UNRESTRICTED,
-	APW_NETWORK_STRICT };
+enum apw_network {
+	APW_NETWORK_AUTO,		/* what the app says */
+	APW_NETWORK_UNRESTRICTED,	/* the host's */
+	APW_NETWORK_PRIVATE,		/* its own, led to the outside by pasta */
+	APW_NETWORK_STRICT,		/* nothing but link and proxy */
+};
 
 struct apw_network_conf {
 	enum apw_network mode;

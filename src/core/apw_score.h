@@ -58,6 +58,10 @@ struct apw_score_slot {
 	char	 mode[32];
 	char	 why[256];		/* reason of CONNECTING or BLOCKED */
 	char	 app_version[32];
+	char	 network[16];		/* "strict" */
+	char	 network_from[32];	/* who said so */
+	char	 fence[16];		/* what holds it: "namespace" */
+	char	 network_allow[512];
 };
 
 /* What the records that were freed had counted. */

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "core/apw_log.h"
 #include "link/eio_server_priv.h"
@@ -144,6 +145,29 @@ listener_free(struct eio_listener *l)
 	free(l);
 }
 
+/* Takes what evconnlistener_new*() gave, NULL too. */
+static struct eio_listener *
+listener_new(struct apw_eio_server *s, struct evconnlistener *listener)
+{
+	struct eio_listener	*l = calloc(1, sizeof(*l));
+
+	if (l == NULL || listener == NULL) {
+		if (listener != NULL)
+			evconnlistener_free(listener);
+		free(l);
+		return NULL;
+	}
+	l->listener = listener;
+	l->retry = event_new(s->base, -1, 0, server_on_retry, l);
+	if (l->retry == NULL) {
+		listener_free(l);
+		return NULL;
+	}
+	evconnlistener_set_error_cb(listener, server_on_accept_error);
+	SLIST_INSERT_HEAD(&s->listeners, l, link);
+	return l;
+}
+
 int
 apw_eio_server_listen(struct apw_eio_server *s, const char *address,
     uint16_t port, struct apw_err *err)
@@ -155,31 +179,41 @@ apw_eio_server_listen(struct apw_eio_server *s, const char *address,
 	if (parse_address(address, port, &ss, &len) == -1)
 		return apw_err_set(err, 0, "\"%s\" is not a numeric address",
 		    address);
-	l = calloc(1, sizeof(*l));
-	if (l == NULL)
-		return apw_err_set(err, ENOMEM, "listener");
-	l->listener = evconnlistener_new_bind(s->base, server_on_accept, s,
-	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-	    512, (struct sockaddr *)&ss, (int)len);
-	if (l->listener == NULL) {
-		apw_err_set(err, errno, "cannot listen on %s port %u",
+	l = listener_new(s, evconnlistener_new_bind(s->base, server_on_accept,
+	    s, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC |
+	    LEV_OPT_REUSEABLE, 512, (struct sockaddr *)&ss, (int)len));
+	if (l == NULL || getsockname(evconnlistener_get_fd(l->listener),
+	    (struct sockaddr *)&ss, &len) == -1)
+		return apw_err_set(err, errno, "cannot listen on %s port %u",
 		    address, port);
-		listener_free(l);
-		return -1;
-	}
-	l->retry = event_new(s->base, -1, 0, server_on_retry, l);
-	if (l->retry == NULL || getsockname(
-	    evconnlistener_get_fd(l->listener), (struct sockaddr *)&ss,
-	    &len) == -1) {
-		apw_err_set(err, errno, "listener on %s", address);
-		listener_free(l);
-		return -1;
-	}
-	evconnlistener_set_error_cb(l->listener, server_on_accept_error);
-	SLIST_INSERT_HEAD(&s->listeners, l, link);
 	return ntohs(ss.ss_family == AF_INET ?
 	    ((struct sockaddr_in *)&ss)->sin_port :
 	    ((struct sockaddr_in6 *)&ss)->sin6_port);
+}
+
+int
+apw_eio_server_adopt(struct apw_eio_server *s, int fd, struct apw_err *err)
+{
+	struct evconnlistener	*listener;
+
+	/* backlog 0: it listens already */
+	listener = evconnlistener_new(s->base, server_on_accept, s,
+	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	if (listener == NULL)
+		close(fd);
+	return listener_new(s, listener) != NULL ? 0 :
+	    apw_err_set(err, errno, "cannot take a listener over");
+}
+
+void
+apw_eio_server_deafen(struct apw_eio_server *s)
+{
+	struct eio_listener	*l;
+
+	while ((l = SLIST_FIRST(&s->listeners)) != NULL) {
+		SLIST_REMOVE_HEAD(&s->listeners, link);
+		listener_free(l);
+	}
 }
 
 /* --- sessions --- */
@@ -273,7 +307,6 @@ void
 apw_eio_server_free(struct apw_eio_server *s, void (*freed)(void *),
     void *arg)
 {
-	struct eio_listener	*l;
 	struct apw_eio_session	*one;
 	size_t			 i;
 
@@ -281,10 +314,7 @@ apw_eio_server_free(struct apw_eio_server *s, void (*freed)(void *),
 	s->dead = true;
 	s->freed = freed;
 	s->freed_arg = arg;
-	while ((l = SLIST_FIRST(&s->listeners)) != NULL) {
-		SLIST_REMOVE_HEAD(&s->listeners, link);
-		listener_free(l);
-	}
+	apw_eio_server_deafen(s);
 	for (i = 0; i < EIO_BUCKETS; i++) {
 		while ((one = TAILQ_FIRST(&s->sessions[i])) != NULL)
 			eio_session_end(one, "server closed");

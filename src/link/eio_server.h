@@ -56,6 +56,14 @@ struct apw_eio_server *
 int	 apw_eio_server_listen(struct apw_eio_server *, const char *address,
 	    uint16_t port, struct apw_err *);
 
+/* Listen on a descriptor that listens already, in whatever network it was
+ * made; it becomes the server's, and is closed when this fails. */
+int	 apw_eio_server_adopt(struct apw_eio_server *, int fd,
+	    struct apw_err *);
+
+/* Close all listeners; connections stay. */
+void	 apw_eio_server_deafen(struct apw_eio_server *);
+
 /* Requests for another path go to "next", which has one of its own; it must
  * outlive s. */
 void	 apw_eio_server_chain(struct apw_eio_server *s,

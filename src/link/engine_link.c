@@ -183,8 +183,8 @@ link_listen(struct apw_engine_link *l, struct apw_err *err)
 		return apw_err_set(err, 0, "engine link: %s is not a loopback "
 		    "address", l->conf.address);
 	l->sio = apw_sio_server_new(l->base, &conf, &ev, l, err);
-	if (l->sio == NULL)
-		return -1;
+	if (l->sio == NULL || l->conf.adopts)
+		return l->sio == NULL ? -1 : 0;
 	port = apw_sio_server_listen(l->sio, l->conf.address, l->conf.port,
 	    err);
 	if (port == -1)
@@ -246,6 +246,15 @@ apw_engine_link_port(const struct apw_engine_link *l)
 }
 
 int
+apw_engine_link_adopt(struct apw_engine_link *l, int fd, struct apw_err *err)
+{
+	APW_ASSERT(l->conf.adopts);
+	if (apw_eio_server_adopt(apw_sio_server_eio(l->sio), fd, err) == -1)
+		return apw_err_wrap(err, "engine link");
+	return 0;
+}
+
+int
 apw_engine_link_expect(struct apw_engine_link *l, const char *sandbox_id,
     char token_hex[APW_ENGINE_LINK_TOKEN_BYTES], struct apw_err *err)
 {
@@ -286,6 +295,8 @@ apw_engine_link_reset(struct apw_engine_link *l)
 	engine_call_drop_all(l);
 	if (sock != NULL)
 		apw_sio_socket_kick(sock);
+	if (l->conf.adopts)
+		apw_eio_server_deafen(apw_sio_server_eio(l->sio));
 }
 
 void

@@ -44,6 +44,9 @@ enum apw_engine_dialect {
 /* Zero means "the default in brackets" for every number. */
 struct apw_engine_link_conf {
 	enum apw_engine_dialect	 dialect;
+	bool		 adopts;		/* binds nothing: listens on what
+						   it is given for each start,
+						   apw_engine_link_adopt() */
 	const char	*address;		/* [127.0.0.1], loopback only */
 	uint16_t	 port;			/* [ephemeral]; dialect A wants
 						   12345 */
@@ -101,8 +104,16 @@ struct apw_engine_link *
 	    const struct apw_engine_link_events *, void *arg,
 	    struct apw_err *);
 
-/* The bound port, for AP_SANDBOX_WS_PORT. */
+/* The bound port, for AP_SANDBOX_WS_PORT; 0 for one that adopts. */
 uint16_t apw_engine_link_port(const struct apw_engine_link *);
+
+/*
+ * Listen on a descriptor that was made to listen in the engine's own network,
+ * where nobody but that engine is, until the next expect or reset.  Takes the
+ * descriptor over, and closes it on failure.
+ */
+int	 apw_engine_link_adopt(struct apw_engine_link *, int fd,
+	    struct apw_err *);
 
 /*
  * Prepare for one start of an engine: a fresh 32-byte token as hex in
@@ -134,7 +145,8 @@ bool	 apw_engine_link_connected(const struct apw_engine_link *);
 
 /*
  * Close the connection, wipe the token, forget the operation and the calls
- * in flight.  No callback follows.  The port stays bound.
+ * in flight.  No callback follows.  A port of our own stays bound, a listener
+ * that was adopted is closed.
  */
 void	 apw_engine_link_reset(struct apw_engine_link *);
 

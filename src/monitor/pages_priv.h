@@ -19,7 +19,8 @@ struct mon_slot {
 	uint64_t	jobs_started, jobs_ok, jobs_failed, engine_starts,
 			engine_deaths, reconnects, busy_ms;
 	char		phase[32], job_id[64], job_type[40], mode[32],
-			why[256], app_version[32];
+			why[256], app_version[32], network[16],
+			network_from[32], fence[16], network_allow[512];
 };
 
 /* The scoreboard at one moment. */

@@ -80,6 +80,12 @@ put_slot(struct apw_buf *b, const struct mon_view *v, const struct mon_slot *s)
 	put_text(b, "mode", s->mode);
 	put_text(b, "why", s->why);
 	put_text(b, "app_version", s->app_version);
+	apw_buf_puts(b, ",\"network\":{\"mode\":");
+	apw_buf_json_c(b, s->network);
+	put_text(b, "from", s->network_from);
+	put_text(b, "held_by", s->fence);
+	put_text(b, "allow", s->network_allow);
+	apw_buf_puts(b, "}");
 	apw_buf_printf(b, ",\"engine_pid\":%d", s->engine_pid);
 	put_job(b, v, s);
 	put_counters(b, s);

@@ -62,6 +62,10 @@ copy_slot(struct mon_slot *to, const struct apw_score_slot *s)
 	TEXT(mode);
 	TEXT(why);
 	TEXT(app_version);
+	TEXT(network);
+	TEXT(network_from);
+	TEXT(fence);
+	TEXT(network_allow);
 }
 
 static void

@@ -119,15 +119,17 @@ apw_command_may_propagate(const char *name)
 	    strncmp(name, "NODE_", 5) != 0 && strcmp(name, "SANDBOX_ID") != 0;
 }
 
+/* What programs look for a proxy in; the last two say whom it is not for. */
+static const char *const command_proxies[] = { "HTTP_PROXY", "HTTPS_PROXY",
+	"http_proxy", "https_proxy", "NO_PROXY", "no_proxy" };
+
 static bool
 command_is_proxy(const char *name)
 {
-	static const char *const names[] = { "HTTP_PROXY", "HTTPS_PROXY",
-	    "http_proxy", "https_proxy", "NO_PROXY", "no_proxy" };
 	size_t	i;
 
-	for (i = 0; i < APW_COUNT(names); i++)
-		if (strcmp(name, names[i]) == 0)
+	for (i = 0; i < APW_COUNT(command_proxies); i++)
+		if (strcmp(name, command_proxies[i]) == 0)
 			return true;
 	return false;
 }
@@ -188,7 +190,9 @@ command_environment(struct command_maker *m, const struct apw_command_in *in)
 {
 	const struct apw_settings	*s = in->settings;
 	const struct apw_engine_conf	*conf = &in->cycle->engine;
+	bool				 strict;
 
+	strict = s->network == APW_NETWORK_STRICT;
 	command_env(m, "HOME", "/tmp/");
 	command_env(m, "NODE_PATH", m->inside.node_path != NULL ?
 	    m->inside.node_path : conf->node_path != NULL ?
@@ -197,17 +201,34 @@ command_environment(struct command_maker *m, const struct apw_command_in *in)
 	command_env_number(m, "AP_MAX_FLOW_RUN_LOG_SIZE_MB", s->run_log_mb);
 	command_env_number(m, "AP_MAX_FILE_SIZE_MB", s->file_mb);
 	command_env_number(m, "AP_PAUSED_FLOW_TIMEOUT_DAYS", s->paused_days);
-	command_env(m, "AP_NETWORK_MODE",
-	    s->strict ? "STRICT" : "UNRESTRICTED");
+	/* private is the kernel's matter: the engine need not know */
+	command_env(m, "AP_NETWORK_MODE", strict ? "STRICT" : "UNRESTRICTED");
 	command_env_list(m, "AP_DEV_PIECES", &s->dev_pieces);
-	command_env_list(m, "AP_SSRF_ALLOW_LIST", &s->ssrf_allow);
-	command_propagate(m, &conf->propagate, s->strict);
-	command_propagate(m, &s->propagate, s->strict);
+	command_env_list(m, "AP_SSRF_ALLOW_LIST", &s->allow);
+	command_propagate(m, &conf->propagate, strict);
+	command_propagate(m, &s->propagate, strict);
 	command_env(m, "AP_BASE_CODE_DIRECTORY", m->inside.codes != NULL ?
 	    m->inside.codes : in->codes);
 	if (m->inside.custom_pieces != NULL)
 		command_env(m, "AP_CUSTOM_PIECES_PATHS",
 		    m->inside.custom_pieces);
+}
+
+/* The proxy's variable is the engine's own: clients that follow the usual
+ * names may ask in ways it refuses, so those are set on request only. */
+static void
+command_proxy(struct command_maker *m, const struct apw_command_in *in)
+{
+	char	url[40];
+	size_t	i;
+
+	if (in->settings->network != APW_NETWORK_STRICT)
+		return;
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u", in->proxy_port);
+	command_env(m, "AP_EGRESS_PROXY_URL", url);
+	if (in->cycle->network.http_proxy)
+		for (i = 0; i < APW_COUNT(command_proxies) - 2; i++)
+			command_env(m, command_proxies[i], url);
 }
 
 static int
@@ -240,6 +261,7 @@ apw_command_make(struct apw_arena *arena, const struct apw_command_in *in,
 		command_env_number(&m, "AP_SANDBOX_WS_PORT", in->port);
 		command_env(&m, "AP_SANDBOX_WS_TOKEN", in->token);
 		command_env(&m, "SANDBOX_ID", in->sandbox_id);
+		command_proxy(&m, in);
 		if (m.status == 0)
 			m.status = command_check(&m);
 	}

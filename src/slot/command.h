@@ -23,7 +23,8 @@ struct apw_command_in {			/* all borrowed */
 	/* of one start; NULL for the fingerprint */
 	const char			*sandbox_id;
 	const char			*token;
-	unsigned			 port;
+	unsigned			 port;		/* of the link */
+	unsigned			 proxy_port;	/* strict */
 };
 
 struct apw_command {			/* texts are in the arena given */

@@ -14,7 +14,6 @@
 
 #define ENGINE_REFUSED_MS	3000	/* for the right one to come after a wrong one */
 #define ENGINE_REFUSALS_LOGGED	10	/* of one engine */
-#define ENGINE_MIB		(1024 * 1024)
 
 /* What the link tells. */
 
@@ -92,7 +91,7 @@ engine_link_lost(void *arg, const char *reason)
 		e->step->on_lost(e);
 }
 
-static const struct apw_engine_link_events engine_link_events = {
+const struct apw_engine_link_events engine_link_events = {
 	.on_ready = engine_link_ready,
 	.on_refused = engine_link_refused,
 	.on_result = engine_link_result,
@@ -102,7 +101,7 @@ static const struct apw_engine_link_events engine_link_events = {
 };
 
 /* AUTO looks into the bundle; one that does not tell is taken for current. */
-static enum apw_engine_dialect
+enum apw_engine_dialect
 engine_dialect(const struct apw_engine *e)
 {
 	const char		*bundle = e->env.cycle->engine.bundle;
@@ -141,6 +140,8 @@ apw_engine_new(const struct apw_engine_env *env, struct apw_err *err)
 	e->magic = ENGINE_MAGIC;
 	e->env = *env;
 	e->step = &engine_cold;
+	e->child = engine_no_child;
+	e->proxy_fd = -1;
 	apw_capture_init(&e->capture, env->cycle->engine.output_bytes);
 	e->timer = evtimer_new(env->base, engine_on_timer, e);
 	e->sweep_timer = evtimer_new(env->base, engine_on_sweep, e);
@@ -152,28 +153,10 @@ apw_engine_new(const struct apw_engine_env *env, struct apw_err *err)
 	return e;
 }
 
-/* A message may be as large as a file and its envelope. */
-static int
-engine_open_link(struct apw_engine *e, const struct apw_settings *s,
-    struct apw_err *err)
-{
-	struct apw_engine_link_conf	conf = {
-		.dialect = engine_dialect(e),
-		.max_payload_bytes = (size_t)(s->file_mb + 4 > 100 ?
-		    s->file_mb + 4 : 100) * ENGINE_MIB,
-		.max_call_bytes = (size_t)e->env.cycle->engine.calls_bytes,
-	};
-
-	if (e->link == NULL)
-		e->link = apw_engine_link_new(e->env.base, &conf,
-		    &engine_link_events, e, err);
-	return e->link == NULL ? -1 : 0;
-}
-
 int
 apw_engine_settings(struct apw_engine *e, const struct apw_settings *s,
     const struct apw_sandbox_ops *sandbox, const void *sandbox_conf,
-    struct apw_err *err)
+    enum apw_fence fence, struct apw_err *err)
 {
 	struct apw_command_in	in = {
 		.cycle = e->env.cycle, .settings = s, .sandbox = sandbox,
@@ -182,11 +165,13 @@ apw_engine_settings(struct apw_engine *e, const struct apw_settings *s,
 		.codes = apw_stock_codes(e->env.stock),
 	};
 
-	if (engine_open_link(e, s, err) == -1)
-		return -1;
-	/* a process is ended by the module that made it */
-	if (e->sandbox != NULL && e->sandbox != sandbox && e->child.pid != 0)
+	/* a process is ended by the module that made it, and by the rules it
+	 * was made under */
+	if (e->sandbox != NULL && (e->sandbox != sandbox ||
+	    e->fence != fence) && e->child.pid != 0)
 		engine_process_kill(e);
+	if (engine_net_settings(e, s, fence, err) == -1)
+		return -1;
 	e->settings = s;
 	e->sandbox = sandbox;
 	e->sandbox_conf = sandbox_conf;

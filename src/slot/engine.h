@@ -47,11 +47,13 @@ struct apw_engine_events {
 struct apw_engine *apw_engine_new(const struct apw_engine_env *,
 	    struct apw_err *);
 /* What engines are started from; borrowed until the next call.  When it
- * makes another command line or environment, a warm engine is stale.  The
- * first call binds the engine link; its port stays for the slot's life. */
+ * makes another command line or environment, a warm engine is stale.
+ * fence is how the module holds the network that the settings ask for.  A
+ * link on the host's loopback is bound once and keeps its port; one in the
+ * engine's own network is made with each engine. */
 int	apw_engine_settings(struct apw_engine *, const struct apw_settings *,
 	    const struct apw_sandbox_ops *, const void *sandbox_conf,
-	    struct apw_err *);
+	    enum apw_fence, struct apw_err *);
 
 /* Nothing fits any more: end an engine that is there, forget the settings.
  * Only while no job has it. */

@@ -32,6 +32,7 @@ struct apw_engine {
 	const struct apw_settings	*settings;	/* borrowed, may be NULL */
 	const struct apw_sandbox_ops	*sandbox;
 	const void			*sandbox_conf;
+	enum apw_fence			 fence;
 	uint64_t			 fingerprint;	/* of what would be booted */
 
 	/* the user, while the engine is taken */
@@ -47,6 +48,7 @@ struct apw_engine {
 	/* the process */
 	struct apw_child		 child;		/* pid 0: none */
 	struct event			*exit_event, *out_event, *err_event;
+	int				 proxy_fd;	/* its proxy listens; -1 */
 	char				 sandbox_id[24];
 	uint64_t			 booted_from;	/* fingerprint at boot */
 	uint64_t			 booted_stock;	/* stock's generation at boot */
@@ -66,7 +68,22 @@ struct apw_engine {
 	void				*done_arg;
 };
 
+/* engine.c */
+extern const struct apw_engine_link_events engine_link_events;
+enum apw_engine_dialect engine_dialect(const struct apw_engine *);
+
+/* engine_net.c: link and listeners, as the fence wants them */
+int	engine_net_settings(struct apw_engine *, const struct apw_settings *,
+	    enum apw_fence, struct apw_err *);
+/* Before a start: where it will find the link and (strict) the proxy. */
+int	engine_net_ports(struct apw_engine *, unsigned *link, unsigned *proxy,
+	    struct apw_err *);
+/* After it: serve them. */
+int	engine_net_start(struct apw_engine *, struct apw_err *);
+void	engine_net_stop(struct apw_engine *);
+
 /* engine_process.c */
+extern const struct apw_child engine_no_child;
 int	engine_process_start(struct apw_engine *, struct apw_err *);
 void	engine_process_kill(struct apw_engine *);
 /* Reap; fills in the evidence and closes descriptors. */

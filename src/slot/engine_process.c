@@ -18,6 +18,9 @@
 #define ENGINE_READS_A_TURN	8	/* a flood must not hold the loop */
 #define ENGINE_READS_AT_END	64
 
+const struct apw_child	engine_no_child = { .pidfd = -1, .out_fd = -1,
+			    .err_fd = -1, .link_fd = -1, .proxy_fd = -1 };
+
 /* 1: more may come; 0: end of file or error. */
 static int
 engine_drain(struct apw_engine *e, int fd, int stream, int reads)
@@ -107,7 +110,6 @@ engine_spawn(struct apw_engine *e, struct apw_arena *arena,
 		.bundle = apw_stock_engine(e->env.stock),
 		.codes = apw_stock_codes(e->env.stock),
 		.sandbox_id = e->sandbox_id, .token = token,
-		.port = apw_engine_link_port(e->link),
 	};
 	struct apw_box_spec	spec = {
 		.slot = e->env.slot, .sandbox_id = e->sandbox_id,
@@ -115,15 +117,21 @@ engine_spawn(struct apw_engine *e, struct apw_arena *arena,
 		.memory_bytes = e->settings->memory_mb * 1024 * 1024,
 		.flow_version_id = e->tenant.flow_version_id,
 		.platform_id = e->tenant.platform_id,
+		.network = e->settings->network, .fence = e->fence,
 	};
 	int			rv;
 
 	if (engine_new_id(e->sandbox_id, err) == -1 ||
+	    engine_net_ports(e, &in.port, &in.proxy_port, err) == -1 ||
 	    apw_engine_link_expect(e->link, e->sandbox_id, token, err) == -1)
 		return -1;
+	spec.ports[0] = in.port;
+	spec.ports[1] = in.proxy_port;
 	rv = apw_command_make(arena, &in, &cmd, err);
 	if (rv == 0)
 		rv = e->sandbox->boot(e->sandbox_conf, &spec, &e->child, err);
+	if (rv == 0)
+		rv = engine_net_start(e, err);
 	explicit_bzero(token, sizeof(token));
 	return rv;
 }
@@ -224,12 +232,17 @@ engine_process_forget(struct apw_engine *e)
 			event_free(*events[i]);
 		*events[i] = NULL;
 	}
+	engine_net_stop(e);
 	if (e->child.pid == 0)
 		return;
 	apw_child_disown(e->child.pid);
 	close(e->child.pidfd);
 	close(e->child.out_fd);
 	close(e->child.err_fd);
-	memset(&e->child, 0, sizeof(e->child));
+	if (e->child.link_fd != -1)
+		close(e->child.link_fd);
+	if (e->child.proxy_fd != -1)
+		close(e->child.proxy_fd);
+	e->child = engine_no_child;
 	atomic_store(&e->env.score->engine_pid, 0);
 }

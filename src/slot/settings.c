@@ -247,6 +247,62 @@ settings_memory_mb(const struct apw_cycle *cycle, const char *kib)
 	return (uint64_t)n / 1024;
 }
 
+/* Nothing is allowed twice.  Without memory less is allowed. */
+static void
+settings_join(struct apw_arena *arena, struct apw_strlist *to,
+    const struct apw_strlist *a, const struct apw_strlist *b)
+{
+	const struct apw_strlist	*from[] = { a, b };
+	char				**v;
+	size_t				 i, j, k;
+
+	*to = (struct apw_strlist){ .v = a->v, .n = a->n };
+	v = apw_arena_alloc(arena, (a->n + b->n + 1) * sizeof(*v));
+	if (v == NULL)
+		return;
+	to->v = v;
+	to->n = 0;
+	for (i = 0; i < 2; i++)
+		for (j = 0; j < from[i]->n; j++) {
+			for (k = 0; k < to->n; k++)
+				if (strcmp(v[k], from[i]->v[j]) == 0)
+					break;
+			if (k == to->n)
+				v[to->n++] = from[i]->v[j];
+		}
+	v[to->n] = NULL;
+}
+
+/* What is not plainly unrestricted is strict: it fails closed. */
+static void
+settings_network(struct settings_raw *raw, const struct apw_cycle *cycle)
+{
+	struct apw_settings	*s = &raw->s;
+
+	s->network = cycle->network.mode;
+	s->network_from = "network";
+	if (s->network == APW_NETWORK_AUTO) {
+		s->network = strcmp(raw->network, "UNRESTRICTED") == 0 ?
+		    APW_NETWORK_UNRESTRICTED : APW_NETWORK_STRICT;
+		s->network_from = "the app's NETWORK_MODE";
+	}
+	settings_join(s->arena, &s->allow, &cycle->network.allow,
+	    &s->ssrf_allow);
+}
+
+const char *
+apw_network_name(enum apw_network network)
+{
+	static const char *const	names[] = {
+		[APW_NETWORK_AUTO] = "auto",
+		[APW_NETWORK_UNRESTRICTED] = "unrestricted",
+		[APW_NETWORK_PRIVATE] = "private",
+		[APW_NETWORK_STRICT] = "strict",
+	};
+
+	return names[network];
+}
+
 /* The configuration's word goes before the app's. */
 static void
 settings_effective(struct settings_raw *raw, const struct apw_cycle *cycle)
@@ -256,9 +312,7 @@ settings_effective(struct settings_raw *raw, const struct apw_cycle *cycle)
 	s->mode = cycle->mode != NULL ? cycle->mode : raw->mode;
 	if (strcmp(s->mode, "SANDBOXED") == 0)		/* its old name */
 		s->mode = "SANDBOX_PROCESS";
-	s->strict = cycle->network.mode == APW_NETWORK_AUTO ?
-	    strcmp(raw->network, "UNRESTRICTED") != 0 :
-	    cycle->network.mode == APW_NETWORK_STRICT;
+	settings_network(raw, cycle);
 	s->memory_mb = settings_memory_mb(cycle, raw->memory_kib);
 	s->reuse = cycle->engine.reuse;
 	if (s->reuse == APW_REUSE_AUTO && strcmp(s->environment, "dev") == 0)

@@ -33,7 +33,9 @@ struct apw_settings {
 
 	/* effective: the configuration's word first */
 	const char	*mode;			/* "UNSANDBOXED", … */
-	bool		 strict;		/* network */
+	enum apw_network network;		/* never AUTO */
+	const char	*network_from;		/* who said so, for people */
+	struct apw_strlist allow;		/* the configuration's, the app's */
 	uint64_t	 memory_mb;		/* engine's heap limit */
 	enum apw_reuse	 reuse;			/* never AUTO unless the mode decides */
 	char		*public_api_url;	/* ends with "/api/" */
@@ -49,6 +51,9 @@ struct apw_settings {
 struct apw_settings *apw_settings_read(const struct apw_cycle *,
 	    struct apw_str json, struct apw_err *);
 void	apw_settings_free(struct apw_settings *);
+
+/* "unrestricted", "private", "strict" */
+const char *apw_network_name(enum apw_network);
 
 /* Is the piece one that is developed on this host (DEV_PIECES)?  name may
  * carry a scope and the "piece-" prefix. */

@@ -45,7 +45,8 @@ setup(void **state)
 	cycle.engine.node = (char *)"/usr/bin/node";
 	in = (struct apw_command_in){ .cycle = &cycle, .sandbox = &plain,
 	    .bundle = "/stock/v12/common/main.js", .codes = "/stock/v12/codes",
-	    .sandbox_id = "sb1", .token = "t0ken", .port = 40001 };
+	    .sandbox_id = "sb1", .token = "t0ken", .port = 40001,
+	    .proxy_port = 52000 };
 	settings_are("{\"SANDBOX_MEMORY_LIMIT\":\"262144\"}");
 	return arena == NULL;
 }
@@ -151,6 +152,38 @@ test_proxies_in_strict(void **state)
 	assert_int_equal(make(NULL), 0);
 	assert_null(env("HTTPS_PROXY"));
 	assert_string_equal(env("AP_NETWORK_MODE"), "STRICT");
+	assert_string_equal(env("AP_EGRESS_PROXY_URL"),
+	    "http://127.0.0.1:52000");
+	cycle.network.http_proxy = true;
+	assert_int_equal(make(NULL), 0);
+	assert_string_equal(env("HTTPS_PROXY"), "http://127.0.0.1:52000");
+	assert_string_equal(env("http_proxy"), "http://127.0.0.1:52000");
+	assert_null(env("NO_PROXY"));
+	settings_are("{}");
+	assert_int_equal(make(NULL), 0);
+	assert_null(env("AP_EGRESS_PROXY_URL"));
+	assert_null(env("http_proxy"));
+	cycle.network.http_proxy = false;
+}
+
+/* The configuration's addresses and the app's, each once; private is nothing
+ * the engine is told of. */
+static void
+test_network(void **state)
+{
+	char	*ours[] = { (char *)"10.0.0.1", (char *)"10.1.0.0/16", NULL };
+
+	(void)state;
+	cycle.network.allow = (struct apw_strlist){ ours, 2 };
+	cycle.network.mode = APW_NETWORK_PRIVATE;
+	settings_are("{\"SSRF_ALLOW_LIST\":[\"10.0.0.1\",\"fd00::1\"],"
+	    "\"NETWORK_MODE\":\"STRICT\"}");
+	assert_int_equal(make(NULL), 0);
+	assert_string_equal(env("AP_SSRF_ALLOW_LIST"),
+	    "10.0.0.1,10.1.0.0/16,fd00::1");
+	assert_string_equal(env("AP_NETWORK_MODE"), "UNRESTRICTED");
+	assert_null(env("AP_EGRESS_PROXY_URL"));
+	cycle.network = (struct apw_network_conf){ 0 };
 }
 
 static void
@@ -200,6 +233,7 @@ main(void)
 		TEST(test_lists),
 		TEST(test_propagated),
 		TEST(test_proxies_in_strict),
+		TEST(test_network),
 		TEST(test_refused),
 		TEST(test_fingerprint),
 	};

@@ -27,7 +27,7 @@ static void
 check_defaults(const struct apw_settings *s)
 {
 	assert_string_equal(s->mode, "UNSANDBOXED");
-	assert_false(s->strict);
+	assert_int_equal(s->network, APW_NETWORK_UNRESTRICTED);
 	assert_int_equal(s->flow_timeout_ms, 600000);
 	assert_int_equal(s->trigger_timeout_ms, 60000);
 	assert_int_equal(s->trigger_hooks_timeout_ms, 180000);
@@ -70,7 +70,7 @@ test_given(void **state)
 
 	(void)state;
 	assert_string_equal(s->mode, "SANDBOX_CODE_ONLY");
-	assert_true(s->strict);
+	assert_int_equal(s->network, APW_NETWORK_STRICT);
 	assert_int_equal(s->flow_timeout_ms, 500);
 	assert_int_equal(s->trigger_timeout_ms, 61000);
 	assert_int_equal(s->memory_mb, 256);
@@ -135,13 +135,13 @@ test_configuration_wins(void **state)
 	    "\"STRICT\",\"SANDBOX_MEMORY_LIMIT\":\"262144\","
 	    "\"ENVIRONMENT\":\"dev\"}");
 	assert_string_equal(s->mode, "SANDBOX_CODE_ONLY");
-	assert_false(s->strict);
+	assert_int_equal(s->network, APW_NETWORK_UNRESTRICTED);
 	assert_int_equal(s->memory_mb, 512);
 	assert_int_equal(s->reuse, APW_REUSE_FLOW);
 	apw_settings_free(s);
 	cycle.network.mode = APW_NETWORK_STRICT;
 	s = settings("{}");
-	assert_true(s->strict);
+	assert_int_equal(s->network, APW_NETWORK_STRICT);
 	apw_settings_free(s);
 	cycle = (struct apw_cycle){ 0 };
 }
@@ -153,7 +153,7 @@ test_network(void **state)
 	struct apw_settings	*s = settings("{\"NETWORK_MODE\":\"STRICTER\"}");
 
 	(void)state;
-	assert_true(s->strict);
+	assert_int_equal(s->network, APW_NETWORK_STRICT);
 	apw_settings_free(s);
 }
 

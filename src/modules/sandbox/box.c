@@ -168,24 +168,39 @@ apw_sandbox_finish(void)
 	box.broker = NULL;
 }
 
-/* No slot: a broker, a stock and a box just to see. */
+/* A box around nothing, just to see: it proves what it is before it runs. */
 static int
-box_try_in(const char *dir, const struct apw_box_conf *c,
-    struct apw_err *err)
+box_try_one(struct apw_broker *b, unsigned flags, struct apw_err *err)
 {
 	static const char *const	argv[] = { "/usr/bin/true", NULL };
 	static const char *const	envp[] = { NULL };
-	char				common[64], codes[64];
-	struct apw_broker_conf		conf = { .common = common,
-					    .codes = codes,
-					    .limits = box_limits(c) };
-	struct apw_box_order		order = { .argv = argv, .envp = envp,
-					    .out_fd = 2, .err_fd = 2,
+	apw_autofd int			null = open("/dev/null", O_RDWR |
+					    O_CLOEXEC);
+	struct apw_box_order		order = { .flags = flags,
+					    .argv = argv, .envp = envp,
+					    .out_fd = null, .err_fd = null,
 					    .memory_bytes = 256 << 20 };
 	struct apw_box_end		end;
-	struct apw_broker		*b;
 	struct apw_box			one;
-	int				rc;
+
+	if (null == -1)
+		return apw_err_set(err, errno, "/dev/null");
+	if (apw_broker_boot(b, &order, &one, err) == -1)
+		return -1;
+	waitpid(one.pid, NULL, 0);
+	return apw_broker_end(b, &one, &end, err);
+}
+
+/* No slot: a broker and a stock for the time of one box. */
+static int
+box_try_in(const char *dir, const struct apw_box_conf *c, unsigned flags,
+    struct apw_err *err)
+{
+	char			 common[64], codes[64];
+	struct apw_broker_conf	 conf = { .common = common, .codes = codes,
+				    .limits = box_limits(c) };
+	struct apw_broker	*b;
+	int			 rc;
 
 	snprintf(common, sizeof(common), "%s/common", dir);
 	snprintf(codes, sizeof(codes), "%s/codes", dir);
@@ -193,11 +208,7 @@ box_try_in(const char *dir, const struct apw_box_conf *c,
 		return apw_err_set(err, errno, "%s", dir);
 	if ((b = apw_broker_start(&conf, err)) == NULL)
 		return -1;
-	rc = apw_broker_boot(b, &order, &one, err);
-	if (rc == 0) {
-		waitpid(one.pid, NULL, 0);
-		rc = apw_broker_end(b, &one, &end, err);
-	}
+	rc = box_try_one(b, flags, err);
 	apw_broker_stop(b);
 	rmdir(common);
 	rmdir(codes);
@@ -205,16 +216,44 @@ box_try_in(const char *dir, const struct apw_box_conf *c,
 }
 
 static int
-box_try(const struct apw_box_conf *c, struct apw_err *err)
+box_try(const struct apw_box_conf *c, unsigned flags, struct apw_err *err)
 {
 	char	dir[] = "/tmp/apworkerd-probe-XXXXXX";
 	int	rc;
 
 	if (mkdtemp(dir) == NULL)
 		return apw_err_set(err, errno, "%s", dir);
-	rc = box_try_in(dir, c, err);
+	rc = box_try_in(dir, c, flags, err);
 	rmdir(dir);
 	return rc;
+}
+
+static unsigned
+box_network_flags(enum apw_network network)
+{
+	switch (network) {
+	case APW_NETWORK_STRICT:
+		return APW_BOX_OWN_NET;
+	case APW_NETWORK_PRIVATE:
+		return APW_BOX_OWN_NET | APW_BOX_OUTSIDE;
+	case APW_NETWORK_UNRESTRICTED:
+	case APW_NETWORK_AUTO:
+		break;
+	}
+	return 0;
+}
+
+int
+apw_box_fence(const void *conf, enum apw_network network,
+    enum apw_fence *fence, struct apw_err *err)
+{
+	unsigned	flags = box_network_flags(network);
+
+	*fence = APW_FENCE_NETNS;
+	if (box.cycle == NULL)
+		return box_try(conf, flags, err);
+	/* while there is one already, each proves it for itself */
+	return box.open ? 0 : box_try_one(box.broker, flags, err);
 }
 
 int
@@ -224,7 +263,7 @@ apw_box_probe(const void *conf, const char *mode, struct apw_err *err)
 	int	rc;
 
 	if (box.cycle == NULL)
-		rc = box_try(conf, err);
+		rc = box_try(conf, 0, err);
 	else if (box.broker == NULL &&
 	    box_start(box.cycle, box.slot, conf, err) == -1)
 		rc = -1;
@@ -263,7 +302,8 @@ apw_box_boot(const void *conf, bool isolates, const struct apw_box_spec *spec,
     struct apw_child *child, struct apw_err *err)
 {
 	struct apw_box_order	order = {
-		.flags = isolates ? APW_BOX_ISOLATES : 0,
+		.flags = (isolates ? APW_BOX_ISOLATES : 0) |
+		    box_network_flags(spec->network),
 		.memory_bytes = spec->memory_bytes, .argv = spec->argv,
 		.envp = spec->envp,
 	};
@@ -296,6 +336,8 @@ apw_box_boot(const void *conf, bool isolates, const struct apw_box_spec *spec,
 	child->pidfd = apw_take_fd(&box.box.pidfd);
 	child->out_fd = apw_take_fd(&out_r);
 	child->err_fd = apw_take_fd(&err_r);
+	child->link_fd = apw_take_fd(&box.box.link_fd);
+	child->proxy_fd = apw_take_fd(&box.box.proxy_fd);
 	/* spared by the sweep below the slot; a full table means the box is
 	 * swept at once, and the start fails */
 	apw_child_own(child->pid);

@@ -27,6 +27,8 @@ int	apw_box_boot(const void *conf, bool isolates,
 void	apw_box_kill(const void *conf, const struct apw_child *);
 void	apw_box_inside(const void *conf, const struct apw_cycle *,
 	    struct apw_inside *);
+int	apw_box_fence(const void *conf, enum apw_network, enum apw_fence *,
+	    struct apw_err *);
 int	apw_box_admit(const void *conf, const char *flow_version_id,
 	    const char *platform_id, struct apw_err *);
 void	apw_box_end(const void *conf, const struct apw_child *,

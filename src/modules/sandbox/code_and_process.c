@@ -31,6 +31,7 @@ static const struct apw_sandbox_ops code_and_process_ops = {
 	.boot = code_and_process_boot,
 	.kill = apw_box_kill,
 	.inside = apw_box_inside,
+	.fence = apw_box_fence,
 	.admit = apw_box_admit,
 	.end = apw_box_end,
 	.watch_fd = apw_box_watch_fd,

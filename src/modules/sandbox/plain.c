@@ -191,6 +191,9 @@ apw_plain_boot(const void *conf, const struct apw_box_spec *spec,
 	pid_t			parent = getpid(), pid;
 	sigset_t		all, old;
 
+	if (spec->fence == APW_FENCE_NETNS)
+		return apw_err_set(err, 0, "a plain process has the host's "
+		    "network");
 	if (plain_harden(conf, spec, &hard, err) == -1)
 		return -1;
 	if (plain_pipes_open(&p, err) == -1) {
@@ -230,6 +233,7 @@ apw_plain_boot(const void *conf, const struct apw_box_spec *spec,
 	child->pidfd = apw_take_fd(&pidfd);
 	child->out_fd = apw_take_fd(&out);
 	child->err_fd = apw_take_fd(&fd_err);
+	child->link_fd = child->proxy_fd = -1;
 	return 0;
 }
 

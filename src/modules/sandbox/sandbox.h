@@ -9,6 +9,18 @@
 #include "core/apw_cycle.h"
 #include "core/apw_err.h"
 
+/* How an engine's network is kept from it. */
+#define APW_FENCES(X)							\
+	X(NONE, "none")		/* it has the host's */			\
+	X(PORTS, "ports")	/* the host's, but it may connect to two	\
+				 * ports only, by TCP: Landlock, seccomp */ \
+	X(NETNS, "namespace")	/* a namespace of its own */
+#define APW_FENCE_ENUM(name, text)	APW_FENCE_##name,
+
+enum apw_fence { APW_FENCES(APW_FENCE_ENUM) APW_NFENCES };
+
+const char *apw_fence_name(enum apw_fence);
+
 /* One engine to be booted; everything borrowed for the call. */
 struct apw_box_spec {
 	unsigned	   slot;
@@ -20,6 +32,9 @@ struct apw_box_spec {
 	/* whose code and pieces it may see; NULL: nobody's */
 	const char	  *flow_version_id;
 	const char	  *platform_id;
+	enum apw_network   network;	/* never AUTO */
+	enum apw_fence	   fence;	/* as the module said it holds it */
+	unsigned	   ports[2];	/* FENCE_PORTS: the only ones */
 };
 
 /* Where an engine finds things, when that is not where the host has them. */
@@ -46,6 +61,11 @@ struct apw_child {
 	int	pidfd;
 	int	out_fd;		/* its real stdout and stderr, non-blocking */
 	int	err_fd;
+	/* Listeners inside of a network of its own, ports APW_BOX_LINK_PORT
+	 * and APW_BOX_PROXY_PORT; -1: it has the host's network, or (proxy)
+	 * needs none. */
+	int	link_fd;
+	int	proxy_fd;
 };
 
 struct apw_sandbox_ops {
@@ -71,6 +91,10 @@ struct apw_sandbox_ops {
 	 * as long as the cycle. */
 	void	(*inside)(const void *conf, const struct apw_cycle *,
 		    struct apw_inside *);
+	/* Can engines be held to this network, and how?  -1 and err: not
+	 * here.  Called after probe; NULL: they have the host's. */
+	int	(*fence)(const void *conf, enum apw_network, enum apw_fence *,
+		    struct apw_err *);
 	/* A warm engine gets a job of this flow and platform. */
 	int	(*admit)(const void *conf, const char *flow_version_id,
 		    const char *platform_id, struct apw_err *);

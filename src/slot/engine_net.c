@@ -1,0 +1,123 @@
+/* The engine's network: which link it is called back on, and where its
+ * listeners are.  Room: slot.
+ *
+ *	fence none	the link's own port on the host's loopback
+ *	fence ports	the same, and a proxy beside it; the kernel lets the
+ *			engine connect to these two ports only
+ *	fence netns	both listen inside of the engine's own network, and
+ *			are made anew with each engine
+ *
+ * Whatever it is, environment, listeners and rules are of one engine: made
+ * with it, gone with it. */
+#include "slot/engine_priv.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "broker/broker.h"
+#include "core/apw_auto.h"
+#include "core/apw_log.h"
+
+#define ENGINE_MIB		(1024 * 1024)
+#define ENGINE_PROXY_BACKLOG	512
+
+/* A message may be as large as a file and its envelope. */
+int
+engine_net_settings(struct apw_engine *e, const struct apw_settings *s,
+    enum apw_fence fence, struct apw_err *err)
+{
+	struct apw_engine_link_conf	conf = {
+		.dialect = engine_dialect(e),
+		.adopts = fence == APW_FENCE_NETNS,
+		.max_payload_bytes = (size_t)(s->file_mb + 4 > 100 ?
+		    s->file_mb + 4 : 100) * ENGINE_MIB,
+		.max_call_bytes = (size_t)e->env.cycle->engine.calls_bytes,
+	};
+
+	if (e->link != NULL && (e->fence == APW_FENCE_NETNS) != conf.adopts) {
+		/* who is connected to it belongs to the old rules */
+		apw_engine_link_free(e->link);
+		e->link = NULL;
+	}
+	if (e->link == NULL)
+		e->link = apw_engine_link_new(e->env.base, &conf,
+		    &engine_link_events, e, err);
+	e->fence = fence;
+	return e->link == NULL ? -1 : 0;
+}
+
+/* A proxy on the host's loopback, where the fence is of ports. */
+static int
+engine_net_listen(struct apw_err *err)
+{
+	struct sockaddr_in	a = { .sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	apw_autofd int		fd = socket(AF_INET, SOCK_STREAM |
+				    SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd == -1 || bind(fd, (struct sockaddr *)&a, sizeof(a)) == -1 ||
+	    listen(fd, ENGINE_PROXY_BACKLOG) == -1)
+		return apw_err_set(err, errno, "cannot listen for an engine's "
+		    "proxy");
+	return apw_take_fd(&fd);
+}
+
+static unsigned
+engine_net_port(int fd)
+{
+	struct sockaddr_in	a;
+	socklen_t		len = sizeof(a);
+
+	return getsockname(fd, (struct sockaddr *)&a, &len) == -1 ? 0 :
+	    ntohs(a.sin_port);
+}
+
+int
+engine_net_ports(struct apw_engine *e, unsigned *link, unsigned *proxy,
+    struct apw_err *err)
+{
+	*link = APW_BOX_LINK_PORT;
+	*proxy = APW_BOX_PROXY_PORT;
+	if (e->fence == APW_FENCE_NETNS)
+		return 0;
+	*link = apw_engine_link_port(e->link);
+	*proxy = 0;
+	if (e->fence == APW_FENCE_NONE)
+		return 0;
+	e->proxy_fd = engine_net_listen(err);
+	if (e->proxy_fd == -1)
+		return -1;
+	*proxy = engine_net_port(e->proxy_fd);
+	return *proxy != 0 ? 0 : apw_err_set(err, errno, "no port for an "
+	    "engine's proxy");
+}
+
+int
+engine_net_start(struct apw_engine *e, struct apw_err *err)
+{
+	struct apw_child	*c = &e->child;
+
+	if (e->fence == APW_FENCE_NETNS) {
+		if (c->link_fd == -1)
+			return apw_err_set(err, 0, "an engine got no network "
+			    "of its own");
+		if (apw_engine_link_adopt(e->link, apw_take_fd(&c->link_fd),
+		    err) == -1)
+			return -1;
+		e->proxy_fd = apw_take_fd(&c->proxy_fd);
+	}
+	return 0;
+}
+
+void
+engine_net_stop(struct apw_engine *e)
+{
+	if (e->proxy_fd != -1)
+		close(e->proxy_fd);
+	e->proxy_fd = -1;
+}
