@@ -153,7 +153,7 @@ int	caps_drop(void);
 int	caps_broker(void);
 
 /* filter.c */
-enum filter_kind { FILTER_BOX, FILTER_BOX_NO_MEMORY_GROUP };
+enum filter_kind { FILTER_BOX, FILTER_BOX_NO_MEMORY_GROUP, FILTER_SLOT };
 int	filter_compile(enum filter_kind, struct sock_fprog *,
 	    struct apw_err *);
 int	filter_install(const struct sock_fprog *);

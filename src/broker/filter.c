@@ -1,5 +1,7 @@
 /* The syscall filter, by libseccomp; the list is filter.h.  Room: broker.
  * Compiled once by the broker, installed by each box. */
+#include "config.h"
+
 #include "broker/filter.h"
 
 #include <errno.h>
@@ -42,18 +44,32 @@ static const struct filter_call filter_memory_calls[] = {
 };
 static const int filter_families[] = { FILTER_FAMILIES(FILTER_FAMILY) };
 
+/* The leak checker of a developer's build stops its own threads. */
+static bool
+filter_leaves(enum filter_kind kind, const char *name)
+{
+#ifdef APW_DEVELOPER
+	return kind == FILTER_SLOT && strcmp(name, "ptrace") == 0;
+#else
+	(void)kind;
+	(void)name;
+	return false;
+#endif
+}
+
 /* A name that this libseccomp does not know is above its list's end or not
  * of this machine: either way the rule for unknown numbers has it. */
 static int
-filter_add_calls(scmp_filter_ctx ctx, const struct filter_call *calls,
-    size_t n)
+filter_add_calls(scmp_filter_ctx ctx, enum filter_kind kind,
+    const struct filter_call *calls, size_t n)
 {
 	size_t	i;
 	int	nr, rc;
 
 	for (i = 0; i < n; i++) {
 		nr = seccomp_syscall_resolve_name(calls[i].name);
-		if (nr == __NR_SCMP_ERROR || nr < 0)
+		if (nr == __NR_SCMP_ERROR || nr < 0 ||
+		    filter_leaves(kind, calls[i].name))
 			continue;
 		rc = seccomp_rule_add(ctx,
 		    SCMP_ACT_ERRNO((unsigned)calls[i].error), nr, 0);
@@ -137,8 +153,8 @@ filter_add_ioctls(scmp_filter_ctx ctx)
 static int
 filter_add_memory(scmp_filter_ctx ctx)
 {
-	int	rc = filter_add_calls(ctx, filter_memory_calls,
-		    APW_COUNT(filter_memory_calls));
+	int	rc = filter_add_calls(ctx, FILTER_BOX_NO_MEMORY_GROUP,
+		    filter_memory_calls, APW_COUNT(filter_memory_calls));
 
 	if (rc == 0)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOMEM),
@@ -157,7 +173,7 @@ filter_add_all(scmp_filter_ctx ctx, enum filter_kind kind)
 	if ((rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
 	    SCMP_ACT_KILL_PROCESS)) < 0 ||
 	    (rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2)) < 0 ||
-	    (rc = filter_add_calls(ctx, filter_calls,
+	    (rc = filter_add_calls(ctx, kind, filter_calls,
 	    APW_COUNT(filter_calls))) < 0 ||
 	    (rc = filter_add_unknown(ctx)) < 0 ||
 	    (rc = filter_add_clone(ctx)) < 0 ||

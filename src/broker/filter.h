@@ -1,4 +1,4 @@
-/* The syscall filter of boxes: what is refused, and why.  One list.
+/* The syscall filter of boxes and slots: what is refused, and why.  One list.
  *
  * What is not here works: a box promises ordinary programs an ordinary
  * system.  Everything here is either of no use to an engine or a door that

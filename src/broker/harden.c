@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "broker/broker_priv.h"
@@ -28,6 +29,7 @@ static const char *const harden_devices[] = {
 
 /* Compiled once a process: it is the same for all. */
 static struct sock_fprog	harden_filter;
+static bool			harden_slot_on;
 
 static int
 harden_compile(struct apw_err *err)
@@ -44,6 +46,31 @@ apw_harden_grade(void)
 	if (harden_compile(NULL) == -1)
 		return 0;
 	return abi >= LANDLOCK_ABI_SCOPE ? 3 : abi > 0 ? 2 : 1;
+}
+
+int
+apw_harden_slot(struct apw_err *err)
+{
+	struct sock_fprog	prog;
+	int			rc;
+
+	if (harden_slot_on)
+		return 0;
+	if (filter_compile(FILTER_SLOT, &prog, err) == -1)
+		return -1;
+	rc = filter_install(&prog);
+	if (rc == -1)
+		apw_err_set(err, errno, "cannot install the slot's syscall "
+		    "filter");
+	free(prog.filter);
+	harden_slot_on = rc == 0;
+	return rc;
+}
+
+bool
+apw_harden_slot_is_on(void)
+{
+	return harden_slot_on;
 }
 
 static void

@@ -29,4 +29,11 @@ int	apw_harden_prepare(const struct apw_harden_conf *,
 int	apw_harden_enter(const struct apw_harden *);
 void	apw_harden_close(struct apw_harden *);
 
+/* The slot's own syscall filter, which all that it starts from now on has,
+ * too: none of them mounts, makes namespaces or traces.  Once, after the
+ * broker was forked, which does; needs no_new_privs.  Calling it again does
+ * nothing. */
+int	apw_harden_slot(struct apw_err *);
+bool	apw_harden_slot_is_on(void);
+
 #endif

@@ -15,7 +15,6 @@
 #include "core/apw_clock.h"
 #include "core/apw_exit.h"
 #include "core/apw_module.h"
-#include "master/child.h"
 #include "modules/sandbox/sandbox.h"
 
 #define PROBE_TIMEOUT_MS	8000	/* the master does nothing else meanwhile */
@@ -27,10 +26,10 @@ probe_child(const struct apw_cycle *c, int fd)
 	int		rc;
 
 	signal(SIGCHLD, SIG_DFL);
-	rc = apw_child_drop(&c->main, &err);
-	if (rc == 0)
-		rc = c->sandbox->ops.sandbox->probe(
-		    APW_MODULE_CONF(c, c->sandbox), &err);
+	/* with the privileges we have: a slot's broker is forked before the
+	 * slot gives them up */
+	rc = c->sandbox->ops.sandbox->probe(APW_MODULE_CONF(c, c->sandbox),
+	    &err);
 	if (rc == -1 && write(fd, err.text, strlen(err.text)) == -1)
 		_exit(APW_EXIT_OS);
 	_exit(rc == 0 ? APW_EXIT_OK : APW_EXIT_CONF);

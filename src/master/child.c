@@ -41,6 +41,12 @@ apw_child_drop(const struct apw_main_conf *main, struct apw_err *err)
 		if (setuid(0) == 0)
 			return apw_err_set(err, 0,
 			    "became %s and could go back", main->user);
+	} else if (getuid() == 0) {
+		/* root without "user": its files, none of its powers */
+		capng_clear(CAPNG_SELECT_ALL);
+		if (capng_apply(CAPNG_SELECT_ALL) != 0)
+			return apw_err_set(err, errno,
+			    "cannot drop capabilities");
 	}
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		return apw_err_set(err, errno, "no_new_privs");

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "broker/harden.h"
 #include "core/apw_exit.h"
 #include "core/apw_log.h"
 #include "core/apw_module.h"
@@ -126,6 +127,49 @@ slot_fit_network(const struct apw_settings *set,
 	return 0;
 }
 
+/* Behind its filter a slot forks no broker that could do its work: it is
+ * born again, and asks for one first. */
+static void
+slot_on_want_broker(evutil_socket_t fd, short what, void *arg)
+{
+	struct apw_slot	*s;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(s, arg, SLOT_MAGIC);
+	apw_notice("the slot starts again to make boxes");
+	s->exit_code = APW_EXIT_TEMP;
+	s->draining = true;
+	slot_end_now(s);
+}
+
+static int
+slot_wants_broker(struct apw_slot *s, const struct apw_sandbox_ops *ops,
+    const void *conf, struct apw_err *err)
+{
+	struct timeval	now = { 0, 0 };
+
+	if (!apw_harden_slot_is_on() || !ops->boxed ||
+	    ops->watch_fd(conf) != -1)
+		return 0;
+	if (event_base_once(s->base, -1, EV_TIMEOUT, slot_on_want_broker, s,
+	    &now) == -1)
+		return apw_err_set(err, errno, "no timer");
+	return apw_err_set(err, 0, "the slot starts again to make boxes");
+}
+
+/* What makes boxes has been forked, or never will be: the rest of us gives up
+ * the calls that takes. */
+static void
+slot_harden(void)
+{
+	struct apw_err	err = APW_ERR_NONE;
+
+	if (apw_harden_slot(&err) == -1)
+		apw_warn("the slot works without a syscall filter",
+		    APW_E(&err));
+}
+
 static int
 slot_fit_sandbox(struct apw_slot *s, struct apw_err *err)
 {
@@ -139,7 +183,8 @@ slot_fit_sandbox(struct apw_slot *s, struct apw_err *err)
 		return apw_err_set(err, 0, "execution mode %.64s is not one "
 		    "this build knows", set->mode);
 	conf = APW_MODULE_CONF(s->cycle, m);
-	if (m->ops.sandbox->probe(conf, err) == -1)
+	if (slot_wants_broker(s, m->ops.sandbox, conf, err) == -1 ||
+	    m->ops.sandbox->probe(conf, err) == -1)
 		return -1;
 	if (slot_fit_network(set, m->ops.sandbox, conf, &fence, err) == -1)
 		return -1;
@@ -149,6 +194,7 @@ slot_fit_sandbox(struct apw_slot *s, struct apw_err *err)
 	    err) == -1)
 		return -1;
 	s->sandbox = m->ops.sandbox;
+	slot_harden();
 	return 0;
 }
 

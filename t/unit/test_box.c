@@ -3,11 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -15,6 +18,7 @@
 #include "broker/broker_priv.h"
 #include "broker/cgroup_priv.h"
 #include "broker/filter.h"
+#include "broker/harden.h"
 #include "core/apw_auto.h"
 
 static const char groups_v1[] =
@@ -126,6 +130,53 @@ filter_compiles(void **state)
 	free(poor.filter);
 }
 
+/* What the child found, a bit each; the same calls with and without. */
+static int
+refusals(bool filtered)
+{
+	struct apw_err	err = APW_ERR_NONE;
+	int		bits = 0, status = 0;
+	pid_t		pid = fork();
+
+	if (pid == 0) {
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		if (filtered && (apw_harden_slot(&err) == -1 ||
+		    apw_harden_slot(&err) == -1 || !apw_harden_slot_is_on()))
+			_exit(64);
+		errno = 0;
+		if (syscall(SYS_keyctl, 0, -3, 0) == -1 && errno == EPERM)
+			bits |= 1;
+		errno = 0;
+		if (socket(AF_NETLINK, SOCK_RAW, 16) == -1 &&
+		    errno == EAFNOSUPPORT)
+			bits |= 2;
+		errno = 0;
+		/* the last one: it may be let */
+		if (unshare(CLONE_NEWUSER) == -1 && errno == EPERM)
+			bits |= 4;
+		/* children are made as ever */
+		pid = fork();
+		if (pid == 0)
+			_exit(0);
+		if (pid == -1 || waitpid(pid, &status, 0) != pid ||
+		    status != 0)
+			bits |= 32;
+		_exit(bits);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void
+filter_of_slots(void **state)
+{
+	(void)state;
+	assert_int_equal(refusals(true), 7);
+	/* others may refuse more: a container does */
+	assert_int_equal(refusals(false) & (2 | 32), 0);
+}
+
 static void
 messages(void **state)
 {
@@ -161,7 +212,8 @@ main(void)
 		cmocka_unit_test(finds_v1), cmocka_unit_test(finds_v2),
 		cmocka_unit_test(finds_in_container), cmocka_unit_test(words),
 		cmocka_unit_test(filter_names),
-		cmocka_unit_test(filter_compiles), cmocka_unit_test(messages),
+		cmocka_unit_test(filter_compiles),
+		cmocka_unit_test(filter_of_slots), cmocka_unit_test(messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

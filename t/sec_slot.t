@@ -1,0 +1,59 @@
+#!/usr/bin/perl
+
+# What a slot keeps once it takes jobs: no capability, no way to new ones, and
+# a syscall filter, which its broker, forked before, does not have.  As root
+# without "user", as root with it, and started by an ordinary user; with each
+# kind of mode.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use lib 't/lib', 'lib';
+use Test::Apworker;
+use Test::Apworker::Proc;
+use Test::Apworker::Util;
+
+my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/);
+
+my @who = $> != 0 ? ([ user => '' ])
+	: ([ root => '' ], [ dropped => 'user nobody;' ]);
+for my $who (@who) {
+	for my $mode (qw/UNSANDBOXED SANDBOX_PROCESS/) {
+		slot_of(@$who, $mode);
+	}
+}
+
+sub status_of {
+	my ($pid) = @_;
+	return map { /^(\w+):\s*(.*?)\s*$/ ? ($1, $2) : () }
+		split /\n/, slurp("/proc/$pid/status");
+}
+
+sub slot_of {
+	my ($name, $main, $mode) = @_;
+	my $who = "$name, $mode";
+
+	system 'rm', '-rf', map { $t->testdir() . "/$_" } qw/state stock/;
+	$t->write_app_conf(mode => $mode, main => $main);
+	chmod 0755, $t->testdir();
+	my $api = $t->api();
+	$t->run();
+	$api->push_job(flow_job(id => "j-$name-$mode"));
+	is($api->wait_done("j-$name-$mode")->{status}, 'OK', "$who: a job");
+	my ($slot) = $t->slots();
+	my %st = status_of($slot->{pid});
+	is($st{NoNewPrivs}, 1, "$who: no new privileges");
+	is($st{Seccomp}, 2, "$who: a filter");
+	is(join(',', map { hex $st{"Cap$_"} } qw/Inh Prm Eff Amb/), '0,0,0,0',
+		"$who: no capability");
+	my @brokers = grep { slurp("/proc/$_/comm") eq "apw-broker\n" }
+		Test::Apworker::Proc::children($slot->{pid});
+	if ($mode eq 'SANDBOX_PROCESS') {
+		is(scalar @brokers, 1, "$who: a broker");
+		my %b = status_of($brokers[0]);
+		is($b{Seccomp}, 0, "$who: which makes namespaces");
+	}
+	$t->stop();
+}
