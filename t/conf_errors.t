@@ -176,6 +176,9 @@ my @cases = (
 		"network strict; sandbox UNSANDBOXED;\n",
 		'1:1: error: "network" is "strict", which engines of UNSANDBOXED'
 		. ' cannot be held to' ],
+	[ 'authorities that are not there', "engine { ca_file no.pem; }\n",
+		'1:10: error: "ca_file" is "' . $dir . '/no.pem": No such file'
+		. ' or directory; expected a file of certificates (PEM)' ],
 	[ 'a variable that is ours', "engine { propagate TZ AP_PORT; }\n",
 		'1:23: error: "propagate" is "AP_PORT"; expected a name other than'
 		. ' AP_*, NODE_*, LD_* and SANDBOX_ID, which are set by apworkerd' ],

@@ -20,9 +20,10 @@ my $limited = -w '/sys/fs/cgroup/memory' || -w '/sys/fs/cgroup/cgroup.procs';
 
 my %brokers;
 $t->write_file('secret', "of the host\n");
+$t->write_file('ca.pem', "an authority\n");
 for my $mode (qw/SANDBOX_PROCESS SANDBOX_CODE_AND_PROCESS/) {
 	$t->write_app_conf(mode => "$mode { tmp_size 8m; pids 64; }",
-		engine => 'memory 192m; standby 0;')
+		engine => 'memory 192m; standby 0; ca_file ca.pem;')
 		->write_conf($t->{conf} =~ s/standby 0;//r =~ s/};/}/r);
 	my $api = $t->api();
 	$t->run();
@@ -57,7 +58,8 @@ sub jobs {
 	my $done = run_one($api, "$m-reach",
 		(map { { do => 'read', path => $_ } } "$dir/secret",
 			"$dir/token", "$dir/apworker.conf", '/etc/shadow',
-			"/proc/$$/environ", '/root/common/main.js'),
+			"/proc/$$/environ", '/root/common/main.js',
+			'/box/ca.pem'),
 		(map { { do => 'write', path => $_ } } '/tmp/left', '/root/x',
 			'/root/common/main.js', '/usr/x'),
 		{ do => 'env' }, { do => 'tell' });
@@ -67,7 +69,8 @@ sub jobs {
 		grep { $_->{what} eq 'read' } @r;
 	is($read{'/root/common/main.js'}, 'read', "$mode: reads the engine");
 	is(join(' ', grep { $read{$_} eq 'read' } sort keys %read),
-		'/root/common/main.js', "$mode: and nothing of the host");
+		'/box/ca.pem /root/common/main.js',
+		"$mode: the authorities, and nothing of the host");
 	my %wrote = map { $_->{path} => $_->{error} // 'wrote' }
 		grep { $_->{what} eq 'write' } @r;
 	is(join(' ', map { "$_=$wrote{$_}" } sort keys %wrote),
@@ -77,6 +80,7 @@ sub jobs {
 	is($env->{AP_BASE_CODE_DIRECTORY}, '/root/codes', "$mode: code");
 	is($env->{AP_CUSTOM_PIECES_PATHS}, '/root/custom_pieces',
 		"$mode: pieces");
+	is($env->{NODE_EXTRA_CA_CERTS}, '/box/ca.pem', "$mode: authorities");
 	is($env->{AP_EXECUTION_MODE}, $mode, "$mode: mode");
 	unlike(json($env), qr/\Q$dir\E/, "$mode: no path of the host");
 

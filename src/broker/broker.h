@@ -29,6 +29,7 @@
 #define APW_BOX_CUSTOM_PIECES	"/root/custom_pieces"
 #define APW_BOX_NODE		"/box/node"
 #define APW_BOX_NODE_MODULES	"/box/node_modules"
+#define APW_BOX_CA_FILE		"/box/ca.pem"
 
 /* Is this path of the host the same inside?  Otherwise node and its modules
  * are at the places above. */
@@ -52,6 +53,7 @@ struct apw_broker_conf {		/* borrowed until start returns */
 	unsigned	 slot;
 	const char	*node;		/* absolute, of the host */
 	const char	*node_modules;	/* directory of the host, or NULL */
+	const char	*ca_file;	/* of the host, or NULL */
 	const char	*common;	/* the stock's folders: engine, pieces;
 					 * NULL: no box will be asked for */
 	const char	*codes;

@@ -150,7 +150,8 @@ template_clone_own(struct template *t, const struct apw_broker_conf *conf,
 	    template_clone(t, &APW_BOX_NODE_MODULES[1], conf->node_modules,
 	    FOLDER, false, err) == -1)
 		return -1;
-	return 0;
+	return conf->ca_file == NULL ? 0 : template_clone(t,
+	    &APW_BOX_CA_FILE[1], conf->ca_file, PLAIN_FILE, false, err);
 }
 
 static int

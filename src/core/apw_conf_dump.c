@@ -235,6 +235,12 @@ put_engine_environment(FILE *f, const struct apw_cycle *cycle)
 	else
 		put_variable(f, "NODE_PATH", "/usr/src/node_modules",
 		    "\"node_path\" is not set");
+	if (e->ca_file != NULL)
+		put_variable_of(f, "NODE_EXTRA_CA_CERTS", e->ca_file, cycle,
+		    "engine", "ca_file");
+	else
+		put_variable(f, "NODE_EXTRA_CA_CERTS", NULL,
+		    "\"ca_file\" is not set");
 	put_variable(f, "AP_EXECUTION_MODE", cycle->mode, cycle->mode != NULL ?
 	    "sandbox" : "the app's settings");
 	put_network_environment(f, cycle);

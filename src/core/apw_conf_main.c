@@ -136,6 +136,12 @@ static const struct apw_directive engine_directives[] = {
 	  .arg_help = "DIRECTORY",
 	  .help = "NODE_PATH of the engine: the node_modules directory that "
 	      "has isolated-vm, for the modes that need it." },
+	{ .name = "ca_file", .args = { 1, 1 }, .set = apw_set_path,
+	  .offset = ENGINE(ca_file), .reload = APW_NEW_SLOTS,
+	  .arg_help = "PATH",
+	  .help = "Certificates (PEM) of authorities that engines trust "
+	      "beside Node's own, in every sandbox mode: their "
+	      "NODE_EXTRA_CA_CERTS." },
 	{ .name = "memory", .args = { 1, 1 }, .set = apw_conf_set_bytes_auto,
 	  .offset = ENGINE(memory_bytes), .limits = APW_BOUNDS(64 * MB,
 	  1024 * GB), .dflt = "auto", .reload = APW_NEW_SLOTS,

@@ -82,40 +82,46 @@ check_node(struct apw_conf *conf, const struct apw_conf_context *context)
 }
 
 static void
-check_bundle(struct apw_conf *conf, const struct apw_conf_context *context)
+check_file(struct apw_conf *conf, const struct apw_conf_context *context,
+    const char *directive, const char *path, const char *expected)
 {
-	const struct apw_engine_conf	*e = context->conf;
-	struct stat			 st;
-	const char			*why = NULL;
+	struct stat	 st;
+	const char	*why = NULL;
 
-	if (stat(e->bundle, &st) == -1)
+	if (stat(path, &st) == -1)
 		why = strerror(errno);
 	else if (!S_ISREG(st.st_mode))
 		why = "not a file";
-	else if (access(e->bundle, R_OK) == -1)
+	else if (access(path, R_OK) == -1)
 		why = strerror(errno);
 	if (why != NULL)
-		apw_conf_error(conf, apw_conf_place_of(conf->cycle, context, "bundle"),
-		    "\"bundle\" is \"%s\"%s: %s; expected the engine's main.js",
-		    apw_conf_quote(conf, e->bundle), apw_conf_is_default(conf->cycle,
-		    context, "bundle") ? " by default" : "", why);
+		apw_conf_error(conf, apw_conf_place_of(conf->cycle, context,
+		    directive), "\"%s\" is \"%s\"%s: %s; expected %s",
+		    directive, apw_conf_quote(conf, path),
+		    apw_conf_is_default(conf->cycle, context, directive) ?
+		    " by default" : "", why, expected);
 }
 
 static void
 check_engine(struct apw_conf *conf)
 {
+	const struct apw_engine_conf	*e = &conf->cycle->engine;
 	const struct apw_conf_context	*context;
 
 	context = apw_conf_context_of(conf->cycle, "engine");
 	if (context->errors != 0)
 		return;
 	/* the line that names it may be what could not be read */
-	if (conf->cycle->engine.node != NULL && !(conf->broken &&
+	if (e->node != NULL && !(conf->broken &&
 	    apw_conf_is_default(conf->cycle, context, "node")))
 		check_node(conf, context);
-	if (conf->cycle->engine.bundle != NULL && !(conf->broken &&
+	if (e->bundle != NULL && !(conf->broken &&
 	    apw_conf_is_default(conf->cycle, context, "bundle")))
-		check_bundle(conf, context);
+		check_file(conf, context, "bundle", e->bundle,
+		    "the engine's main.js");
+	if (e->ca_file != NULL)
+		check_file(conf, context, "ca_file", e->ca_file,
+		    "a file of certificates (PEM)");
 }
 
 /* ---- stock ---- */

@@ -60,6 +60,7 @@ struct apw_engine_conf {
 	char		*node;			/* absolute; found on PATH by the check */
 	char		*bundle;		/* main.js to install into the stock */
 	char		*node_path;		/* NODE_PATH of the engine; NULL: none */
+	char		*ca_file;		/* more authorities; NULL: none */
 	uint64_t	 memory_bytes;		/* 0: what the app's settings say */
 	unsigned	 standby;
 	enum apw_reuse	 reuse;

@@ -197,6 +197,10 @@ command_environment(struct command_maker *m, const struct apw_command_in *in)
 	command_env(m, "NODE_PATH", m->inside.node_path != NULL ?
 	    m->inside.node_path : conf->node_path != NULL ?
 	    conf->node_path : COMMAND_NODE_PATH);
+	if (conf->ca_file != NULL)
+		command_env(m, "NODE_EXTRA_CA_CERTS",
+		    m->inside.ca_file != NULL ? m->inside.ca_file :
+		    conf->ca_file);
 	command_env(m, "AP_EXECUTION_MODE", s->mode);
 	command_env_number(m, "AP_MAX_FLOW_RUN_LOG_SIZE_MB", s->run_log_mb);
 	command_env_number(m, "AP_MAX_FILE_SIZE_MB", s->file_mb);

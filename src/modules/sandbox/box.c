@@ -96,6 +96,7 @@ box_start(const struct apw_cycle *cycle, unsigned slot,
 {
 	struct apw_broker_conf	conf = {
 		.slot = slot, .node = box.node, .common = box.common,
+		.ca_file = cycle->engine.ca_file,
 		.codes = box.codes, .custom_pieces = box.custom,
 		.limits = box_limits(c),
 		.forget = box_forget,
@@ -365,6 +366,7 @@ apw_box_inside(const void *conf, const struct apw_cycle *cycle,
 	    .codes = APW_BOX_CODES, .custom_pieces = APW_BOX_CUSTOM_PIECES };
 	if (box_paths(cycle, NULL) == -1)
 		return;		/* and no box can be booted either */
+	in->ca_file = APW_BOX_CA_FILE;
 	in->node = apw_box_in_usr(box.node) ? box.node : APW_BOX_NODE;
 	if (box.node_modules[0] != '\0')
 		in->node_path = apw_box_in_usr(box.node_modules) ?
