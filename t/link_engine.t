@@ -87,10 +87,15 @@ for my $options ({}, { transports => ['websocket'] },
 
 	my $first = engine($port, $token);
 	ok($d->expect(qr/^ready$/) && $first->expect(qr/^connect /), 'first');
-	my $second = engine($port, $token);
-	ok($second->expect(qr/^disconnect io server disconnect$/),
-		'second connection is sent away');
-	ok($d->expect(qr/^refused second connection$/), 'told');
+	for my $transports ([ 'polling', 'websocket' ], [ 'polling' ],
+		[ 'websocket' ]) {
+		my $second = engine($port, $token,
+			options => { transports => $transports });
+		ok($second->expect(qr/^disconnect io server disconnect$/),
+			"second connection is sent away: @$transports");
+		ok($d->expect(qr/^refused second connection$/), 'told');
+		$second->stop();
+	}
 	$d->say('execute EXECUTE_FLOW {}');
 	ok($first->expect(qr/^operation /), 'the first is unharmed');
 	$first->say([ 'text', '3999["x"]' ], [ 'text', '30[{"status":"OK"}]' ],
@@ -108,7 +113,7 @@ for my $options ({}, { transports => ['websocket'] },
 	isnt($fresh, $token, 'a fresh token for each start');
 	my $next = engine($port, $fresh);
 	ok($d->expect(qr/^ready$/), 'next engine on the same port');
-	$_->stop() for $first, $second, $late, $next, $d;
+	$_->stop() for $first, $late, $next, $d;
 }
 
 # how it ends

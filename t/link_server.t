@@ -136,8 +136,7 @@ for my $junk ("\0\1\2\3", "GET / HTTP/1.1\r\n\r\n", "GET /x\r\n\r\n",
 		'Content-Length: 100001');
 	is((http_answer($s))[0], 413, 'body too large');
 	$s = raw_connect($port);
-	http_request($s, 'POST', "$poll&sid=" . session(), undef,
-		'Transfer-Encoding: chunked');
+	http_request($s, 'POST', "$poll&sid=" . session());
 	is((http_answer($s))[0], 411, 'no length');
 	is((post(session(), '4' . 'x' x 99999))[0], 200, 'as large as may be');
 
@@ -198,6 +197,34 @@ for my $junk ("\0\1\2\3", "GET / HTTP/1.1\r\n\r\n", "GET /x\r\n\r\n",
 	ok(raw_eof($one), 'slow body');
 	is((post($sid, '4a'))[0], 400, 'session is over');
 	cmp_ok(Time::HiRes::time() - $start, '<', 10, 'in time');
+}
+
+# chunked bodies, in one write and byte by byte
+for my $step (1, 7, 1000) {
+	my $sid = session();
+	my $s = raw_connect($port);
+	http_request($s, 'POST', "$poll&sid=$sid", undef,
+		'Transfer-Encoding: chunked');
+	my $text = "3;x=\"y\"\r\n4a\x1e\r\n2\r\n4b\r\n0\r\nT: v\r\n\r\n"
+		. "GET $poll&sid=$sid HTTP/1.1\r\nHost: a\r\n\r\n";
+	syswrite $s, substr $text, $_ * $step, $step
+		for 0 .. length($text) / $step;
+	is((http_answer($s))[2], 'ok', "chunked by $step: POST");
+	is((http_answer($s))[2], "4a\x1e4b", "chunked by $step: the next request");
+}
+for my $bad ([ 400, "x\r\n" ], [ 400, "3\n4ab\r\n" ],
+	[ 400, "3\r\n4abc\r\n" ], [ 400, '1' x 16 ],
+	[ 413, sprintf("%x\r\n%s", 100001, 'x' x 100001) ],
+	[ 400, '3;' . 'x' x 2000 ], [ 400, "0\r\n" . "T: v\r\n" x 3000 ]) {
+	my $sid = session();
+	my $s = raw_connect($port);
+	local $SIG{PIPE} = 'IGNORE';
+	http_request($s, 'POST', "$poll&sid=$sid", undef,
+		'Transfer-Encoding: chunked');
+	print $s $bad->[1];
+	my $what = substr $bad->[1] =~ s/\W+/./gr, 0, 12;
+	is((http_answer($s))[0], $bad->[0], "chunked, broken: $what");
+	is((ask('GET', "$poll&sid=$sid"))[2], $codes[1], 'session is over');
 }
 
 # ---------------------------------------------------------- upgrade
@@ -334,7 +361,8 @@ violates('endless namespace', '40/custom', '40/' . 'x' x 200);
 	my $sid = session('/socket.io/?EIO=4&transport=polling');
 	my $p = "/socket.io/?EIO=4&transport=polling&sid=$sid";
 	is((ask('POST', $p, "40\x1e42[\"kick-me\"]"))[2], 'ok', 'polling');
-	like((ask('GET', $p))[2], qr/^40\{.*\}\x1e41\x1e1$/, 'kicked');
+	like((ask('GET', $p))[2], qr/^40\{.*\}\x1e41$/, 'kicked');
+	is((ask('GET', $p))[2], '1', 'and, alone, closed');
 	is((ask('GET', $p))[0], 400, 'session is over');
 }
 

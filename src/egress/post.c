@@ -217,21 +217,14 @@ post_on_read(struct bufferevent *bev, void *arg)
 	struct apw_http_head	 head;
 	struct apw_err		 err = APW_ERR_NONE;
 	struct apw_post		*p;
-	char			 text[APW_HTTP_HEAD_MAX];
-	size_t			 have;
 	ssize_t			 n;
 
 	APW_CAST(p, arg, POST_MAGIC);
 	for (;;) {
-		have = evbuffer_get_length(in);
-		if (have > sizeof(text))
-			have = sizeof(text);
-		evbuffer_copyout(in, text, have);
-		n = apw_http_head_length((struct apw_str){ text, have });
+		n = apw_http_answer(apw_link_head(in), &head, &err);
 		if (n == 0)
 			return;
-		if (n == -1 || apw_http_response((struct apw_str){ text,
-		    (size_t)n }, &head, &err) == -1) {
+		if (n == -1) {
 			post_done(p, -1, "the answer is not HTTP");
 			return;
 		}

@@ -235,22 +235,14 @@ conn_on_read(struct bufferevent *bev, void *arg)
 	struct apw_http_head	 head;
 	struct apw_err		 err = APW_ERR_NONE;
 	struct apw_app_link	*l;
-	char			 text[APW_HTTP_HEAD_MAX], reason[256];
-	size_t			 have = evbuffer_get_length(in);
+	char			 reason[256];
 	ssize_t			 n;
 
 	APW_CAST(l, arg, APP_LINK_MAGIC);
-	if (have > sizeof(text))
-		have = sizeof(text);
-	evbuffer_copyout(in, text, have);
-	n = apw_http_head_length((struct apw_str){ text, have });
+	n = apw_http_answer(apw_link_head(in), &head, &err);
 	if (n == 0)
 		return;
-	if (n == -1)
-		apw_err_set(&err, 0, "not an HTTP answer");
-	if (n == -1 || apw_http_response((struct apw_str){ text, (size_t)n },
-	    &head, &err) == -1 ||
-	    apw_ws_response_check(&head, l->key, &err) == -1) {
+	if (n == -1 || apw_ws_response_check(&head, l->key, &err) == -1) {
 		snprintf(reason, sizeof(reason), "transport error: %.200s",
 		    err.text);
 		app_link_end(l, reason, false);

@@ -16,6 +16,7 @@
 
 #include "core/apw_log.h"
 #include "link/eio_server_priv.h"
+#include "link/link_dial.h"
 
 /* how long the peer may take to read the last answer and hang up */
 #define LAST_MS		2000
@@ -170,20 +171,20 @@ conn_head(struct eio_conn *c)
 	struct evbuffer		*in = bufferevent_get_input(c->bev);
 	struct apw_http_head	 head;
 	struct apw_err		 err = APW_ERR_NONE;
-	char			 text[APW_HTTP_HEAD_MAX];
-	size_t			 have = evbuffer_get_length(in);
+	struct apw_str		 text = apw_link_head(in);
+	char			 copy[APW_HTTP_HEAD_MAX];
 	ssize_t			 n;
 
-	if (have == 0)
+	if (text.n == 0)
 		return 0;
-	if (have > sizeof(text))
-		have = sizeof(text);
-	evbuffer_copyout(in, text, have);
-	n = apw_http_head_length((struct apw_str){ text, have });
+	n = apw_http_head_length(text);
 	if (n == 0)
 		return 0;
-	if (n == -1 || apw_http_request((struct apw_str){ text, (size_t)n },
-	    &head, &err) == -1) {
+	/* what follows the head goes to others, with the buffer */
+	if (n > 0)
+		text = (struct apw_str){ memcpy(copy, text.p, (size_t)n),
+		    (size_t)n };
+	if (n == -1 || apw_http_request(text, &head, &err) == -1) {
 		apw_debug("broken HTTP request", APW_S("reason",
 		    n == -1 ? "not a request head" : err.text));
 		c->keep_alive = false;
@@ -198,6 +199,40 @@ conn_head(struct eio_conn *c)
 	return 1;
 }
 
+/* The same of a body that comes in chunks. */
+static int
+conn_chunks(struct eio_conn *c)
+{
+	struct evbuffer		*in = bufferevent_get_input(c->bev);
+	size_t			 have, n;
+	const char		*p;
+	struct apw_str		 data;
+	enum apw_chunk_got	 got = APW_CHUNK_MORE;
+	bool			 full = false;
+
+	while (got == APW_CHUNK_MORE && (have =
+	    evbuffer_get_contiguous_space(in)) > 0) {
+		p = (const char *)evbuffer_pullup(in, (ev_ssize_t)have);
+		n = have;
+		while (!full && (got = apw_chunk_read(&c->chunks, &p, &n,
+		    &data)) == APW_CHUNK_DATA)
+			full = c->body.len + data.n >
+			    c->server->conf.max_payload_bytes ||
+			    apw_buf_put(&c->body, data.p, data.n) == -1;
+		evbuffer_drain(in, have - n);
+		conn_timer(c, c->server->conf.body_timeout_ms);
+	}
+	if (full || got == APW_CHUNK_BROKEN) {
+		eio_request_broken(c, full);
+		return 0;
+	}
+	if (got != APW_CHUNK_END)
+		return 0;
+	event_del(c->timer);
+	eio_request_body(c);
+	return 1;
+}
+
 static int
 conn_body(struct eio_conn *c)
 {
@@ -205,6 +240,8 @@ conn_body(struct eio_conn *c)
 	size_t		 n = evbuffer_get_length(in);
 	int		 r;
 
+	if (c->chunked)
+		return conn_chunks(c);
 	if (n > c->body_left)
 		n = c->body_left;
 	if (n > 0) {

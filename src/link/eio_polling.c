@@ -40,16 +40,22 @@ eio_polling_queue(struct apw_eio_session *s, char type,
 	return 0;
 }
 
+/* The first one of the queue is done with. */
+static void
+queue_remove(struct apw_eio_session *s, struct eio_out *o)
+{
+	STAILQ_REMOVE_HEAD(&s->out, link);
+	s->out_bytes -= o->n + sizeof(*o);
+	free(o);
+}
+
 void
 eio_polling_drop(struct apw_eio_session *s)
 {
 	struct eio_out	*o;
 
-	while ((o = STAILQ_FIRST(&s->out)) != NULL) {
-		STAILQ_REMOVE_HEAD(&s->out, link);
-		free(o);
-	}
-	s->out_bytes = 0;
+	while ((o = STAILQ_FIRST(&s->out)) != NULL)
+		queue_remove(s, o);
 }
 
 static size_t
@@ -82,21 +88,32 @@ eio_polling_flush(struct apw_eio_session *s)
 	struct eio_out	*o;
 	struct evbuffer	*out;
 	size_t		 n = 0;
+	bool		 first = true;
 	int		 bad = 0;
 
-	STAILQ_FOREACH(o, &s->out, link)
-		n += wire_bytes(o) + 1;
-	out = eio_conn_answer_begin(c, "200 OK", TEXT_TYPE, n - 1);
+	/*
+	 * The end of the session goes alone: the reference client forgets the
+	 * messages of an answer with a close packet in it, a Socket.IO
+	 * DISCONNECT among them.
+	 */
 	STAILQ_FOREACH(o, &s->out, link) {
-		if (o != STAILQ_FIRST(&s->out))
+		if (o->type == APW_EIO_CLOSE && n > 0)
+			break;
+		n += wire_bytes(o) + 1;
+	}
+	out = eio_conn_answer_begin(c, "200 OK", TEXT_TYPE, n - 1);
+	while ((o = STAILQ_FIRST(&s->out)) != NULL &&
+	    (first || o->type != APW_EIO_CLOSE)) {
+		if (!first)
 			bad |= evbuffer_add(out, "\x1e", 1);
 		bad |= evbuffer_add(out, &o->type, 1);
 		if (o->type == APW_EIO_BINARY)
 			bad |= put_base64(out, o);
 		else if (o->n > 0)
 			bad |= evbuffer_add(out, o->data, o->n);
+		first = false;
+		queue_remove(s, o);
 	}
-	eio_polling_drop(s);
 	if (bad != 0) {
 		/* half an answer: nothing after it could be understood */
 		eio_conn_bury(c);
@@ -104,7 +121,7 @@ eio_polling_flush(struct apw_eio_session *s)
 		return;
 	}
 	eio_conn_answer_end(c);
-	if (s->closing)
+	if (s->closing && STAILQ_EMPTY(&s->out))
 		eio_session_end(s, "closed");
 }
 

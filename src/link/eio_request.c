@@ -191,24 +191,23 @@ start_post(struct eio_conn *c, const struct apw_http_head *head,
 		eio_session_end(s, "transport error: binary request body");
 		return;
 	}
-	if (head->content_length == -1) {
+	if (head->content_length == -1 && !head->chunked) {
 		c->keep_alive = false;
 		answer_text(c, "411 Length Required", "");
 		return;
 	}
-	if ((uint64_t)head->content_length >
+	c->session = s;
+	s->post = c;
+	if (!head->chunked && (uint64_t)head->content_length >
 	    c->server->conf.max_payload_bytes) {
-		c->keep_alive = false;
-		answer_text(c, "413 Payload Too Large", "");
-		/* the reference client gives up on a 413 as well */
-		eio_session_end(s, "transport error: message too large");
+		eio_request_broken(c, true);
 		return;
 	}
 	c->keep_alive = head->keep_alive;
 	c->state = EIO_CONN_BODY;
-	c->session = s;
-	s->post = c;
-	c->body_left = (size_t)head->content_length;
+	c->chunked = head->chunked;
+	c->chunks = (struct apw_chunk){ 0 };
+	c->body_left = head->chunked ? 0 : (size_t)head->content_length;
 	event_add(c->timer, &(struct timeval){
 	    c->server->conf.body_timeout_ms / 1000,
 	    c->server->conf.body_timeout_ms % 1000 * 1000 });
@@ -253,6 +252,24 @@ eio_request(struct eio_conn *c, const struct apw_http_head *head)
 		start_post(c, head, r.session);
 	else
 		eio_conn_error(c, EIO_ERROR_REQUEST);
+}
+
+void
+eio_request_broken(struct eio_conn *c, bool large)
+{
+	struct apw_eio_session	*s = c->session;
+
+	/* where the next request would begin is not known */
+	c->keep_alive = false;
+	if (large)
+		answer_text(c, "413 Payload Too Large", "");
+	else
+		eio_conn_error(c, EIO_ERROR_REQUEST);
+	/* the reference client gives up on a 413 as well */
+	if (s != NULL)
+		eio_session_end(s, large ?
+		    "transport error: message too large" :
+		    "transport error: broken request body");
 }
 
 void

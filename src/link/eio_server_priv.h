@@ -9,6 +9,7 @@
 #include "core/apw_buf.h"
 #include "link/eio_server.h"
 #include "link/link_ws.h"
+#include "proto/apw_chunk.h"
 #include "proto/apw_eio.h"
 #include "proto/apw_http.h"
 
@@ -49,6 +50,8 @@ struct eio_conn {
 	bool			 head_only;	/* HEAD request: no body */
 	struct apw_buf		 body;		/* of the POST */
 	size_t			 body_left;
+	bool			 chunked;	/* the body's end is in itself */
+	struct apw_chunk	 chunks;
 	struct apw_eio_session	*session;	/* of the GET or POST under
 						   way; borrowed */
 };
@@ -145,6 +148,8 @@ struct bufferevent *
 /* eio_request.c: what requests mean */
 void	eio_request(struct eio_conn *, const struct apw_http_head *);
 void	eio_request_body(struct eio_conn *);	/* a POST is complete */
+/* a POST that cannot be completed: too large, or not what HTTP allows */
+void	eio_request_broken(struct eio_conn *, bool large);
 
 /* eio_session.c */
 struct apw_eio_session *

@@ -38,7 +38,7 @@ probe_win(struct apw_eio_session *s)
 	eio_polling_noop(s, APW_EIO_NOOP);
 	STAILQ_FOREACH(o, &s->out, link) {
 		part = (struct apw_str){ o->data, o->n };
-		if (r == 0)
+		if (r == 0 && o->type != APW_EIO_CLOSE)
 			r = apw_link_ws_send(s->ws, o->type == APW_EIO_BINARY,
 			    o->type == APW_EIO_BINARY ? 0 : o->type, &part, 1);
 	}

@@ -93,8 +93,18 @@ engine_call_init(struct apw_engine_link *l)
 }
 
 void
+engine_call_settle(struct apw_engine_link *l)
+{
+	if (l->nrefused > 1)
+		apw_warn("calls of the engine were refused: too many in "
+		    "flight", APW_I("count", l->nrefused));
+	l->nrefused = 0;
+}
+
+void
 engine_call_drop_all(struct apw_engine_link *l)
 {
+	engine_call_settle(l);
 	memset(l->calls, 0, sizeof(l->calls));
 	l->ncalls = 0;
 	l->call_bytes = 0;
@@ -109,8 +119,11 @@ engine_call_begin(struct apw_engine_link *l, struct apw_str method,
 
 	if (l->ncalls == l->conf.max_calls ||
 	    l->call_bytes + bytes > l->conf.max_call_bytes) {
-		apw_warn("engine has too many calls in flight",
-		    APW_I("calls", l->ncalls), APW_I("bytes", l->call_bytes));
+		/* an engine may do this as fast as it can: said once */
+		if (l->nrefused++ == 0)
+			apw_warn("engine has too many calls in flight",
+			    APW_I("calls", l->ncalls),
+			    APW_I("bytes", l->call_bytes));
 		engine_call_refuse(l, id, "too many calls in flight");
 		return;
 	}

@@ -58,6 +58,8 @@ struct apw_engine_link {
 	struct engine_call	 calls[ENGINE_CALLS_MAX];
 	unsigned		 ncalls;
 	size_t			 call_bytes;
+	uint64_t		 nrefused;	/* beyond the bounds, in this
+						   operation */
 	struct event		*timer;		/* owned: oldest call */
 	struct apw_buf		 scratch;	/* console text, errors */
 	bool			 dead;
@@ -75,6 +77,8 @@ void	engine_call_begin(struct apw_engine_link *, struct apw_str method,
 /* answer a call that never began with an error */
 void	engine_call_refuse(struct apw_engine_link *, uint64_t id,
 	    const char *text);
+/* the operation is over: say how many calls were refused */
+void	engine_call_settle(struct apw_engine_link *);
 void	engine_call_drop_all(struct apw_engine_link *);
 int	engine_call_init(struct apw_engine_link *);
 

@@ -50,6 +50,7 @@ static void
 take_result(struct apw_engine_link *l, struct apw_str response)
 {
 	l->busy = false;
+	engine_call_settle(l);
 	l->ev.on_result(l->arg, response);
 }
 

@@ -199,6 +199,18 @@ dial_stream(struct apw_link_dial *d)
 
 /* --- proxy --- */
 
+struct apw_str
+apw_link_head(struct evbuffer *in)
+{
+	size_t		 n = evbuffer_get_length(in);
+	const char	*p;
+
+	if (n > APW_HTTP_HEAD_MAX)
+		n = APW_HTTP_HEAD_MAX;
+	p = (const char *)evbuffer_pullup(in, (ev_ssize_t)n);
+	return p == NULL ? APW_STR("") : (struct apw_str){ p, n };
+}
+
 static void
 proxy_ask(struct apw_link_dial *d)
 {
@@ -234,19 +246,13 @@ proxy_on_read(struct bufferevent *bev, void *arg)
 	struct apw_http_head	 head;
 	struct apw_err		 err = APW_ERR_NONE;
 	struct apw_link_dial	*d;
-	char			 text[APW_HTTP_HEAD_MAX];
-	size_t			 have = evbuffer_get_length(in);
 	ssize_t			 n;
 
 	APW_CAST(d, arg, LINK_DIAL_MAGIC);
-	if (have > sizeof(text))
-		have = sizeof(text);
-	evbuffer_copyout(in, text, have);
-	n = apw_http_head_length((struct apw_str){ text, have });
+	n = apw_http_answer(apw_link_head(in), &head, &err);
 	if (n == 0)
 		return;
-	if (n == -1 || apw_http_response((struct apw_str){ text, (size_t)n },
-	    &head, &err) == -1)
+	if (n == -1)
 		snprintf(d->error, sizeof(d->error),
 		    "proxy: not an HTTP answer");
 	else if (head.status / 100 != 2)

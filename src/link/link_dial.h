@@ -12,8 +12,10 @@
 #include <sys/socket.h>
 
 #include "core/apw_err.h"
+#include "core/apw_str.h"
 
 struct bufferevent;
+struct evbuffer;
 struct event_base;
 struct evdns_base;
 struct apw_link_dial;
@@ -49,6 +51,11 @@ struct apw_link_dial *
 	    struct apw_err *);
 /* Give up without a callback. */
 void	 apw_link_dial_free(struct apw_link_dial *);
+
+/* What has come in, as far as it may be the head of a message; borrowed from
+ * the buffer until that is changed. */
+struct apw_str
+	 apw_link_head(struct evbuffer *);
 
 /* A client context: TLS 1.2 or later, peers verified against ca_file or the
  * system's store.  NULL and err set when the file is of no use. */

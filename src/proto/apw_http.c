@@ -246,6 +246,20 @@ apw_http_response(struct apw_str head, struct apw_http_head *h,
 	return take_headers(head, h, err);
 }
 
+ssize_t
+apw_http_answer(struct apw_str text, struct apw_http_head *h,
+    struct apw_err *err)
+{
+	ssize_t	n = text.n == 0 ? 0 : apw_http_head_length(text);
+
+	if (n == -1)
+		return apw_err_set(err, 0, "not an HTTP answer");
+	if (n > 0 && apw_http_response((struct apw_str){ text.p, (size_t)n },
+	    h, err) == -1)
+		return -1;
+	return n;
+}
+
 struct apw_str
 apw_http_header(const struct apw_http_head *h, const char *name)
 {

@@ -48,6 +48,13 @@ int	apw_http_request(struct apw_str head, struct apw_http_head *,
 int	apw_http_response(struct apw_str head, struct apw_http_head *,
 	    struct apw_err *);
 
+/*
+ * The head of an answer at the beginning of what has come in: its length,
+ * with the head read; 0: not complete yet; -1 and err set: it is none.
+ */
+ssize_t	apw_http_answer(struct apw_str, struct apw_http_head *,
+	    struct apw_err *);
+
 /* The one header of this name; p is NULL when absent.  Of repeated headers
  * the first. */
 struct apw_str

@@ -9,6 +9,7 @@
 
 #include "core/apw_auto.h"
 #include "core/apw_buf.h"
+#include "proto/apw_chunk.h"
 #include "proto/apw_http.h"
 #include "proto/apw_ws.h"
 
@@ -205,6 +206,67 @@ test_ws_client(void **state)
 	assert_int_equal(strlen(key), 24);
 }
 
+/* A body read in steps: its text, then "." or "!". */
+static void
+read_chunks(const char *text, size_t step, char *out)
+{
+	struct apw_chunk	k = { 0 };
+	struct apw_str		data;
+	const char		*p;
+	char			*copy;
+	size_t			at, now, n, total = strlen(text);
+	enum apw_chunk_got	got = APW_CHUNK_MORE;
+
+	for (at = 0; at < total && (got == APW_CHUNK_MORE); at += now - n) {
+		now = total - at < step ? total - at : step;
+		copy = malloc(now);
+		memcpy(copy, text + at, now);
+		p = copy;
+		n = now;
+		while ((got = apw_chunk_read(&k, &p, &n, &data)) ==
+		    APW_CHUNK_DATA) {
+			memcpy(out, data.p, data.n);
+			out += data.n;
+		}
+		free(copy);
+	}
+	*out++ = got == APW_CHUNK_END ? '.' : got == APW_CHUNK_MORE ? '?' :
+	    '!';
+	strcpy(out, text + at);
+}
+
+static void
+test_chunks(void **state)
+{
+	static const struct { const char *text, *want; } rows[] = {
+		{ "3\r\nabc\r\n0\r\n\r\n", "abc." },
+		{ "3\r\nabc\r\n00002\r\nde\r\n0\r\n\r\nGET", "abcde.GET" },
+		{ "A;x=1\r\n0123456789\r\n0;y\r\nT: v\r\nU: \r\n\r\n!",
+		    "0123456789.!" },
+		{ "0\r\n\r\n", "." }, { "0\r\n", "?" }, { "5\r\nab", "ab?" },
+		{ "5", "?" },
+	};
+	static const char *const	bad[] = { "\r\n", "g\r\n", " 1\r\n",
+		"1 \r\n", "1\n", "1\r1", "-1\r\n", "0x1\r\n", "1\r\nab",
+		"1\r\na\n", "1000000000000000\r\n", "1;\001\r\n",
+		"0\r\nT\n", "0\r\n\rx", "1\r\na\r\n\r\n" };
+	static const size_t	steps[] = { 1, 2, 3, 1000 };
+	char			out[64];
+	size_t			i, s;
+
+	(void)state;
+	for (s = 0; s < APW_COUNT(steps); s++) {
+		for (i = 0; i < APW_COUNT(rows); i++) {
+			read_chunks(rows[i].text, steps[s], out);
+			assert_string_equal(out, rows[i].want);
+		}
+		for (i = 0; i < APW_COUNT(bad); i++) {
+			read_chunks(bad[i], steps[s], out);
+			assert_non_null(strchr(out, '!'));
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -215,6 +277,7 @@ main(void)
 		cmocka_unit_test(test_many_headers),
 		cmocka_unit_test(test_ws_server),
 		cmocka_unit_test(test_ws_client),
+		cmocka_unit_test(test_chunks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
