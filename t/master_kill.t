@@ -17,7 +17,7 @@ use Test::Apworker::Master;
 use Test::Apworker::Proc;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
-	->plan(10)->write_app_conf();
+	->plan(10)->write_app_conf(main => 'journal off;');
 my @job = ([ { do => 'fork' }, { do => 'never' } ]);
 my $api = $t->api(jobs => [ flow_job(id => 'j1', engine => $job[0]) ]);
 $t->run();

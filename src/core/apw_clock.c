@@ -26,6 +26,12 @@ apw_now_ms(void)
 }
 
 int64_t
+apw_boot_ms(void)
+{
+	return clock_us(CLOCK_BOOTTIME) / 1000;
+}
+
+int64_t
 apw_wall_ms(void)
 {
 	return clock_us(CLOCK_REALTIME) / 1000;

@@ -23,6 +23,10 @@ const struct apw_enum apw_conf_log_levels[] = {
 static const struct apw_enum log_formats[] = {
 	{ "text", APW_LOG_TEXT }, { "json", APW_LOG_JSON }, { NULL, 0 }
 };
+static const struct apw_enum journals[] = {
+	{ "on", APW_JOURNAL_ON }, { "sync", APW_JOURNAL_SYNC },
+	{ "off", APW_JOURNAL_OFF }, { NULL, 0 }
+};
 static const struct apw_enum reuses[] = {
 	{ "auto", APW_REUSE_AUTO }, { "none", APW_REUSE_NONE },
 	{ "flow", APW_REUSE_FLOW }, { "project", APW_REUSE_PROJECT },
@@ -75,6 +79,22 @@ const struct apw_directive apw_conf_main_directives[] = {
 	  .arg_help = "DIRECTORY",
 	  .help = "Where leases and results of jobs in hand are kept: what "
 	      "must survive a crash." },
+	{ .name = "journal", .args = { 1, 1 }, .set = apw_set_enum,
+	  .offset = MAIN(journal), .limits = journals, .dflt = "on",
+	  .reload = APW_NEW_SLOTS, .arg_help = "on | sync | off",
+	  .help = "Whether a slot writes down the job it has, so that its "
+	      "successor goes on with it at once. \"on\" survives the death of "
+	      "any process and costs microseconds; \"sync\" also the host's, "
+	      "and costs each job two waits for the disk. With \"off\" a job "
+	      "whose slot died waits until the app's lock on it has run out "
+	      "(two to three minutes), and a result that was not told yet is "
+	      "lost: the job runs again." },
+	{ .name = "retries", .args = { 1, 1 }, .set = apw_set_unsigned,
+	  .offset = MAIN(retries), .limits = APW_BOUNDS(0, 10), .dflt = "2",
+	  .reload = APW_NEW_SLOTS, .arg_help = "NUMBER",
+	  .help = "How often a job is begun again after its slot died under "
+	      "it; then it ends as INTERNAL_ERROR, and says where its slots "
+	      "died. Needs the journal." },
 	{ .name = "log", .args = { 1, 2 }, .set = apw_conf_set_log,
 	  .offset = MAIN(log_path), .dflt = "stderr", .reload = APW_NOW,
 	  .arg_help = "PATH|stderr [LEVEL]",

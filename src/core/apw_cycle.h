@@ -31,6 +31,8 @@ struct apw_secret {
 };
 
 /* main */
+enum apw_journal_mode { APW_JOURNAL_ON, APW_JOURNAL_SYNC, APW_JOURNAL_OFF };
+
 struct apw_main_conf {
 	unsigned	 slots;
 	bool		 daemon;
@@ -43,6 +45,8 @@ struct apw_main_conf {
 	char		*log_path;		/* or "stderr" */
 	enum apw_log_level log_level;
 	enum apw_log_format log_format;
+	enum apw_journal_mode journal;		/* of leases and results */
+	unsigned	 retries;		/* of a job whose slot died */
 	int64_t		 drain_timeout_ms;
 	int64_t		 respawn_max_ms;	/* longest rest between starts */
 	unsigned	 respawn_burst;		/* deaths in the window that rest a slot */

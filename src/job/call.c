@@ -26,6 +26,7 @@ struct job_call {
 	uint32_t	 handle;	/* 0: not under way */
 	struct event	*timer;		/* owned; pause, or a failed start */
 	int64_t		 until_ms;	/* 0: one try */
+	bool		 leased;	/* then for as long as the lease lasts */
 	int64_t		 pause_ms;
 	unsigned	 refusals;	/* that are still borne */
 	bool		 unsent_only;
@@ -78,10 +79,18 @@ call_pause(struct job_call *c)
 		c->pause_ms = CALL_PAUSE_MAX;
 }
 
+/* How long tries may still go on. */
+static int64_t
+call_left(const struct job_call *c)
+{
+	return c->leased ? job_lease_left_ms(c->job) :
+	    c->until_ms - apw_now_ms();
+}
+
 static bool
 call_may_repeat(struct job_call *c, const struct apw_reply *reply)
 {
-	if (c->payload.len == 0 || apw_now_ms() + c->pause_ms >= c->until_ms)
+	if (c->payload.len == 0 || c->pause_ms >= call_left(c))
 		return false;
 	if (reply->kind == APW_REPLY_REFUSED && c->refusals > 0) {
 		c->refusals--;
@@ -115,7 +124,7 @@ call_limit(const struct job_call *c)
 
 	if (c->until_ms == 0)
 		return JOB_RPC_MS;
-	left = c->until_ms - apw_now_ms();
+	left = call_left(c);
 	return left > JOB_RPC_MS ? JOB_RPC_MS : left < 1000 ? 1000 :
 	    (unsigned)left;
 }
@@ -134,7 +143,7 @@ call_try(struct job_call *c, const struct apw_str *parts, size_t nparts)
 		return;
 	apw_warn("a call could not be made", APW_S("method", c->method),
 	    APW_E(&err));
-	if (c->payload.len != 0 && apw_now_ms() + c->pause_ms < c->until_ms)
+	if (c->payload.len != 0 && c->pause_ms < call_left(c))
 		call_pause(c);
 	else {
 		c->until_ms = 1;	/* over */
@@ -179,8 +188,9 @@ job_call(struct apw_job *job, const char *method, const struct apw_str *parts,
 	c->pause_ms = CALL_PAUSE_MS;
 	c->timer = evtimer_new(job->env.base, call_on_timer, c);
 	APW_ASSERT(c->timer != NULL);
-	if (repeat != NULL && repeat->ms > 0) {
+	if (repeat != NULL && (repeat->ms > 0 || repeat->leased)) {
 		c->until_ms = apw_now_ms() + repeat->ms;
+		c->leased = repeat->leased;
 		c->refusals = repeat->refusals;
 		c->unsent_only = repeat->unsent_only;
 		for (i = 0; i < nparts; i++)

@@ -4,7 +4,7 @@
 
 #include "proto/apw_raw.h"
 
-#define COMPLETE_REFUSALS	3
+#define COMPLETE_REFUSALS	8
 
 /* What is left out, one after the other, when the message is too large for
  * the app. */
@@ -26,6 +26,7 @@ complete_on_reply(struct apw_job *job, void *arg, const struct apw_reply *reply)
 		job->complete_drops++;
 		apw_warn("completeJob is too large for the app: a part is "
 		    "left out", APW_I("drop", job->complete_drops));
+		job_complete_compose(job);
 		complete_send(job);
 		return;
 	}
@@ -44,38 +45,64 @@ complete_text(struct apw_buf *b, const char *key, struct apw_str text)
 	apw_raw_quote(b, text);
 }
 
+/* Of a result that another slot left: what must be said. */
+static void
+complete_compose_least(struct apw_job *job)
+{
+	struct apw_str	status;
+
+	if (apw_raw_member(apw_buf_view(&job->complete), "status",
+	    &status) != 1)
+		status = APW_STR("\"INTERNAL_ERROR\"");
+	status = apw_str_c(apw_arena_str(job->arena, apw_raw_trim(status)));
+	apw_buf_reset(&job->complete);
+	apw_buf_puts(&job->complete, "{");
+	apw_buf_str(&job->complete, job->lease.key);
+	apw_buf_puts(&job->complete, ",\"status\":");
+	apw_buf_str(&job->complete, status);
+	apw_buf_puts(&job->complete, "}");
+}
+
+void
+job_complete_compose(struct apw_job *job)
+{
+	const struct apw_outcome	*o = job->outcome;
+	struct apw_buf			*b = &job->complete;
+	struct apw_str			 response = job->answer;
+	unsigned			 sends;
+
+	if (o == NULL) {
+		complete_compose_least(job);
+		return;
+	}
+	if (o->response != NULL)
+		response = apw_str_c(o->response);
+	sends = o->sends & ~complete_drops[job->complete_drops];
+	apw_buf_reset(b);
+	apw_buf_puts(b, "{");
+	apw_buf_str(b, job->lease.key);
+	apw_buf_printf(b, ",\"status\":\"%s\"",
+	    apw_outcome_status(o, job->env.settings->release));
+	if ((sends & APW_SENDS_ERROR) != 0)
+		complete_text(b, "errorMessage", apw_buf_view(&job->message));
+	if ((sends & APW_SENDS_RESPONSE) != 0 && response.n != 0) {
+		apw_buf_puts(b, ",\"response\":");
+		apw_buf_str(b, response);
+	}
+	if ((sends & APW_SENDS_LOGS) != 0)
+		complete_text(b, "logs", apw_buf_view(&job->logs));
+	apw_buf_puts(b, "}");
+}
+
 static void
 complete_send(struct apw_job *job)
 {
-	struct job_repeat		 repeat = { job_lease_left_ms(job),
-	    COMPLETE_REFUSALS };
-	const struct apw_outcome	*o = job->outcome;
-	unsigned			 sends;
-	struct apw_buf			 b = APW_BUF_INIT(0);
-	struct apw_str			 payload, response = job->answer;
+	static const struct job_repeat	repeat = { .leased = true,
+	    .refusals = COMPLETE_REFUSALS };
+	struct apw_str			payload = apw_buf_view(&job->complete);
 
-	if (o->response != NULL)
-		response = apw_str_c(o->response);
-	if (repeat.ms < 1000)		/* one try in any case */
-		repeat.ms = 1000;
-	sends = o->sends & ~complete_drops[job->complete_drops];
-	apw_buf_puts(&b, "{");
-	apw_buf_str(&b, job->lease.key);
-	apw_buf_printf(&b, ",\"status\":\"%s\"",
-	    apw_outcome_status(o, job->env.settings->release));
-	if ((sends & APW_SENDS_ERROR) != 0)
-		complete_text(&b, "errorMessage", apw_buf_view(&job->message));
-	if ((sends & APW_SENDS_RESPONSE) != 0 && response.n != 0) {
-		apw_buf_puts(&b, ",\"response\":");
-		apw_buf_str(&b, response);
-	}
-	if ((sends & APW_SENDS_LOGS) != 0)
-		complete_text(&b, "logs", apw_buf_view(&job->logs));
-	apw_buf_puts(&b, "}");
-	payload = apw_buf_view(&b);
 	job_call(job, "completeJob", &payload, 1, &repeat, complete_on_reply,
 	    NULL);
-	apw_buf_free(&b);
 }
 
 void

@@ -107,6 +107,8 @@ apw_job_call(struct apw_job *job, const char *method,
 		return;
 	}
 	*keep = fn;
+	if (once)
+		apw_journal_commit(job->env.journal);
 	job_call(job, method, slices, apw_parts_slices(p, slices),
 	    once ? &hooks_once : &hooks_repeat, hooks_on_reply, keep);
 }

@@ -77,6 +77,14 @@ limit_lock(const struct apw_job *job)
 	return JOB_LOCK_MS + 10000;
 }
 
+/* The lease bounds it; this is for an app that extends and extends. */
+static int64_t
+limit_tell(const struct apw_job *job)
+{
+	(void)job;
+	return 5 * JOB_LOCK_MS;
+}
+
 static void
 late_resolve(struct apw_job *job)
 {
@@ -150,9 +158,9 @@ static const struct job_step job_walk[] = {
 	[WALK_RUN] = { "run",
 	    job_run_enter,		job_run_timeout, job_run_limit },
 	[WALK_REPORT] = { "report",
-	    job_report_enter,		late_report,	limit_lock },
+	    job_report_enter,		late_report,	limit_tell },
 	[WALK_COMPLETE] = { "complete",
-	    job_complete_enter,		late_complete,	limit_lock },
+	    job_complete_enter,		late_complete,	limit_tell },
 };
 
 /* in place of all steps up to the report: work without an engine */
@@ -176,6 +184,7 @@ job_phase(struct apw_job *job, const char *phase)
 	apw_score_begin(&score->seq);
 	snprintf(score->phase, sizeof(score->phase), "%s", phase);
 	apw_score_end(&score->seq);
+	apw_journal_phase(job->env.journal, phase);
 }
 
 void
@@ -201,6 +210,12 @@ job_next(struct apw_job *job)
 		step = &job_walk[WALK_BOOT];
 	APW_ASSERT(step >= job_walk && step < &job_walk[WALK_COMPLETE]);
 	job_go(job, step + 1);
+}
+
+void
+job_go_report(struct apw_job *job)
+{
+	job_go(job, &job_walk[WALK_REPORT]);
 }
 
 void
@@ -273,7 +288,8 @@ job_conclude_text(struct apw_job *job, enum apw_ending ending,
 	job_engine_release(job);
 	job_report_timings(job);
 	job_count(job);
-	job_go(job, &job_walk[WALK_REPORT]);
+	job_keep_result(job);
+	job_go_report(job);
 }
 
 void
@@ -294,8 +310,12 @@ job_obituary(struct apw_job *job)
 {
 	int64_t	now = apw_now_ms();
 
-	if (job->outcome == NULL)
+	if (job->outcome == NULL) {
+		apw_info("job done", APW_S("type", job->type),
+		    APW_S("ending", "as told before"),
+		    APW_I("ms", now - job->started_ms));
 		return;
+	}
 	apw_info("job done", APW_S("type", job->type),
 	    APW_S("ending", apw_ending_name(job->ending)),
 	    APW_S("status", apw_outcome_status(job->outcome,
@@ -321,6 +341,7 @@ job_end(struct apw_job *job)
 	job->ended = true;
 	job_obituary(job);
 	job_lease_stop(job);
+	apw_journal_close(job->env.journal);
 	event_del(job->timer);
 	event_active(job->end_event, EV_TIMEOUT, 0);
 }
@@ -352,7 +373,7 @@ job_score(struct apw_job *job)
 void
 apw_job_begin(struct apw_job *job)
 {
-	struct apw_err	err = APW_ERR_NONE;
+	struct apw_err	err = APW_ERR_NONE, lease = APW_ERR_NONE;
 	int		bad = job_read(job, &err);
 
 	if (job->lease.key.n == 0) {
@@ -362,12 +383,15 @@ apw_job_begin(struct apw_job *job)
 	}
 	apw_log_job(job->id);
 	job_score(job);
-	apw_info("job taken", APW_S("type", job->type));
-	if (bad == -1)
+	apw_info(job->env.again ? "job taken over" : "job taken",
+	    APW_S("type", job->type));
+	if (job_lease_start(job, &lease) == -1)
+		job_conclude(job, APW_ENDING_BROKEN, "%s", lease.text);
+	else if (job_keep_begin(job))
+		return;
+	else if (bad == -1)
 		job_conclude(job, APW_ENDING_BAD_JOB, "VALIDATION: %s",
 		    err.text);
-	else if (job_lease_start(job, &err) == -1)
-		job_conclude(job, APW_ENDING_BROKEN, "%s", err.text);
 	else if (job->ops == NULL)
 		job_conclude(job, APW_ENDING_UNSUPPORTED,
 		    "VALIDATION: jobs of type %.64s are not supported by "
@@ -435,6 +459,8 @@ apw_job_free(struct apw_job *job)
 	apw_buf_free(&job->message);
 	apw_buf_free(&job->logs);
 	apw_buf_free(&job->response);
+	apw_buf_free(&job->report);
+	apw_buf_free(&job->complete);
 	apw_arena_free(job->arena);
 	job->magic = 0;
 	free(job);

@@ -16,6 +16,7 @@
 #include "stock/stock.h"
 
 struct apw_job;
+struct apw_journal;
 struct apw_job_parts;
 struct apw_poster;
 struct apw_recipes;
@@ -33,6 +34,10 @@ struct apw_job_env {
 	const struct apw_sandbox_ops	*sandbox;
 	struct apw_score_slot		*score;
 	struct apw_poster		*poster;	/* our own HTTP requests */
+	struct apw_journal		*journal;	/* NULL: none is kept */
+	bool				 again;		/* its record is in there */
+	int64_t				 ours_until_ms;	/* of the lease, by
+						   apw_boot_ms(); 0: it is new */
 	/* the job is over and its lease closed: free it, take the next */
 	void				(*on_end)(void *arg);
 	void				*arg;
@@ -41,6 +46,12 @@ struct apw_job_env {
 /* Of the raw job object that the source gave; the text is copied.  NULL: out
  * of memory. */
 struct apw_job *apw_job_new(const struct apw_job_env *, struct apw_str text);
+/* The job has ended before, and this is still to be told (raw payloads of
+ * uploadRunLog, which may be empty, and completeJob). */
+void	apw_job_restore(struct apw_job *, struct apw_str report,
+	    struct apw_str complete);
+/* Hash of a source's scope, as the journal has it. */
+void	apw_job_scope(const char *scope, uint8_t out[16]);
 /* Start the walk.  on_end comes later, exactly once, from the loop. */
 void	apw_job_begin(struct apw_job *);
 /* The job is not ours any more: kill its engine and report nothing; on_end

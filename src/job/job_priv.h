@@ -4,6 +4,7 @@
  *	resolve.c ─ archive.c ─ provision.c ─ run.c (relay.c) ─ verdict.c ─
  *	outcome.c ─ report.c ─ complete.c
  *
+ * Beside the way: keep.c and journal.h, what survives the slot.
  * What the families may use of it is in hooks.c.
  */
 #ifndef APW_JOB_PRIV_H
@@ -12,6 +13,7 @@
 #include "core/apw_buf.h"
 #include "core/apw_log.h"
 #include "job/job.h"
+#include "job/journal.h"
 #include "job/outcome.h"
 #include "job/recipe.h"
 
@@ -37,7 +39,9 @@ struct job_lease {
 	struct apw_str	 key;			/* "jobId":…,"token":…,"queueName":… */
 	struct event	*timer;			/* owned */
 	struct job_call	*call;			/* extension under way, or NULL */
-	int64_t		 ours_until_ms;		/* monotonic; proven so far */
+	int64_t		 lock_ms;		/* how long the app's lock lasts */
+	int64_t		 asked_ms;		/* by apw_boot_ms(), as the next */
+	int64_t		 ours_until_ms;		/* proven so far */
 	bool		 doubted;		/* has been logged */
 };
 
@@ -85,6 +89,7 @@ struct apw_job {
 	struct apw_buf	 logs;				/* owned */
 	struct apw_buf	 response;			/* raw EngineResponse; owned */
 	struct apw_str	 answer;			/* its `response` member */
+	struct apw_buf	 report, complete;		/* payloads as composed; owned */
 	unsigned	 complete_drops;		/* parts left out as too large */
 };
 
@@ -97,6 +102,7 @@ void	job_conclude(struct apw_job *, enum apw_ending, const char *fmt, ...)
 void	job_conclude_text(struct apw_job *, enum apw_ending, struct apw_str);
 void	job_end(struct apw_job *);
 void	job_run_again(struct apw_job *);		/* one more operation */
+void	job_go_report(struct apw_job *);
 extern const struct job_step job_step_stop, job_step_boot_again,
     job_step_follow;
 
@@ -110,6 +116,7 @@ struct job_repeat {
 	int64_t		 ms;		/* for so long when its fate is unknown */
 	unsigned	 refusals;	/* and so often when it was refused */
 	bool		 unsent_only;	/* only while it certainly did not happen */
+	bool		 leased;	/* not ms: for as long as the lease lasts */
 };
 struct job_call *job_call(struct apw_job *, const char *method,
 	    const struct apw_str *parts, size_t nparts,
@@ -124,6 +131,10 @@ void	job_post(struct apw_job *, const char *method,
 int	job_lease_start(struct apw_job *, struct apw_err *);
 void	job_lease_stop(struct apw_job *);
 int64_t	job_lease_left_ms(const struct apw_job *);
+
+/* keep.c; true: there is nothing to be run, the ending is known. */
+bool	job_keep_begin(struct apw_job *);
+void	job_keep_result(struct apw_job *);
 
 /* flow_version.c, resolve.c, archive.c, provision.c, run.c */
 void	job_flow_version_enter(struct apw_job *);
@@ -146,8 +157,10 @@ void	job_relay(struct apw_job *, uint32_t call, struct apw_str method,
 	    struct apw_str payload);
 
 /* report.c, complete.c */
+void	job_report_compose(struct apw_job *);
 void	job_report_enter(struct apw_job *);
 void	job_report_timings(struct apw_job *);
+void	job_complete_compose(struct apw_job *);
 void	job_complete_enter(struct apw_job *);
 
 #endif

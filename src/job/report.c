@@ -6,7 +6,6 @@
 #include "egress/post.h"
 #include "proto/apw_raw.h"
 
-#define REPORT_REPEAT_MS	60000
 #define REPORT_REFUSALS		2
 #define REPORT_PAGE_MS		10000
 
@@ -19,7 +18,6 @@ report_on_reply(struct apw_job *job, void *arg, const struct apw_reply *reply)
 	job->reported = true;
 	if (reply->kind != APW_REPLY_OK)
 		apw_warn("the run's status could not be reported",
-		    APW_S("status", job->outcome->run_status),
 		    APW_S("error", reply->error));
 	job_next(job);
 }
@@ -91,21 +89,15 @@ report_page(struct apw_job *job)
 }
 
 void
-job_report_enter(struct apw_job *job)
+job_report_compose(struct apw_job *job)
 {
-	static const struct job_repeat	repeat = { REPORT_REPEAT_MS,
-	    REPORT_REFUSALS };
 	const struct apw_outcome	*o = job->outcome;
 	struct apw_buf			 b = APW_BUF_INIT(4 * JOB_ERROR_MAX);
-	struct apw_str			 payload;
 	char				 now[APW_ISO8601_SIZE];
 
-	if (o->run_status == NULL || job->ids.run_id == NULL) {
-		job_next(job);
+	apw_buf_reset(&job->report);
+	if (o->run_status == NULL || job->ids.run_id == NULL)
 		return;
-	}
-	if (o->source != NULL)		/* INTERNAL_ERROR, and only that */
-		report_page(job);
 	apw_iso8601(apw_wall_ms(), now);
 	report_member(&b, "runId", job->ids.run_id);
 	report_member(&b, "status", o->run_status);
@@ -121,10 +113,26 @@ job_report_enter(struct apw_job *job)
 	if (o->source != NULL)
 		report_internal_error(job, &b, now);
 	apw_buf_puts(&b, "}");
-	payload = apw_buf_view(&b);
+	apw_buf_str(&job->report, apw_buf_view(&b));
+	apw_buf_free(&b);
+}
+
+void
+job_report_enter(struct apw_job *job)
+{
+	static const struct job_repeat	repeat = { .leased = true,
+	    .refusals = REPORT_REFUSALS };
+	struct apw_str			payload = apw_buf_view(&job->report);
+
+	if (payload.n == 0) {
+		job_next(job);
+		return;
+	}
+	/* INTERNAL_ERROR, and only that; and by who saw it */
+	if (job->outcome != NULL && job->outcome->source != NULL)
+		report_page(job);
 	job_call(job, "uploadRunLog", &payload, 1, &repeat, report_on_reply,
 	    NULL);
-	apw_buf_free(&b);
 }
 
 /* How long it took to get to the result, from 0.86 on.  Nobody waits. */

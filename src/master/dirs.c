@@ -2,6 +2,7 @@
 #include "master/dirs.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -81,6 +82,27 @@ apw_dir_give(int fd, const struct apw_main_conf *main)
 		    "slots will not reopen it", APW_S("user", main->user));
 }
 
+/* The slots' journals hold tokens: nobody else looks in. */
+static int
+make_leases(const struct apw_main_conf *main, struct apw_err *err)
+{
+	apw_autofree char *path = NULL;
+	struct stat	   st;
+
+	if (asprintf(&path, "%s/leases", main->state_path) == -1) {
+		path = NULL;
+		return apw_err_set(err, ENOMEM, "leases");
+	}
+	if (lstat(path, &st) == 0)
+		return 0;	/* the slots say what is wrong with it */
+	if (apw_dir_make(path, main, err) == -1) {
+		apw_error("jobs cannot be journalled", APW_E(err));
+		*err = (struct apw_err)APW_ERR_NONE;
+	} else if (chmod(path, 0700) == -1)
+		return apw_err_set(err, errno, "cannot close %s", path);
+	return 0;
+}
+
 int
 apw_dirs_make(struct apw_cycle *cycle, struct apw_err *err)
 {
@@ -88,6 +110,8 @@ apw_dirs_make(struct apw_cycle *cycle, struct apw_err *err)
 	const struct apw_module		*source = cycle->source;
 
 	if (apw_dir_make(main->state_path, main, err) == -1 ||
+	    (main->journal != APW_JOURNAL_OFF &&
+	    make_leases(main, err) == -1) ||
 	    apw_dir_make(cycle->stock.path, main, err) == -1 ||
 	    apw_dir_parent(main->pid_path, err) == -1)
 		return -1;

@@ -191,6 +191,8 @@ slot_open(struct apw_slot *s, struct apw_err *err)
 		return apw_err_set(err, ENOMEM, "cannot make a slot");
 	if ((s->recipes = apw_recipes_new()) == NULL)
 		return apw_err_set(err, ENOMEM, "cannot remember recipes");
+	if (slot_journals_open(s) == -1)
+		return apw_err_set(err, ENOMEM, "cannot make a slot");
 	slot_begin(s);
 	return slot_open_source(s, err);
 }
@@ -201,8 +203,10 @@ slot_close(struct apw_slot *s)
 	size_t	i;
 
 	apw_job_free(s->job);
+	slot_recover_free(s);
 	if (s->source != NULL)
 		s->ops->close(s->source);
+	apw_journals_close(s->journals);
 	apw_engine_free(s->engine);
 	apw_recipes_free(s->recipes);
 	apw_poster_free(s->poster);

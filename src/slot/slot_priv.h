@@ -5,6 +5,7 @@
 #include <event2/event.h>
 
 #include "job/job.h"
+#include "job/journal.h"
 #include "job/recipe.h"
 #include "modules/source/source.h"
 #include "slot/engine.h"
@@ -50,16 +51,40 @@ struct apw_slot {
 	const struct apw_sandbox_ops	*sandbox;	/* NULL: none fits */
 	struct event			*sandbox_gone;	/* NULL: it cannot go */
 	struct apw_job			*job;		/* NULL: none in hand */
+	struct apw_journals		*journals;	/* NULL: none are kept */
+	struct apw_journal		*journal;	/* of the job; borrowed */
+	struct slot_found		*found;		/* a dead slot's job */
 	bool				 ready;		/* the source is */
 	bool				 draining;
 	char				 blocked[256];	/* why no job is wanted; "" */
 	int				 exit_code;
 };
 
+/* A job that another slot began, while it is looked at. */
+struct slot_found {
+	struct apw_journal	*journal;	/* borrowed */
+	struct apw_buf		 request, report, complete;	/* owned */
+	uint32_t		 call;		/* extendLock; 0: not under way */
+	int64_t			 asked_ms;	/* by apw_boot_ms() */
+	int64_t			 ours_until_ms;	/* once it is proven */
+	unsigned		 refusals;
+};
+
 /* steps.c */
+void	slot_go(struct apw_slot *, const struct slot_step *);
+void	slot_rest(struct apw_slot *);
+/* found: NULL for a new one. */
+void	slot_take(struct apw_slot *, struct apw_str, struct slot_found *found);
 void	slot_begin(struct apw_slot *);
 void	slot_end_now(struct apw_slot *);
 extern const struct apw_source_events slot_source_events;
+
+/* recover.c */
+extern const struct slot_step slot_recover;
+bool	slot_recover_wanted(struct apw_slot *);
+void	slot_recover_forget(struct apw_slot *);
+void	slot_recover_free(struct apw_slot *);
+int	slot_journals_open(struct apw_slot *);
 
 /* adopt.c: take over the newest settings, if there are any; only between
  * jobs, whose environment they are. */

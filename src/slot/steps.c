@@ -1,7 +1,8 @@
 /* The steps of a slot, and what the source tells it.  Room: slot.
  *
  *	connect ─ idle ─ busy ─ idle …	the round of a slot
- *	  └── blocked			ready, but must not take a job
+ *	  ├── blocked			ready, but must not take a job
+ *	  └── recover ─ busy		a slot died and left a job (recover.c)
  *	drain ─ leave ─ stop		asked to go: a poll that is parked may
  *					still hand out a job, which is run
  *
@@ -16,7 +17,7 @@
 static const struct slot_step slot_connect, slot_blocked, slot_idle, slot_busy,
     slot_drain, slot_leave, slot_stop;
 
-static void
+void
 slot_go(struct apw_slot *s, const struct slot_step *step)
 {
 	struct timeval	tv = { step->timeout_ms / 1000,
@@ -48,7 +49,7 @@ slot_score_job(struct apw_slot *s, bool busy)
 }
 
 /* Where to go when there is nothing in hand. */
-static void
+void
 slot_rest(struct apw_slot *s)
 {
 	slot_adopt_settings(s);
@@ -58,6 +59,8 @@ slot_rest(struct apw_slot *s)
 		slot_go(s, &slot_connect);
 	else if (s->blocked[0] != '\0')
 		slot_go(s, &slot_blocked);
+	else if (slot_recover_wanted(s))
+		slot_go(s, &slot_recover);
 	else
 		slot_go(s, &slot_idle);
 }
@@ -111,14 +114,16 @@ slot_on_job_end(void *arg)
 	APW_CAST(s, arg, SLOT_MAGIC);
 	apw_job_free(s->job);
 	s->job = NULL;
+	apw_journal_done(s->journals, s->journal);
+	s->journal = NULL;
 	apw_log_job(NULL);
 	slot_score_job(s, false);
 	slot_rest(s);
 }
 
 /* A job that came is run, also while draining: nobody else would. */
-static void
-slot_take(struct apw_slot *s, struct apw_str text)
+void
+slot_take(struct apw_slot *s, struct apw_str text, struct slot_found *found)
 {
 	struct apw_job_env	env = {
 		.base = s->base, .cycle = s->cycle,
@@ -130,14 +135,23 @@ slot_take(struct apw_slot *s, struct apw_str text)
 		.on_end = slot_on_job_end, .arg = s,
 	};
 
+	s->journal = found != NULL ? found->journal :
+	    apw_journals_own(s->journals);
+	env.journal = s->journal;
+	env.again = found != NULL;
+	env.ours_until_ms = found != NULL ? found->ours_until_ms : 0;
 	APW_ASSERT(s->job == NULL && s->sandbox != NULL);
 	s->job = apw_job_new(&env, text);
 	if (s->job == NULL) {
 		apw_alert("no memory for a job: the app will give it out "
 		    "again");
+		s->journal = NULL;
 		slot_rest(s);
 		return;
 	}
+	if (found != NULL)
+		apw_job_restore(s->job, apw_buf_view(&found->report),
+		    apw_buf_view(&found->complete));
 	slot_go(s, &slot_busy);
 	slot_score_job(s, true);
 	atomic_fetch_add(&s->score->jobs_started, 1);
@@ -167,7 +181,7 @@ slot_idle_job(struct apw_slot *s, struct apw_str text)
 		slot_rest(s);
 		return;
 	}
-	slot_take(s, text);
+	slot_take(s, text, NULL);
 }
 
 static void
@@ -273,10 +287,15 @@ static void
 slot_stop_enter(struct apw_slot *s)
 {
 	if (s->job != NULL) {
-		apw_warn("the job in hand is left: the app will give it out "
-		    "again when its lock has run out");
+		apw_warn("the job in hand is left: the next slot takes it "
+		    "over while its lock lasts, else the app gives it out "
+		    "again", APW_S("journal", s->journal != NULL ? "yes" :
+		    "no"));
+		/* before its engine ends: that must not become its result */
+		apw_journal_leave(s->journal);
 		apw_job_free(s->job);
 		s->job = NULL;
+		s->journal = NULL;
 	}
 	apw_engine_shutdown(s->engine, slot_on_stopped, s);
 }

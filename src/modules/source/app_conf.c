@@ -67,6 +67,13 @@ const struct apw_directive app_directives[] = {
 	  .reload = APW_NEW_SLOTS, .arg_help = "TIME",
 	  .help = "How long the app may hold a poll; it means to hold it for "
 	    "50 seconds at most." },
+	{ .name = "lock_time", .args = { 1, 1 }, .set = apw_set_ms,
+	  .offset = offsetof(struct app_conf, lock_ms),
+	  .limits = APW_BOUNDS(1000, 3600000), .dflt = "120s",
+	  .reload = APW_NEW_SLOTS, .arg_help = "TIME",
+	  .help = "How long the app's lock on a job lasts; it is extended "
+	    "four times as often. The app has no setting for it: leave it "
+	    "alone unless the app was changed." },
 	{ .name = NULL }
 };
 

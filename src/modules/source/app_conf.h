@@ -15,6 +15,7 @@ struct app_conf {
 	int64_t		  settings_timeout_ms;
 	int64_t		  call_timeout_ms;
 	int64_t		  poll_timeout_ms;
+	int64_t		  lock_ms;
 };
 
 extern const struct apw_directive app_directives[];

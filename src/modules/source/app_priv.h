@@ -46,6 +46,7 @@ struct apw_source {
 	unsigned		 settle_ms;
 	bool			 ready_before;
 	char			*api_url;	/* owned */
+	char			*scope;		/* owned; of its leases */
 	char			 worker_id[32];
 	char			 version[32];	/* what we say we are */
 	char			 app_version[32];

@@ -52,6 +52,13 @@ struct apw_source_events {
 	void	(*on_idle)(void *arg);
 };
 
+/* What a lease of this source is. */
+struct apw_lease_terms {
+	int64_t		 lock_ms;	/* how long it lasts without extension */
+	const char	*scope;		/* whose it is: the same text, the same
+					   jobs; borrowed until close() */
+};
+
 /* What a source is given at birth; borrowed for its whole life. */
 struct apw_source_env {
 	struct event_base	*base;
@@ -97,6 +104,9 @@ struct apw_source_ops {
 	/* The group of workers this one is dedicated to; NULL: none.  The
 	 * function itself may be NULL. */
 	const char *(*group)(struct apw_source *);
+
+	/* NULL: the source itself remembers whose jobs are in hand. */
+	void	(*terms)(struct apw_source *, struct apw_lease_terms *);
 
 	/* Say good-bye (DISCONNECT event, 41, close frame), then done(arg).
 	 * Bounded by 2 s. */

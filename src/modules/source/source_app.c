@@ -323,6 +323,7 @@ app_close(struct apw_source *src)
 	if (src->poll_timer != NULL)
 		event_free(src->poll_timer);
 	free(src->api_url);
+	free(src->scope);
 	src->magic = 0;
 	free(src);
 }
@@ -353,6 +354,13 @@ app_open(const struct apw_source_env *env,
 	    asprintf(&src->api_url, "%.*s/api/", (int)n,
 	    src->conf->url) == -1) {
 		src->api_url = NULL;
+		apw_err_set(err, ENOMEM, "source app");
+		app_close(src);
+		return NULL;
+	}
+	if (asprintf(&src->scope, "app %s %s", src->api_url,
+	    src->conf->group == NULL ? "" : src->conf->group) == -1) {
+		src->scope = NULL;
 		apw_err_set(err, ENOMEM, "source app");
 		app_close(src);
 		return NULL;
@@ -392,6 +400,13 @@ app_group(struct apw_source *src)
 	return src->conf->group;
 }
 
+static void
+app_terms(struct apw_source *src, struct apw_lease_terms *terms)
+{
+	terms->lock_ms = src->conf->lock_ms;
+	terms->scope = src->scope;
+}
+
 static const struct apw_source_ops app_ops = {
 	.open = app_open,
 	.want = app_want,
@@ -400,6 +415,7 @@ static const struct apw_source_ops app_ops = {
 	.cancel = app_cancel,
 	.internal_api_url = app_api_url,
 	.group = app_group,
+	.terms = app_terms,
 	.leave = app_leave,
 	.close = app_close,
 };

@@ -1,0 +1,82 @@
+#!/usr/bin/perl
+
+# kill -9 of a slot in each phase of a job: the next one goes on with it at once.
+# Every job is handed out once and settled once; what had its result is not run
+# again, and no token of a dead life stays on the disk.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use lib 't/lib', 'lib';
+use Test::Apworker;
+
+# name, what the app does, what the engine does, when to kill, runs seen
+my @cases = (
+	[ 'asking for the flow', [ at => 'rpc:getFlowVersion', do => 'never' ],
+	    [ { do => 'answer' } ],
+	    sub { $_[0]->wait_seen(kind => 'rpc', method => 'getFlowVersion',
+		payload => { versionId => "fv-$_[1]" }) }, 1 ],
+	[ 'running', undef, [ { do => 'wait', name => 'on' },
+	    { do => 'answer' } ],
+	    sub { $_[2]->wait_record('operation', $_[3] + 1) }, 2 ],
+	[ 'in a call of the engine', [ at => 'rpc:uploadRunLog', do => 'never' ],
+	    [ { do => 'rpc', method => 'uploadRunLog',
+		payload => { status => 'RUNNING' } }, { do => 'answer' } ],
+	    sub { $_[0]->wait_seen(kind => 'rpc', method => 'uploadRunLog',
+		payload => { runId => "run-$_[1]" }) }, 2 ],
+	[ 'reporting', [ at => 'rpc:uploadRunLog', do => 'never' ],
+	    [ { do => 'exit', code => 9 } ],
+	    sub { $_[0]->wait_seen(kind => 'rpc', method => 'uploadRunLog',
+		payload => { runId => "run-$_[1]" }) }, 1 ],
+	[ 'completing', [ at => 'rpc:completeJob', do => 'never' ],
+	    [ { do => 'answer' } ],
+	    sub { $_[0]->wait_seen(kind => 'rpc', method => 'completeJob',
+		payload => { jobId => $_[1] }) }, 1 ],
+	[ 'completed, the answer lost', [ at => 'rpc:completeJob',
+	    do => 'drop_after' ], [ { do => 'answer' } ],
+	    sub { $_[0]->wait_done($_[1]) }, 1 ],
+);
+
+my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
+	->plan(4 * @cases + 3)->write_app_conf(main =>
+	    'respawn_max 100ms; respawn_burst 64;');
+my $api = $t->api();
+my $engine = $t->engine();
+$t->run();
+
+my $n = 0;
+for my $case (@cases) {
+	my ($name, $rule, $script, $when, $runs) = @$case;
+	my $id = 'j' . ++$n;
+	my $before = () = $engine->records('operation');
+
+	$api->rule(@$rule) if $rule;
+	$t->log_mark();
+	$api->push_job(flow_job(id => $id, engine => $script));
+	my ($slot, $pid) = $t->wait_job($id);
+	$when->($api, $id, $engine, $before);
+	kill 'KILL', $pid;
+	$engine->release('on') if $name eq 'running';
+	ok($t->wait_log(qr/a job goes on whose slot died/),
+		"$name: the next slot goes on");
+	my $status = $api->wait_done($id)->{status};
+	is($status, $name eq 'reporting' ? 'INTERNAL_ERROR' : 'OK',
+		'job done');
+	ok(wait_for(sub { !grep { ($_->{job} || {})->{id} } $t->slots() },
+		'the slot is done'), 'and closed');
+	my $job = $api->job($id);
+	my $ran = () = $engine->records('operation');
+	is_deeply([ scalar @{ $job->{handed} }, $job->{settled},
+		$ran - $before ], [ 1, 1, $runs ],
+		'handed out once, settled once, run as often as it must');
+	$api->clear_rules();
+}
+
+is(scalar($api->seen(kind => 'late')), 0, 'nothing after another had it');
+$t->stop();
+my $left = `grep -rl engine-token @{[ $t->testdir() ]}/state 2>/dev/null`;
+is($left, '', 'no token is left in the state directory');
+my @files = glob $t->testdir() . '/state/leases/*';
+is_deeply(\@files, [], 'nor a lease');
