@@ -1,4 +1,5 @@
-/* The flow version of a job: from the stock, else from the app.  Room: job. */
+/* The flow version of a job: from the stock, else out of a bundle (bundle.c),
+ * else from the app.  Room: job. */
 #include "job/job_priv.h"
 
 #include <string.h>
@@ -23,6 +24,19 @@ flow_version_known(struct apw_job *job)
 	/* only what never changes is remembered */
 	r->fixed = apw_raw_equals(r->walk.state, "LOCKED");
 	job_next(job);
+}
+
+/* What the app gives is in its release's schema. */
+static void
+flow_version_learn(struct apw_job *job)
+{
+	struct apw_str	v;
+
+	if (job->env.settings->release >= APW_RELEASE(0, 86, 0) &&
+	    apw_raw_member(apw_buf_view(&job->recipe->flow_version),
+	    "schemaVersion", &v) == 1)
+		apw_stock_schema_learn(job->env.stock,
+		    job_text(job->arena, apw_raw_trim(v)));
 }
 
 static void
@@ -53,6 +67,7 @@ flow_version_on_reply(struct apw_job *job, void *arg,
 		    "getFlowVersion answered no flow version");
 		return;
 	}
+	flow_version_learn(job);
 	/* the stock keeps only what is LOCKED */
 	if (apw_stock_flow_put(job->env.stock, job->ids.flow_version_id,
 	    apw_buf_view(text), &err) == -1)
@@ -60,12 +75,45 @@ flow_version_on_reply(struct apw_job *job, void *arg,
 	flow_version_known(job);
 }
 
+/* Of a bundle, which has been checked. */
+void
+job_flow_version_given(struct apw_job *job, struct apw_str given)
+{
+	struct apw_buf	*text = &job->recipe->flow_version;
+	struct apw_err	 err = APW_ERR_NONE;
+
+	apw_buf_reset(text);
+	apw_buf_str(text, apw_raw_trim(given));
+	if (text->failed) {
+		job_conclude(job, APW_ENDING_PROVISION_FAILED,
+		    "out of memory");
+		return;
+	}
+	if (apw_stock_flow_put(job->env.stock, job->ids.flow_version_id,
+	    apw_buf_view(text), &err) == -1)
+		apw_warn("flow version was not kept", APW_E(&err));
+	flow_version_known(job);
+}
+
+void
+job_flow_version_ask(struct apw_job *job)
+{
+	struct apw_buf	id = APW_BUF_INIT(4096);
+	struct apw_str	parts[3];
+
+	apw_buf_json_c(&id, job->ids.flow_version_id);
+	parts[0] = APW_STR("{\"versionId\":");
+	parts[1] = apw_buf_view(&id);
+	parts[2] = APW_STR("}");
+	job_call(job, "getFlowVersion", parts, 3, &flow_version_repeat,
+	    flow_version_on_reply, NULL);
+	apw_buf_free(&id);
+}
+
 void
 job_flow_version_enter(struct apw_job *job)
 {
 	struct apw_err	err = APW_ERR_NONE;
-	struct apw_buf	id = APW_BUF_INIT(4096);
-	struct apw_str	parts[3];
 
 	if (job->ids.flow_version_id == NULL || job->recipe->complete) {
 		job_next(job);
@@ -81,11 +129,5 @@ job_flow_version_enter(struct apw_job *job)
 		    APW_E(&err));
 		break;
 	}
-	apw_buf_json_c(&id, job->ids.flow_version_id);
-	parts[0] = APW_STR("{\"versionId\":");
-	parts[1] = apw_buf_view(&id);
-	parts[2] = APW_STR("}");
-	job_call(job, "getFlowVersion", parts, 3, &flow_version_repeat,
-	    flow_version_on_reply, NULL);
-	apw_buf_free(&id);
+	job_bundle_ask(job);
 }

@@ -13,6 +13,7 @@
 
 #include "core/apw_auto.h"
 #include "core/apw_clock.h"
+#include "egress/fetch.h"
 #include "slot/capture.h"
 
 #define JOB_LOGS_MAX	(16 * 1024 * 1024)
@@ -21,7 +22,7 @@ static int64_t
 limit_resolve(const struct apw_job *job)
 {
 	(void)job;
-	return 100000;
+	return 130000;		/* a bundle's 30 s, a flow version's 90 s */
 }
 
 static int64_t
@@ -284,6 +285,8 @@ job_conclude_text(struct apw_job *job, enum apw_ending ending,
 	apw_buf_free(&job->message);
 	job->message = message;
 	job_stock_forget(job);
+	apw_fetch_cancel(job->bundle.fetch);
+	job->bundle.fetch = NULL;
 	job_take_logs(job);
 	job_engine_release(job);
 	job_report_timings(job);
@@ -340,6 +343,7 @@ job_end(struct apw_job *job)
 		return;
 	job->ended = true;
 	job_obituary(job);
+	job_bundle_publish(job);
 	job_lease_stop(job);
 	apw_journal_close(job->env.journal);
 	event_del(job->timer);
@@ -451,6 +455,7 @@ apw_job_free(struct apw_job *job)
 	job_engine_release(job);
 	job_lease_stop(job);
 	job_calls_free(job);
+	job_bundle_free(job);
 	if (job->timer != NULL)
 		event_free(job->timer);
 	if (job->end_event != NULL)

@@ -18,7 +18,9 @@
 struct apw_job;
 struct apw_journal;
 struct apw_job_parts;
+struct apw_fetcher;
 struct apw_poster;
+struct apw_publisher;
 struct apw_recipes;
 
 /* What a slot lends to its job, for the job's life. */
@@ -38,6 +40,8 @@ struct apw_job_env {
 	bool				 again;		/* its record is in there */
 	int64_t				 ours_until_ms;	/* of the lease, by
 						   apw_boot_ms(); 0: it is new */
+	struct apw_fetcher		*fetcher;	/* those the app names */
+	struct apw_publisher		*publisher;	/* of flow bundles */
 	/* the job is over and its lease closed: free it, take the next */
 	void				(*on_end)(void *arg);
 	void				*arg;

@@ -15,6 +15,7 @@
 #include "job/job.h"
 #include "job/journal.h"
 #include "job/outcome.h"
+#include "job/publish.h"
 #include "job/recipe.h"
 
 #define JOB_MAGIC		0x4a4f4221
@@ -45,6 +46,13 @@ struct job_lease {
 	bool		 doubted;		/* has been logged */
 };
 
+/* What another worker has published of the flow version; see bundle.c. */
+struct job_bundle {
+	struct apw_buf	 text;		/* owned; raw; the others point into it */
+	struct apw_str	 pieces, codes;	/* raw arrays; empty: none */
+	struct apw_fetch *fetch;	/* owned; NULL: none under way */
+};
+
 struct apw_job {
 	uint32_t			 magic;
 	struct apw_job_env		 env;
@@ -70,6 +78,9 @@ struct apw_job {
 	size_t		 next_piece, open_pieces, next_archive;
 	struct apw_stock_order order;
 	struct apw_stock_ticket *ticket;		/* NULL: none under way */
+	bool		 provisioned;			/* all of it is there */
+	struct job_bundle bundle;
+	bool		 publish;			/* the app has no bundle of it */
 
 	/* the engine */
 	bool		 has_engine;			/* acquired, not released */
@@ -138,6 +149,8 @@ void	job_keep_result(struct apw_job *);
 
 /* flow_version.c, resolve.c, archive.c, provision.c, run.c */
 void	job_flow_version_enter(struct apw_job *);
+void	job_flow_version_ask(struct apw_job *);	/* the app */
+void	job_flow_version_given(struct apw_job *, struct apw_str text);
 void	job_pieces_enter(struct apw_job *);
 void	job_archives_enter(struct apw_job *);
 void	job_stock_enter(struct apw_job *);
@@ -149,6 +162,14 @@ void	job_run_timeout(struct apw_job *);
 void	job_stop_timeout(struct apw_job *);
 int64_t	job_run_limit(const struct apw_job *);
 void	job_engine_release(struct apw_job *);
+
+/* bundle.c */
+void	job_bundle_ask(struct apw_job *);
+void	job_bundle_free(struct apw_job *);
+bool	job_bundle_piece(struct apw_job *, const char *name,
+	    const char *version, struct apw_str *package);
+const struct apw_stock_code *job_bundle_codes(struct apw_job *);
+void	job_bundle_publish(struct apw_job *);
 
 /* relay.c: NULL: the engine may make this call; else what is wrong with it. */
 const char *apw_relay_refused(const struct apw_job_ids *, struct apw_str method,

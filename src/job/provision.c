@@ -16,6 +16,7 @@ stock_on_done(void *arg, enum apw_stock_fault fault, const struct apw_err *err)
 		    err->text);
 		return;
 	}
+	job->provisioned = true;
 	job_next(job);
 }
 
@@ -36,7 +37,7 @@ job_stock_enter(struct apw_job *job)
 		.flow_version_id = job->ids.flow_version_id,
 		.packages = job->env.sandbox->packages,
 		.per_platform = job->env.sandbox->boxed,
-		.codes = r->walk.codes, .ncodes = r->walk.ncodes,
+		.codes = job_bundle_codes(job), .ncodes = r->walk.ncodes,
 		.pieces = pieces, .npieces = n,
 	};
 	job->ticket = apw_stock_order(job->env.stock, &job->order,

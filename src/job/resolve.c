@@ -105,6 +105,24 @@ resolve_package(struct apw_job *job, struct apw_recipe_piece *p)
 	return 0;
 }
 
+/* A worker that published the flow has asked the app before us. */
+static int
+resolve_from_bundle(struct apw_job *job, struct apw_recipe_piece *p)
+{
+	struct apw_err	err = APW_ERR_NONE;
+	struct apw_str	text;
+
+	if (!resolve_cacheable(job, p) ||
+	    !job_bundle_piece(job, p->name, p->version, &text) ||
+	    resolve_read(job, p, text, true) == -1 ||
+	    resolve_package(job, p) == -1)
+		return -1;
+	if (apw_stock_piece_put(job->env.stock, p->name, p->version,
+	    job->ids.platform_id, p->package, &err) == -1)
+		apw_warn("piece metadata was not kept", APW_E(&err));
+	return 0;
+}
+
 static int
 resolve_from_stock(struct apw_job *job, struct apw_recipe_piece *p)
 {
@@ -205,7 +223,8 @@ resolve_more(struct apw_job *job)
 	while (job->next_piece < job->recipe->npieces &&
 	    job->open_pieces < RESOLVE_PARALLEL) {
 		p = &job->recipe->pieces[job->next_piece++];
-		if (resolve_from_stock(job, p) == -1)
+		if (resolve_from_stock(job, p) == -1 &&
+		    resolve_from_bundle(job, p) == -1)
 			resolve_ask(job, p);
 	}
 	if (job->next_piece == job->recipe->npieces && job->open_pieces == 0) {

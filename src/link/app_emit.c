@@ -152,9 +152,10 @@ app_emit_ack(struct apw_app_link *l, const struct apw_sio_packet *pkt,
 
 /* --- sending --- */
 
+/* The peer's limit is one of a message: an attachment is one of its own. */
 static int
 check_size(const struct apw_app_link *l, const struct apw_str *parts,
-    size_t nparts, struct apw_err *err)
+    size_t nparts, const struct apw_str *binary, struct apw_err *err)
 {
 	size_t	n = 1, i, peer = apw_app_link_max_payload(l), max;
 
@@ -162,9 +163,11 @@ check_size(const struct apw_app_link *l, const struct apw_str *parts,
 		return apw_err_set(err, ENOTCONN, "app link");
 	for (i = 0; i < nparts; i++)
 		n += parts[i].n;
-	if (n > peer)
+	if (n > peer || (binary != NULL && binary->n > peer))
 		return apw_err_set(err, EMSGSIZE, "message of %zu bytes, the "
-		    "app takes %zu", n, peer);
+		    "app takes %zu", n > peer ? n : binary->n, peer);
+	if (binary != NULL)
+		n += binary->n;
 	max = l->max_output_bytes;
 	if (max == 0)
 		max = peer > SIZE_MAX / 2 ? SIZE_MAX : 2 * peer;
@@ -175,9 +178,12 @@ check_size(const struct apw_app_link *l, const struct apw_str *parts,
 
 static int
 send_event(struct apw_app_link *l, const uint64_t *id,
-    const struct apw_str *body, size_t nbody, struct apw_err *err)
+    const struct apw_str *body, size_t nbody, const struct apw_str *binary,
+    struct apw_err *err)
 {
-	struct apw_sio_packet	pkt = { .type = APW_SIO_EVENT,
+	struct apw_sio_packet	pkt = { .type = binary != NULL ?
+	    APW_SIO_BINARY_EVENT : APW_SIO_EVENT,
+	    .attachments = binary != NULL,
 	    .nsp = APW_STR("/"), .has_id = id != NULL,
 	    .id = id != NULL ? *id : 0 };
 	struct apw_str		all[PARTS_MAX + 8];
@@ -189,9 +195,10 @@ send_event(struct apw_app_link *l, const uint64_t *id,
 	all[0] = apw_buf_view(&l->scratch);
 	for (i = 0; i < nbody; i++)
 		all[i + 1] = body[i];
-	if (check_size(l, all, nbody + 1, err) == -1)
+	if (check_size(l, all, nbody + 1, binary, err) == -1)
 		return -1;
-	if (app_conn_send(l, all, nbody + 1) == -1)
+	if (app_conn_send(l, all, nbody + 1) == -1 || (binary != NULL &&
+	    apw_link_ws_send(l->ws, true, 0, binary, 1) == -1))
 		return apw_err_set(err, ENOTCONN, "app link");
 	return 0;
 }
@@ -199,7 +206,7 @@ send_event(struct apw_app_link *l, const uint64_t *id,
 /* Send, and wait for the reply.  The handle, or 0. */
 static uint32_t
 send_waiting(struct apw_app_link *l, const struct apw_str *body, size_t nbody,
-    bool rpc, unsigned timeout_ms, apw_app_link_reply_fn *reply, void *arg,
+    const struct apw_str *binary, bool rpc, unsigned timeout_ms, apw_app_link_reply_fn *reply, void *arg,
     struct apw_err *err)
 {
 	struct app_pending	*p;
@@ -215,7 +222,7 @@ send_waiting(struct apw_app_link *l, const struct apw_str *body, size_t nbody,
 		return 0;
 	}
 	p->id = l->next_id;
-	if (send_event(l, &p->id, body, nbody, err) == -1) {
+	if (send_event(l, &p->id, body, nbody, binary, err) == -1) {
 		free(p);
 		return 0;
 	}
@@ -261,7 +268,7 @@ apw_app_link_emit_ack(struct apw_app_link *l, const char *event,
 		return 0;
 	}
 	return send_waiting(l, body, event_body(body, event, parts, nparts),
-	    false, timeout_ms, reply, arg, err);
+	    NULL, false, timeout_ms, reply, arg, err);
 }
 
 int
@@ -273,13 +280,14 @@ apw_app_link_emit(struct apw_app_link *l, const char *event,
 	if (nparts > PARTS_MAX)
 		return apw_err_set(err, EINVAL, "app link");
 	return send_event(l, NULL, body, event_body(body, event, parts,
-	    nparts), err);
+	    nparts), NULL, err);
 }
 
 uint32_t
 apw_app_link_rpc(struct apw_app_link *l, const char *method,
-    const struct apw_str *parts, size_t nparts, unsigned timeout_ms,
-    apw_app_link_reply_fn *reply, void *arg, struct apw_err *err)
+    const struct apw_str *parts, size_t nparts, const struct apw_str *binary,
+    unsigned timeout_ms, apw_app_link_reply_fn *reply, void *arg,
+    struct apw_err *err)
 {
 	struct apw_str	body[PARTS_MAX + 4];
 	size_t		n = 0, i;
@@ -294,7 +302,8 @@ apw_app_link_rpc(struct apw_app_link *l, const char *method,
 	for (i = 0; i < nparts; i++)
 		body[n++] = parts[i];
 	body[n++] = APW_STR("}]");
-	return send_waiting(l, body, n, true, timeout_ms, reply, arg, err);
+	return send_waiting(l, body, n, binary, true, timeout_ms, reply, arg,
+	    err);
 }
 
 void

@@ -127,10 +127,12 @@ uint32_t apw_app_link_emit_ack(struct apw_app_link *, const char *event,
 
 /*
  * The same for ["rpc",{"method":…,"payload":parts}]; an answer with the key
- * __rpcError becomes the error text.
+ * __rpcError becomes the error text.  binary: one attachment, which the payload
+ * names as {"_placeholder":true,"num":0}; NULL: none.
  */
 uint32_t apw_app_link_rpc(struct apw_app_link *, const char *method,
-	    const struct apw_str *parts, size_t nparts, unsigned timeout_ms,
+	    const struct apw_str *parts, size_t nparts,
+	    const struct apw_str *binary, unsigned timeout_ms,
 	    apw_app_link_reply_fn *, void *arg, struct apw_err *);
 
 /* Forget a pending emit: its reply function will not be called. */

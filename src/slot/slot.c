@@ -15,7 +15,9 @@
 #include "core/apw_exit.h"
 #include "core/apw_log.h"
 #include "core/apw_module.h"
+#include "egress/fetch.h"
 #include "egress/post.h"
+#include "job/publish.h"
 #include "slot/tree.h"
 
 #define SLOT_TICK_MS	1000
@@ -187,14 +189,19 @@ slot_open(struct apw_slot *s, struct apw_err *err)
 	env.stock = s->stock;
 	if ((s->engine = apw_engine_new(&env, err)) == NULL)
 		return -1;
-	if ((s->poster = apw_poster_new(s->base)) == NULL)
+	if ((s->poster = apw_poster_new(s->base)) == NULL ||
+	    (s->fetcher = apw_fetcher_new(s->base)) == NULL)
 		return apw_err_set(err, ENOMEM, "cannot make a slot");
 	if ((s->recipes = apw_recipes_new()) == NULL)
 		return apw_err_set(err, ENOMEM, "cannot remember recipes");
 	if (slot_journals_open(s) == -1)
 		return apw_err_set(err, ENOMEM, "cannot make a slot");
 	slot_begin(s);
-	return slot_open_source(s, err);
+	if (slot_open_source(s, err) == -1)
+		return -1;
+	s->publisher = apw_publisher_new(s->ops, s->source, s->fetcher);
+	return s->publisher == NULL ? apw_err_set(err, ENOMEM,
+	    "cannot make a slot") : 0;
 }
 
 static void
@@ -204,12 +211,14 @@ slot_close(struct apw_slot *s)
 
 	apw_job_free(s->job);
 	slot_recover_free(s);
+	apw_publisher_free(s->publisher);
 	if (s->source != NULL)
 		s->ops->close(s->source);
 	apw_journals_close(s->journals);
 	apw_engine_free(s->engine);
 	apw_recipes_free(s->recipes);
 	apw_poster_free(s->poster);
+	apw_fetcher_free(s->fetcher);
 	if (s->sandbox_gone != NULL)
 		event_free(s->sandbox_gone);
 	apw_sandbox_finish();

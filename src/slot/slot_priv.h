@@ -45,6 +45,8 @@ struct apw_slot {
 	struct apw_stock		*stock;
 	struct apw_engine		*engine;
 	struct apw_poster		*poster;
+	struct apw_fetcher		*fetcher;
+	struct apw_publisher		*publisher;
 	struct apw_recipes		*recipes;
 	struct apw_settings		*settings;	/* NULL before the first */
 	struct apw_settings		*next;		/* taken over between jobs */

@@ -130,6 +130,7 @@ slot_take(struct apw_slot *s, struct apw_str text, struct slot_found *found)
 		.source = s->ops, .source_of = s->source,
 		.stock = s->stock, .engine = s->engine,
 		.recipes = s->recipes, .poster = s->poster,
+		.fetcher = s->fetcher, .publisher = s->publisher,
 		.settings = s->settings, .sandbox = s->sandbox,
 		.score = s->score,
 		.on_end = slot_on_job_end, .arg = s,

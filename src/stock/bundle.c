@@ -23,6 +23,17 @@ static const char *const bun_args[] = {
 	"--outfile", "index.js", "--metafile=meta.json", NULL
 };
 
+#define ARTEFACT_HEAD	"exports.code = async () => { throw new Error("
+
+bool
+stock_bundle_is_artefact(struct apw_str text)
+{
+	static const char	head[] = ARTEFACT_HEAD "\"Compilation Error ";
+
+	return text.n >= sizeof(head) - 1 &&
+	    memcmp(text.p, head, sizeof(head) - 1) == 0;
+}
+
 void
 stock_bundle_artefact(struct apw_buf *out, struct apw_str why)
 {
@@ -36,7 +47,7 @@ stock_bundle_artefact(struct apw_buf *out, struct apw_str why)
 	}
 	apw_buf_puts(&text, "Compilation Error ");
 	apw_buf_str(&text, why);
-	apw_buf_puts(out, "exports.code = async () => { throw new Error(");
+	apw_buf_puts(out, ARTEFACT_HEAD);
 	apw_buf_json(out, apw_buf_view(&text));
 	apw_buf_puts(out, "); };\n");
 	apw_buf_free(&text);

@@ -138,6 +138,9 @@ code_build(struct stock_keeper *k, struct stock_staging *st, int step_fd,
 	size_t			ndeps = 0;
 	int			rc;
 
+	if (code->built.n > 0)
+		return stock_write(step_fd, "index.js", code->built,
+		    err) == 0 ? APW_STOCK_OK : APW_STOCK_OURS;
 	if (code->code.n > STOCK_CODE_BYTES)
 		return code_artefact(step_fd, APW_STR("the code is larger "
 		    "than 16 MiB"), err) == 0 ? APW_STOCK_OK : APW_STOCK_OURS;
@@ -204,7 +207,8 @@ code_make_locked(struct stock_keeper *k, const struct apw_stock_order *order,
 		fault = APW_STOCK_OURS;
 	stock_staging_end(&st);
 	if (fault == APW_STOCK_OK)
-		apw_info("code step built",
+		apw_info(code->built.n > 0 ? "code step taken from a bundle" :
+		    "code step built",
 		    APW_S("flow_version", order->flow_version_id),
 		    APW_S("step", code->step),
 		    APW_I("took_ms", apw_now_ms() - from_ms));
@@ -238,4 +242,20 @@ stock_code_make(struct stock_keeper *k, const struct apw_stock_order *order,
 	else if (!k->cancelled)
 		stock_failed_put(k->stock, key, fault, err);
 	return fault;
+}
+
+int
+apw_stock_built(struct apw_stock *stock, const struct apw_stock_order *order,
+    const struct apw_stock_code *code, struct apw_buf *out,
+    struct apw_err *err)
+{
+	char	folder[STOCK_PATH_BYTES], rel[STOCK_PATH_BYTES + 16];
+
+	if (!stock_code_present(stock, order, code))
+		return 0;
+	code_folder(order, code, folder, sizeof(folder));
+	snprintf(rel, sizeof(rel), "%s/index.js", folder);
+	if (stock_read(stock->root_fd, rel, out, err) != 1)
+		return -1;
+	return !stock_bundle_is_artefact(apw_buf_view(out));
 }

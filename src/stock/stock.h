@@ -21,6 +21,7 @@
 /* The folder of the layout's version below the stock's path. */
 #define APW_STOCK_VERSION	"v12"
 
+struct apw_buf;
 struct apw_stock;
 struct apw_stock_ticket;
 
@@ -37,6 +38,8 @@ struct apw_stock_code {
 	struct apw_str	 source;	/* raw text, hashed as received */
 	struct apw_str	 package_json;	/* decoded */
 	struct apw_str	 code;		/* decoded */
+	struct apw_str	 built;		/* index.js, when somebody else has
+					   built it; empty: build it */
 };
 
 struct apw_stock_piece {
@@ -90,6 +93,12 @@ int	apw_stock_archive_put(struct apw_stock *,
 	    const struct apw_stock_piece *, bool per_platform,
 	    struct apw_str tgz, struct apw_err *);
 
+/* The index.js of a step of an order that is done: 1, and its text in out; 0:
+ * it is not there, or only says that it does not compile. */
+int	apw_stock_built(struct apw_stock *, const struct apw_stock_order *,
+	    const struct apw_stock_code *, struct apw_buf *out,
+	    struct apw_err *);
+
 /* Paths for the engine's command line and environment. */
 const char *apw_stock_engine(const struct apw_stock *);	/* …/common/main.js */
 const char *apw_stock_codes(const struct apw_stock *);	/* …/codes */
@@ -104,7 +113,10 @@ uint64_t apw_stock_generation(const struct apw_stock *);
  * when it is upgraded: name the release before the first get or put; before
  * that, or with "" or NULL, none is found or kept. */
 void	apw_stock_release(struct apw_stock *, const char *app_version);
-struct apw_buf;
+/* The schema of flow versions in this release, as the app's own answers have
+ * it; "": not known yet.  Learned from a flow version that the app gave. */
+const char *apw_stock_schema(struct apw_stock *);
+void	apw_stock_schema_learn(struct apw_stock *, const char *schema);
 int	apw_stock_flow_get(struct apw_stock *, const char *flow_version_id,
 	    struct apw_buf *out, struct apw_err *);
 int	apw_stock_flow_put(struct apw_stock *, const char *flow_version_id,

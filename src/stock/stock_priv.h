@@ -48,6 +48,7 @@ struct apw_stock {
 	struct stock_tool	 node, installer, bundler;
 	struct stock_engine	 engine;
 	char			 release[64];
+	char			 schema[32];	/* of the release; "": ask the disk */
 	int			 use_fd, use_lock_fd;	/* owned; -1: read-only */
 	char			 use_name[64];
 	struct apw_buf		 use_list;	/* what is written there */
@@ -220,6 +221,7 @@ int	stock_bundle(struct stock_keeper *, const struct stock_staging *,
 	    struct apw_buf *why, struct apw_err *);
 /* index.js of a step that did not compile. */
 void	stock_bundle_artefact(struct apw_buf *out, struct apw_str why);
+bool	stock_bundle_is_artefact(struct apw_str index_js);
 /* Does the list of inputs stay inside the step's folder? */
 int	stock_bundle_inputs(struct apw_str metafile, struct apw_err *);
 /* Does the tool's text speak of a file outside? */

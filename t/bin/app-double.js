@@ -62,6 +62,7 @@ const versions = new Map();
 const pieces = new Map();
 const archives = new Map();
 const files = new Map();
+const bundles = new Map();	/* flow version -> {kind, data} */
 const jobs = new Map();
 let queue = [];			/* ids of jobs nobody has */
 let waiters = [];		/* parked polls */
@@ -509,7 +510,28 @@ const methods = {
 	updateStepProgress: () => null,
 	submitPayloads: () => [],
 	savePayloads: () => null,
+	/* from 0.86 on */
+	getFlowBundle(p) {
+		const b = bundles.get(p.flowVersionId);
+
+		if (!b || b.kind !== 'url')
+			return b ? { kind: b.kind, data: b.data } : null;
+		files.set(`bundle-${p.flowVersionId}`, b.data);
+		return { kind: 'url', url: file_url(p.flowVersionId) };
+	},
+	prepareFlowBundleUpload: (p) => opt.bundles === 'url'
+	    ? { kind: 'url', url: file_url(p.flowVersionId) }
+	    : { kind: opt.bundles || 'inline' },
+	uploadFlowBundle(p) {
+		files.set(`bundle-${p.flowVersionId}`, p.data);
+		return null;
+	},
 };
+
+function file_url(id)
+{
+	return `http://127.0.0.1:${opt.port}/api/v1/files/bundle-${id}?key=s`;
+}
 
 /* ----------------------------------------------------------------- server */
 
@@ -617,6 +639,10 @@ const commands = {
 		if (archive)
 			archives.set(p.archiveId, Buffer.from(archive, 'base64'));
 	},
+	/* What getFlowBundle answers: text, or base64; kind inline or url. */
+	bundle: (a) => void bundles.set(a.id, { kind: a.kind || 'inline',
+	    data: Buffer.from(a.text, a.encoding || 'utf8') }),
+	set: (a) => void Object.assign(opt, a),
 	rule: (a) => void rules.push({ nth: 1, times: 1, ...a, seen: 0,
 	    at: [].concat(a.at) }),
 	clear_rules: () => void (rules = []),

@@ -116,7 +116,7 @@ call_big(const char *method, size_t n)
 	memset(text, 'x', n);
 	parts[1].p = text;
 	serial++;
-	sent(apw_app_link_rpc(peer, method, parts, 3, 0, on_reply,
+	sent(apw_app_link_rpc(peer, method, parts, 3, NULL, 0, on_reply,
 	    (void *)serial, &err), &err);
 	free(text);
 }
@@ -138,7 +138,7 @@ command(char *name, char *rest)
 		ms = (unsigned)atoi(word(&rest));
 		text = apw_str_c(rest);
 		serial++;
-		sent(name[0] == 'r' ? apw_app_link_rpc(peer, what, &text, 1,
+		sent(name[0] == 'r' ? apw_app_link_rpc(peer, what, &text, 1, NULL,
 		    ms, on_reply, (void *)serial, &err) :
 		    apw_app_link_emit_ack(peer, what, &text, text.n > 0, ms,
 		    on_reply, (void *)serial, &err), &err);

@@ -19,6 +19,7 @@ call_free(struct app_call *call)
 	if (call->ev != NULL)
 		event_free(call->ev);
 	apw_buf_free(&call->payload);
+	apw_buf_free(&call->binary);
 	free(call);
 }
 
@@ -32,7 +33,7 @@ call_unlink(struct apw_source *src, struct app_call *call)
 		link = &(*link)->next;
 	*link = call->next;
 	src->ncalls--;
-	src->waiting_bytes -= call->payload.len;
+	src->waiting_bytes -= call->payload.len + call->binary.len;
 }
 
 static void
@@ -93,12 +94,14 @@ call_send(struct apw_source *src, struct app_call *call)
 {
 	struct apw_err	err = APW_ERR_NONE;
 	struct apw_str	payload = apw_buf_view(&call->payload);
+	struct apw_str	binary = apw_buf_view(&call->binary);
 	int64_t		left_ms = call->deadline_ms - apw_now_ms();
 
 	if (left_ms <= 0)
 		return;		/* its timer is about to say so */
 	call->link_id = apw_app_link_rpc(src->link, call->method, &payload, 1,
-	    left_ms, call_on_reply, call, &err);
+	    binary.n != 0 ? &binary : NULL, left_ms, call_on_reply, call,
+	    &err);
 	if (call->link_id == 0) {
 		if (err.code == ENOTCONN)
 			return;		/* on_closed is on its way */
@@ -109,8 +112,9 @@ call_send(struct apw_source *src, struct app_call *call)
 		return;
 	}
 	event_del(call->ev);
-	src->waiting_bytes -= call->payload.len;
+	src->waiting_bytes -= call->payload.len + call->binary.len;
 	apw_buf_free(&call->payload);
+	apw_buf_free(&call->binary);
 }
 
 uint32_t
@@ -118,8 +122,18 @@ app_call(struct apw_source *src, const char *method,
     const struct apw_str *parts, size_t nparts, unsigned timeout_ms,
     apw_source_reply_fn *fn, void *arg, struct apw_err *err)
 {
+	return app_call_binary(src, method, parts, nparts, APW_STR(""),
+	    timeout_ms, fn, arg, err);
+}
+
+uint32_t
+app_call_binary(struct apw_source *src, const char *method,
+    const struct apw_str *parts, size_t nparts, struct apw_str binary,
+    unsigned timeout_ms, apw_source_reply_fn *fn, void *arg,
+    struct apw_err *err)
+{
 	struct app_call	*call, **end;
-	size_t		 bytes = 0, i;
+	size_t		 bytes = binary.n, i;
 	int64_t		 ms = timeout_ms != 0 ? timeout_ms :
 			    src->conf->call_timeout_ms;
 
@@ -142,7 +156,8 @@ app_call(struct apw_source *src, const char *method,
 		apw_buf_str(&call->payload, parts[i]);
 	if (nparts == 0)
 		apw_buf_puts(&call->payload, "{}");
-	if (call->payload.failed) {
+	apw_buf_str(&call->binary, binary);
+	if (call->payload.failed || call->binary.failed) {
 		call_free(call);
 		apw_err_set(err, ENOMEM, "call to the app");
 		return 0;
@@ -160,7 +175,7 @@ app_call(struct apw_source *src, const char *method,
 		;
 	*end = call;
 	src->ncalls++;
-	src->waiting_bytes += call->payload.len;
+	src->waiting_bytes += call->payload.len + call->binary.len;
 	app_timer(call->ev, ms);
 	if (src->state == APP_READY)
 		call_send(src, call);

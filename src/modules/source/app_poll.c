@@ -90,7 +90,7 @@ app_poll_go(struct apw_source *src)
 	app_machine(src, &info);
 	part = apw_buf_view(&info);
 	src->polled_ms = apw_now_ms();
-	src->parked = apw_app_link_rpc(src->link, "poll", &part, 1,
+	src->parked = apw_app_link_rpc(src->link, "poll", &part, 1, NULL,
 	    src->conf->poll_timeout_ms, poll_on_reply, src, &err);
 	if (src->parked == 0) {
 		apw_warn("cannot poll", APW_E(&err));

@@ -25,6 +25,7 @@ struct app_call {
 	struct app_call		*next;
 	char			 method[40];
 	struct apw_buf		 payload;	/* until sent */
+	struct apw_buf		 binary;	/* the same; empty: none */
 	int64_t			 deadline_ms;	/* monotonic */
 	struct event		*ev;		/* owned; deadline while waiting */
 	uint32_t		 link_id;	/* 0: waits to be sent */
@@ -77,6 +78,10 @@ void	app_machine(struct apw_source *, struct apw_buf *out);
 uint32_t app_call(struct apw_source *, const char *method,
 	    const struct apw_str *parts, size_t nparts, unsigned timeout_ms,
 	    apw_source_reply_fn *, void *arg, struct apw_err *);
+uint32_t app_call_binary(struct apw_source *, const char *method,
+	    const struct apw_str *parts, size_t nparts, struct apw_str binary,
+	    unsigned timeout_ms, apw_source_reply_fn *, void *arg,
+	    struct apw_err *);
 void	app_cancel(struct apw_source *, uint32_t id);
 void	app_calls_flush(struct apw_source *);	/* ready: send what waits */
 void	app_calls_drop(struct apw_source *);	/* closing: forget them all */

@@ -95,6 +95,12 @@ struct apw_source_ops {
 		    const struct apw_str *parts, size_t nparts,
 		    unsigned timeout_ms, apw_source_reply_fn *, void *arg,
 		    struct apw_err *);
+	/* The same with one attachment, which the payload names as
+	 * {"_placeholder":true,"num":0}.  NULL: the source takes none. */
+	uint32_t (*call_binary)(struct apw_source *, const char *method,
+		    const struct apw_str *parts, size_t nparts,
+		    struct apw_str binary, unsigned timeout_ms,
+		    apw_source_reply_fn *, void *arg, struct apw_err *);
 	void	(*cancel)(struct apw_source *, uint32_t call);
 
 	/* Base URL that engines call the app's API with, ending in "/";

@@ -411,7 +411,7 @@ static const struct apw_source_ops app_ops = {
 	.open = app_open,
 	.want = app_want,
 	.unwant = app_unwant,
-	.call = app_call,
+	.call = app_call, .call_binary = app_call_binary,
 	.cancel = app_cancel,
 	.internal_api_url = app_api_url,
 	.group = app_group,
