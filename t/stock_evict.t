@@ -14,7 +14,7 @@ use Test::Apworker::Proc;
 use Test::Apworker::Stock;
 use Test::Apworker::Util;
 
-my $t = Test::Apworker->new()->has(qw/node bun/)->plan(15);
+my $t = Test::Apworker->new()->has(qw/node bun/)->plan(21);
 my $esbuild = $t->tool('esbuild');
 my $s = Test::Apworker::Stock->new($t, jail => 0,
 	bundler_path => $esbuild->path());
@@ -43,8 +43,20 @@ for my $n (1 .. 10) {
 }
 utime 500, 500, $s->path('common/pieces/piece-1-1.0.0/ready');
 
+# Texts: of old flows and pieces, of those in use, and what a Node worker left.
+my %texts = map { $_ => 1 } qw{flows/old/apw-0.85.4.json flows/old/cache.json
+	flows/fv/apw-0.85.4.json flows/node/cache.json
+	pieces-metadata/@a/piece-old-1.0.0-pl/apw-piece.json
+	pieces-metadata/piece-2-1.0.0-pl/apw-piece.json
+	codes/node/step_1/index.js};
+for my $file (map { $s->path($_) } sort keys %texts) {
+	$t->write_file($file, $text);
+	utime 400, 400, $file, $file =~ s{/[^/]+$}{}r or die $!;
+}
+
 # One process uses s1, the oldest, and stays.
-my $holder = $s->start(codes => [ steps(1) ], until => $t->testdir() . '/leave');
+my $holder = $s->start(codes => [ steps(1) ], platform_id => 'pl',
+	pieces => [ piece_of('piece-2', '1.0.0') ], until => $t->testdir() . '/leave');
 wait_for(sub { grep { slurp($_) =~ m{codes/fv/s1\n} }
 	glob $s->path('.use') . '/*' }, 'the list of the holder');
 utime 1, 1, $s->path('codes/fv/s1/.apworkerd');	# not by its age alone
@@ -66,6 +78,14 @@ ok(!-e $s->path('common/node_modules/.bun/frame1@1.0.0'),
 	'and the package that it alone needed');
 is($s->load('piece-2', '1.0.0'), 'f2c', 'the other piece is whole');
 ok(-e $s->path('common/main.js'), 'the engine stays');
+ok(!-e $s->path("flows/$_"), "the flow that nobody runs is gone: $_")
+	for qw/old node/;
+ok(!-e $s->path('pieces-metadata/@a/piece-old-1.0.0-pl'),
+	'so is what was known of a piece');
+ok(!-e $s->path('codes/node'), 'and code that only a Node worker could use');
+ok(-e $s->path('flows/fv/apw-0.85.4.json'), 'the flow in use stays');
+ok(-e $s->path('pieces-metadata/piece-2-1.0.0-pl/apw-piece.json'),
+	'and the piece');
 $t->write_file('leave', '');
 is($s->wait($holder)->{fault}, 'OK', 'the holder leaves');
 is($s->wait($tidier)->{fault}, 'OK', 'the other one too');

@@ -35,6 +35,7 @@ job_stock_enter(struct apw_job *job)
 			pieces[n++] = r->pieces[i].order;
 	job->order = (struct apw_stock_order){
 		.flow_version_id = job->ids.flow_version_id,
+		.platform_id = job->ids.platform_id,
 		.packages = job->env.sandbox->packages,
 		.per_platform = job->env.sandbox->boxed,
 		.codes = job_bundle_codes(job), .ncodes = r->walk.ncodes,

@@ -77,7 +77,21 @@ apw_stock_flow_get(struct apw_stock *stock, const char *id,
 		return apw_err_set(err, 0, "bad flow version id");
 	if (stock->release[0] == '\0')
 		return 0;
+	stock_flow_touch(stock, id);
 	return stock_text_get(stock, folder, name, out, err);
+}
+
+void
+stock_flow_touch(struct apw_stock *stock, const char *id)
+{
+	char	folder[STOCK_PATH_BYTES], name[128];
+	char	rel[STOCK_PATH_BYTES + 132];
+
+	if (id == NULL || stock->release[0] == '\0' || flow_place(stock, id,
+	    folder, sizeof(folder), name, sizeof(name)) == -1)
+		return;
+	snprintf(rel, sizeof(rel), "%s/%s", folder, name);
+	stock_use_touch(stock, rel);
 }
 
 /* Is it what its name will say? */

@@ -133,6 +133,11 @@ find(struct stock_keeper *k, const char *path, const char *mark,
 		entries_add(list, path, st.st_mtime);
 		return;
 	}
+	/* of a volume that a Node worker had; nobody will use it as it is */
+	if (depth == 0 && strncmp(path, "codes/", 6) == 0 &&
+	    fstatat(k->stock->root_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISDIR(st.st_mode))
+		entries_add(list, path, st.st_mtime);
 	fd = depth == 0 ? -1 : stock_open(k->stock->root_fd, path,
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	dir = fd == -1 ? NULL : fdopendir(fd);
@@ -151,6 +156,42 @@ find(struct stock_keeper *k, const char *path, const char *mark,
 	closedir(dir);
 }
 
+/* A folder with texts in it is an entry, whoever wrote them. */
+static void
+find_texts(struct stock_keeper *k, const char *path, unsigned depth,
+    struct stock_entries *list)
+{
+	char		 rel[2 * STOCK_PATH_BYTES];
+	int		 fd = stock_open(k->stock->root_fd, path,
+	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	DIR		*dir = fd == -1 ? NULL : fdopendir(fd);
+	struct dirent	*e;
+	struct stat	 st;
+	int64_t		 used = -1;
+
+	if (dir == NULL) {
+		if (fd != -1)
+			close(fd);
+		return;
+	}
+	while ((e = readdir(dir)) != NULL) {
+		if (e->d_name[0] == '.' || strlen(path) +
+		    strlen(e->d_name) + 2 > STOCK_PATH_BYTES ||
+		    fstatat(dirfd(dir), e->d_name, &st,
+		    AT_SYMLINK_NOFOLLOW) == -1)
+			continue;
+		if (S_ISREG(st.st_mode) && st.st_mtime > used)
+			used = st.st_mtime;
+		if (!S_ISDIR(st.st_mode) || depth == 0)
+			continue;
+		snprintf(rel, sizeof(rel), "%s/%s", path, e->d_name);
+		find_texts(k, rel, depth - 1, list);
+	}
+	closedir(dir);
+	if (used != -1 && strchr(path, '/') != NULL)
+		entries_add(list, path, used);
+}
+
 static int
 by_use(const void *a, const void *b)
 {
@@ -166,6 +207,8 @@ stock_entries_find(struct stock_keeper *k, struct stock_entries *list)
 	find(k, "codes", STOCK_MARK, 2, list);
 	find(k, "common/pieces", "ready", 2, list);
 	find(k, "custom_pieces", "ready", 4, list);
+	find_texts(k, "flows", 1, list);
+	find_texts(k, "pieces-metadata", 2, list);
 	if (list->n > 0)
 		qsort(list->v, list->n, sizeof(*list->v), by_use);
 }

@@ -8,9 +8,9 @@
 #define META_NAME	"apw-piece.json"
 
 /* 1: a place, 0: not to be kept, -1: bad name. */
-static int
-meta_place(const char *name, const char *version, const char *platform_id,
-    char *folder, size_t size, struct apw_err *err)
+int
+stock_meta_folder(const char *name, const char *version,
+    const char *platform_id, char *folder, size_t size, struct apw_err *err)
 {
 	int	n;
 
@@ -31,13 +31,16 @@ apw_stock_piece_get(struct apw_stock *stock, const char *name,
     const char *version, const char *platform_id, struct apw_buf *out,
     struct apw_err *err)
 {
-	char	folder[STOCK_PATH_BYTES];
-	int	rc = meta_place(name, version, platform_id, folder,
+	char	folder[STOCK_PATH_BYTES], rel[STOCK_PATH_BYTES + 32];
+	int	rc = stock_meta_folder(name, version, platform_id, folder,
 	    sizeof(folder), err);
 
 	if (rc != 1)
 		return rc;
-	return stock_text_get(stock, folder, META_NAME, out, err);
+	rc = stock_text_get(stock, folder, META_NAME, out, err);
+	if (rc == 1 && snprintf(rel, sizeof(rel), "%s/" META_NAME, folder) > 0)
+		stock_use_touch(stock, rel);
+	return rc;
 }
 
 int
@@ -46,7 +49,7 @@ apw_stock_piece_put(struct apw_stock *stock, const char *name,
     struct apw_err *err)
 {
 	char	folder[STOCK_PATH_BYTES];
-	int	rc = meta_place(name, version, platform_id, folder,
+	int	rc = stock_meta_folder(name, version, platform_id, folder,
 	    sizeof(folder), err);
 
 	if (rc != 1)

@@ -17,6 +17,7 @@
 #define ORDER_PIECES_MAX	4096
 #define ORDER_SPARE_MS		600000		/* locks, copies, flushes */
 #define CLOSE_WAIT_MS		3000
+#define ORDER_TEXTS_MAX		64		/* then the janitor has a look */
 
 static const struct timeval janitor_limit = { .tv_sec = 3600 };
 
@@ -29,8 +30,8 @@ order_check(const struct apw_stock_order *o, struct apw_err *err)
 
 	if (o->ncodes > ORDER_CODES_MAX || o->npieces > ORDER_PIECES_MAX)
 		return apw_err_set(err, 0, "the flow has too many steps");
-	if (o->ncodes > 0 && !apw_str_is_segment(apw_str_c(
-	    o->flow_version_id)))
+	if ((o->ncodes > 0 || o->flow_version_id != NULL) &&
+	    !apw_str_is_segment(apw_str_c(o->flow_version_id)))
 		return apw_err_set(err, 0, "bad flow version id");
 	for (i = 0; i < o->ncodes; i++)
 		if (!stock_is_step(o->codes[i].step))
@@ -49,6 +50,7 @@ order_present(struct apw_stock *stock, const struct apw_stock_order *o)
 {
 	size_t	i;
 
+	stock_flow_touch(stock, o->flow_version_id);
 	if (!stock_engine_present(stock))
 		return false;
 	for (i = 0; i < o->ncodes; i++)
@@ -150,6 +152,7 @@ order_start_janitor(struct apw_stock *stock)
 		return;
 	}
 	stock->tidying = true;
+	stock->new_texts = 0;
 	t->ev = event_new(stock->base, t->keeper.pidfd, EV_READ, order_on_end,
 	    t);
 	if (t->ev != NULL && event_add(t->ev, &janitor_limit) == 0)
@@ -174,7 +177,9 @@ order_on_end(evutil_socket_t fd, short what, void *arg)
 		apw_alert("the stock's keeper does not end",
 		    APW_I("pid", t->keeper.pid));
 	stock = t->stock;
-	made = t->keeper.pid != 0 && !t->janitor;
+	/* texts come in without a keeper: look after them now and then */
+	made = !t->janitor && (t->keeper.pid != 0 ||
+	    stock->new_texts >= ORDER_TEXTS_MAX);
 	ticket_settle(t);
 	report = t->report;
 	done = t->done;

@@ -54,6 +54,8 @@ struct apw_stock_piece {
 /* What one job needs; borrowed until the order is done or cancelled. */
 struct apw_stock_order {
 	const char			*flow_version_id;	/* NULL: no code */
+	const char			*platform_id;	/* whose job it is; NULL: not
+							 * known.  For the pieces' facts */
 	bool				 packages;	/* code may use npm packages */
 	const struct apw_stock_code	*codes;
 	size_t				 ncodes;

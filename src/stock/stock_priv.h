@@ -53,6 +53,7 @@ struct apw_stock {
 	char			 use_name[64];
 	struct apw_buf		 use_list;	/* what is written there */
 	bool			 tidying;	/* a janitor is at work */
+	unsigned		 new_texts;	/* since the last one */
 	TAILQ_HEAD(, apw_stock_ticket) tickets;	/* owned */
 };
 
@@ -296,6 +297,13 @@ void	stock_gc(struct stock_keeper *, struct stock_staging *);
 /* fault.c */
 enum apw_stock_fault stock_fault_of(const struct stock_outcome *);
 enum apw_stock_fault stock_fault_text(struct apw_str);
+
+/* flow.c, meta.c */
+void	stock_flow_touch(struct apw_stock *, const char *id);
+/* 1: the place, 0: not to be kept, -1: bad name. */
+int	stock_meta_folder(const char *name, const char *version,
+	    const char *platform_id, char *folder, size_t size,
+	    struct apw_err *);
 
 /* text.c: a checked text in a file (flow versions, piece facts) */
 int	stock_text_get(struct apw_stock *, const char *folder,

@@ -63,6 +63,8 @@ stock_text_put(struct apw_stock *stock, const char *folder, const char *name,
 		apw_err_set(err, ENOMEM, "%s", folder);
 	else
 		rc = stock_replace(fd, name, apw_buf_view(&file), false, err);
+	if (rc == 0)
+		stock->new_texts++;
 	apw_buf_free(&file);
 	return rc;
 }

@@ -75,13 +75,19 @@ list_order(const struct apw_stock_order *o, struct apw_buf *list)
 	char	folder[STOCK_PATH_BYTES];
 	size_t	i;
 
+	if (o->flow_version_id != NULL)
+		apw_buf_printf(list, "flows/%s\n", o->flow_version_id);
 	for (i = 0; i < o->ncodes; i++)
 		apw_buf_printf(list, "codes/%s/%s\n", o->flow_version_id,
 		    o->codes[i].step);
-	for (i = 0; i < o->npieces; i++)
+	for (i = 0; i < o->npieces; i++) {
 		if (stock_piece_folder(&o->pieces[i], o->per_platform, folder,
 		    sizeof(folder)) == 0)
 			apw_buf_printf(list, "%s\n", folder);
+		if (stock_meta_folder(o->pieces[i].name, o->pieces[i].version,
+		    o->platform_id, folder, sizeof(folder), NULL) == 1)
+			apw_buf_printf(list, "%s\n", folder);
+	}
 }
 
 int

@@ -5,7 +5,7 @@
  *	    "bundler_path", "install_timeout_ms", "build_timeout_ms",
  *	    "negative_ttl_ms", "registry", "npmrc", "jail", "max_bytes" },
  *	  "engine": "main.js", "node": "/usr/bin/node",
- *	  "flow_version_id", "packages", "per_platform",
+ *	  "flow_version_id", "platform_id", "packages", "per_platform",
  *	  "codes": [ { "step", "packageJson", "code" } ],
  *	  "pieces": [ { "packageType", "pieceType", "pieceName",
  *	    "pieceVersion", "archiveId", "platformId" } ],
@@ -222,6 +222,7 @@ main(void)
 	r.base = event_base_new();
 	read_conf(cycle, in);
 	r.order.flow_version_id = copy(text(in, "flow_version_id"));
+	r.order.platform_id = copy(text(in, "platform_id"));
 	r.order.packages = json_is_true(json_object_get(in, "packages"));
 	r.order.per_platform = json_is_true(json_object_get(in,
 	    "per_platform"));
