@@ -78,7 +78,7 @@ is(status($done), 'OK', 'redirect without');
 is(status($done) . ' ' . @seen, 'OK 6', 'not more than five');
 ($done, @seen) = post("http://127.0.0.1:$port/to?http://127.0.0.2:$port/x");
 is(status($done) . ' ' . @seen, 'OK 1', 'not to a place that is blocked');
-$t->wait_log(qr/blocked: 127\.0\.0\.2 is loopback/);
+$t->wait_log(qr/blocked address: 127\.0\.0\.2 is loopback/);
 
 # Blocked, in any spelling: the app's own list does not count here.
 for my $host ('127.0.0.2', '127.2', '0x7f.2', '2130706434', '0177.0.0.2',
@@ -87,7 +87,7 @@ for my $host ('127.0.0.2', '127.2', '0x7f.2', '2130706434', '0177.0.0.2',
 	$t->log_mark();
 	($done, @seen) = post("http://$host:$port/no");
 	is(status($done) . ' ' . @seen, 'OK 0', "$host is blocked");
-	ok($t->wait_log(qr/event destination.*error=.?blocked: \S+ is /),
+	ok($t->wait_log(qr/event destination.*error=.?blocked address: \S+ is /),
 		"$host: said why");
 }
 

@@ -49,6 +49,8 @@ struct apw_score_slot {
 	_Atomic int32_t	 engine_pid;
 	_Atomic int64_t	 job_since_ms;	/* monotonic; 0: no job */
 	_Atomic uint32_t busy_ms_total;
+	_Atomic uint64_t egress_allowed, egress_blocked, egress_failed;
+	_Atomic uint64_t egress_sent_bytes, egress_received_bytes;
 
 	/* texts: written by the slot under seq */
 	_Atomic uint32_t seq;
@@ -70,6 +72,8 @@ struct apw_score_past {
 	_Atomic uint64_t jobs_started, jobs_ok, jobs_failed;
 	_Atomic uint64_t engine_starts, engine_deaths;
 	_Atomic uint64_t reconnects, busy_ms;
+	_Atomic uint64_t egress_allowed, egress_blocked, egress_failed;
+	_Atomic uint64_t egress_sent_bytes, egress_received_bytes;
 };
 
 struct apw_score {

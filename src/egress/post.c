@@ -1,6 +1,6 @@
 /* One HTTP POST of our own; see post.h.  Room: egress, in a slot.
  *
- *	kick ─ dial (look-up, check, connect, TLS) ─ send ─ head of the answer
+ *	kick ─ dial (look-up, check, connect) ─ TLS ─ send ─ head of the answer
  *	  └──────────────────── redirect ────────────────────┘
  *
  * One deadline over all of it.  URLs are never logged: they may hold keys. */
@@ -13,12 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "core/apw_buf.h"
 #include "core/apw_err.h"
 #include "core/apw_log.h"
-#include "egress/addr.h"
+#include "egress/dial.h"
 #include "link/link_dial.h"
 #include "proto/apw_http.h"
 
@@ -27,6 +28,8 @@
 
 struct apw_poster {
 	struct event_base	*base;		/* borrowed */
+	struct apw_egress_rules	*rules;		/* a reference */
+	struct apw_egress_resolver *resolver;	/* borrowed */
 	SSL_CTX			*tls;		/* owned; made when needed */
 	struct apw_post		*posts;		/* list, owned */
 };
@@ -43,10 +46,10 @@ struct apw_post {
 	bool			 secure;
 	bool			 get;		/* a redirect made it one */
 	unsigned		 hops;
-	const struct apw_strlist *allow;	/* borrowed */
 	const char		*what;
 	struct event		*kick, *deadline;	/* owned */
-	struct apw_link_dial	*dial;		/* owned while it runs */
+	struct apw_egress_dial	*dial;		/* owned while it runs */
+	struct apw_link_dial	*stream;	/* owned while it runs: TLS */
 	struct bufferevent	*bev;		/* owned */
 	apw_post_fn		*done;
 	void			*arg;		/* borrowed */
@@ -62,7 +65,8 @@ post_free(struct apw_post *p)
 			*at = p->next;
 			break;
 		}
-	apw_link_dial_free(p->dial);
+	apw_egress_dial_cancel(p->dial);
+	apw_link_dial_free(p->stream);
 	if (p->bev != NULL)
 		bufferevent_free(p->bev);
 	if (p->kick != NULL)
@@ -138,23 +142,6 @@ post_target(struct apw_post *p)
 		return "its URL has no good host";
 	p->port = port == -1 ? (p->secure ? 443 : 80) : (uint16_t)port;
 	return NULL;
-}
-
-static bool
-post_admit(void *arg, const struct sockaddr *sa, char *why, size_t size)
-{
-	struct apw_post	*p = arg;
-	struct apw_addr	 addr;
-	char		 text[APW_ADDR_TEXT_SIZE];
-	const char	*what;
-
-	if (apw_addr_of(sa, &addr) == -1)
-		what = "no address";
-	else if ((what = apw_addr_refused(&addr, p->allow)) == NULL)
-		return true;
-	snprintf(why, size, "blocked: %s is %s", apw_addr_text(&addr, text),
-	    what);
-	return false;
 }
 
 /* --- redirects --- */
@@ -274,12 +261,12 @@ post_send(struct apw_post *p)
 }
 
 static void
-post_on_dial(void *arg, struct bufferevent *bev, const char *error)
+post_on_stream(void *arg, struct bufferevent *bev, const char *error)
 {
 	struct apw_post	*p;
 
 	APW_CAST(p, arg, POST_MAGIC);
-	p->dial = NULL;
+	p->stream = NULL;
 	if (bev == NULL) {
 		post_done(p, -1, error);
 		return;
@@ -300,12 +287,43 @@ post_tls(struct apw_post *p, struct apw_err *err)
 }
 
 static void
+post_on_dial(void *arg, const struct apw_egress_dialled *end)
+{
+	struct apw_link_dial_conf	 conf = { .connected = true };
+	struct apw_err			 err = APW_ERR_NONE;
+	char				 why[sizeof(end->why) + 128];
+	struct apw_post			*p;
+
+	APW_CAST(p, arg, POST_MAGIC);
+	p->dial = NULL;
+	if (end->verdict != APW_EGRESS_ALLOWED) {
+		snprintf(why, sizeof(why), "%s: %s%s%s",
+		    apw_egress_verdict_name(end->verdict), end->address,
+		    end->address[0] != '\0' && end->why[0] != '\0' ? " is " :
+		    "", end->why);
+		post_done(p, -1, why);
+		return;
+	}
+	if (post_tls(p, &err) == -1) {
+		close(end->fd);
+		post_done(p, -1, err.text);
+		return;
+	}
+	conf.host = p->host;
+	conf.port = p->port;
+	conf.fd = end->fd;
+	conf.tls = p->secure ? p->poster->tls : NULL;
+	p->stream = apw_link_dial_new(p->poster->base, NULL, &conf,
+	    post_on_stream, p, &err);
+	if (p->stream == NULL)
+		post_done(p, -1, err.text);
+}
+
+static void
 post_on_kick(evutil_socket_t fd, short what, void *arg)
 {
-	struct apw_link_dial_conf	 conf = { .host = NULL };
-	struct apw_err			 err = APW_ERR_NONE;
-	const char			*why;
-	struct apw_post			*p;
+	const char	*why;
+	struct apw_post	*p;
 
 	(void)fd;
 	(void)what;
@@ -314,17 +332,10 @@ post_on_kick(evutil_socket_t fd, short what, void *arg)
 		post_done(p, -1, why);
 		return;
 	}
-	if (post_tls(p, &err) == 0) {
-		conf.host = p->host;
-		conf.port = p->port;
-		conf.tls = p->secure ? p->poster->tls : NULL;
-		conf.admit = post_admit;
-		conf.admit_arg = p;
-		p->dial = apw_link_dial_new(p->poster->base, NULL, &conf,
-		    post_on_dial, p, &err);
-	}
+	p->dial = apw_egress_dial_new(p->poster->base, p->poster->rules,
+	    p->poster->resolver, p->host, p->port, post_on_dial, p);
 	if (p->dial == NULL)
-		post_done(p, -1, err.text);
+		post_done(p, -1, "out of memory");
 }
 
 static void
@@ -355,7 +366,6 @@ apw_post(struct apw_poster *poster, const struct apw_post_order *o,
 	p->url.max = POST_URL_MAX;
 	apw_buf_puts(&p->url, o->url);
 	apw_buf_str(&p->body, o->body);
-	p->allow = o->allow;
 	p->what = o->what;
 	p->done = done;
 	p->arg = arg;
@@ -378,12 +388,16 @@ apw_post_cancel(struct apw_post *p)
 }
 
 struct apw_poster *
-apw_poster_new(struct event_base *base)
+apw_poster_new(struct event_base *base, struct apw_egress_rules *rules,
+    struct apw_egress_resolver *resolver)
 {
 	struct apw_poster	*poster = calloc(1, sizeof(*poster));
 
-	if (poster != NULL)
-		poster->base = base;
+	if (poster == NULL)
+		return NULL;
+	poster->base = base;
+	poster->rules = apw_egress_rules_ref(rules);
+	poster->resolver = resolver;
 	return poster;
 }
 
@@ -395,5 +409,6 @@ apw_poster_free(struct apw_poster *poster)
 	while (poster->posts != NULL)
 		post_free(poster->posts);
 	SSL_CTX_free(poster->tls);
+	apw_egress_rules_unref(poster->rules);
 	free(poster);
 }

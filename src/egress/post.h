@@ -1,31 +1,33 @@
 /* HTTP requests of the daemon itself (event destinations, the on-call page):
  * POST of a JSON text to a URL that a user chose.  Room: egress, in a slot.
  *
- * The name is looked up once, every address of it is checked, and only
- * checked addresses are connected to; a redirect is a new look-up and check.
- * The answer's body is not read. */
+ * It goes the way that flows go under strict (dial.h), whatever the network
+ * mode: one look-up, every address checked, only checked ones connected to; a
+ * redirect is a new look-up and check.  The answer's body is not read. */
 #ifndef APW_EGRESS_POST_H
 #define APW_EGRESS_POST_H
 
 #include <event2/event.h>
 
-#include "core/apw_cycle.h"
 #include "core/apw_str.h"
+#include "egress/resolver.h"
+#include "egress/rules.h"
 
 #define APW_POST_HOPS	5	/* redirects that are followed */
 
 struct apw_poster;		/* one a slot: what posts have in common */
 
-struct apw_poster *apw_poster_new(struct event_base *);
+/* A reference to the rules is taken; the resolver is borrowed. */
+struct apw_poster *apw_poster_new(struct event_base *,
+	    struct apw_egress_rules *, struct apw_egress_resolver *);
 /* Posts under way are given up without a callback. */
 void	apw_poster_free(struct apw_poster *);
 
 struct apw_post_order {
-	const char		 *url;		/* copied */
-	struct apw_str		  body;		/* copied */
-	int64_t			  timeout_ms;	/* for all of it, redirects too */
-	const struct apw_strlist *allow;	/* borrowed until the end */
-	const char		 *what;		/* a literal, for the log */
+	const char	*url;		/* copied */
+	struct apw_str	 body;		/* copied */
+	int64_t		 timeout_ms;	/* for all of it, redirects too */
+	const char	*what;		/* a literal, for the log */
 };
 
 /* Once, from the loop: the HTTP status, or -1 and why there is none. */

@@ -60,7 +60,6 @@ report_page(struct apw_job *job)
 	struct apw_post_order		 order = {
 		.url = job->env.settings->oncall_url,
 		.timeout_ms = REPORT_PAGE_MS,
-		.allow = &job->env.cycle->network.allow,
 		.what = "on-call page",
 	};
 

@@ -66,6 +66,8 @@ apw_link_dial_free(struct apw_link_dial *d)
 		evutil_freeaddrinfo(d->found);
 	if (d->own_dns != NULL)
 		evdns_base_free(d->own_dns, 1);
+	if (d->conf.connected)
+		evutil_closesocket(d->conf.fd);
 	if (d->gone != NULL)
 		*d->gone = true;
 	d->magic = 0;
@@ -337,23 +339,6 @@ dial_attempt(struct apw_link_dial *d)
 
 /* --- names --- */
 
-/* All addresses are known: are they welcome? */
-static void
-dial_found(struct apw_link_dial *d)
-{
-	struct evutil_addrinfo	*ai;
-
-	for (ai = d->found; ai != NULL && d->conf.admit != NULL;
-	    ai = ai->ai_next)
-		if (!d->conf.admit(d->conf.admit_arg, ai->ai_addr, d->error,
-		    sizeof(d->error))) {
-			dial_fail(d);
-			return;
-		}
-	d->next = d->found;
-	dial_attempt(d);
-}
-
 static void
 dial_on_lookup(int error, struct evutil_addrinfo *found, void *arg)
 {
@@ -370,8 +355,8 @@ dial_on_lookup(int error, struct evutil_addrinfo *found, void *arg)
 		dial_fail(d);
 		return;
 	}
-	d->found = found;
-	dial_found(d);
+	d->found = d->next = found;
+	dial_attempt(d);
 }
 
 /* The system's servers and hosts file, as they are now. */
@@ -390,6 +375,21 @@ dns_open(struct apw_link_dial *d)
 	return 0;
 }
 
+/* Somebody else has connected it. */
+static void
+dial_adopt(struct apw_link_dial *d)
+{
+	d->bev = bufferevent_socket_new(d->base, d->conf.fd,
+	    BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+	if (d->bev == NULL) {
+		snprintf(d->error, sizeof(d->error), "out of memory");
+		dial_fail(d);
+		return;
+	}
+	d->conf.connected = false;	/* the bufferevent closes it */
+	dial_stream(d);
+}
+
 static void
 dial_on_start(evutil_socket_t fd, short what, void *arg)
 {
@@ -405,12 +405,17 @@ dial_on_start(evutil_socket_t fd, short what, void *arg)
 	APW_CAST(d, arg, LINK_DIAL_MAGIC);
 	(void)fd;
 	(void)what;
+	if (d->conf.connected) {
+		dial_adopt(d);
+		return;
+	}
 	host = d->conf.proxy_host != NULL ? d->conf.proxy_host : d->conf.host;
 	snprintf(port, sizeof(port), "%u", d->conf.proxy_host != NULL ?
 	    d->conf.proxy_port : d->conf.port);
 	/* an address needs no resolver, and this does not block */
 	if (evutil_getaddrinfo(host, port, &hints, &d->found) == 0) {
-		dial_found(d);
+		d->next = d->found;
+		dial_attempt(d);
 		return;
 	}
 	d->found = NULL;
@@ -439,6 +444,8 @@ apw_link_dial_new(struct event_base *base, struct evdns_base *dns,
 
 	d = calloc(1, sizeof(*d));
 	if (d == NULL) {
+		if (conf->connected)
+			evutil_closesocket(conf->fd);
 		apw_err_set(err, ENOMEM, "dial");
 		return NULL;
 	}

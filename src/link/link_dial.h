@@ -9,7 +9,6 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #include "core/apw_err.h"
 #include "core/apw_str.h"
@@ -29,12 +28,10 @@ struct apw_link_dial_conf {
 	const char	*proxy_host;	/* NULL: none */
 	uint16_t	 proxy_port;
 	const char	*proxy_auth;	/* "user:password", or NULL */
-	/* Asked for every address that the host (or proxy) stands for, before
-	 * the first is connected to; one refusal ends the dial with the text
-	 * it wrote.  NULL: all are welcome. */
-	bool		(*admit)(void *arg, const struct sockaddr *,
-			    char *why, size_t size);
-	void		*admit_arg;
+	/* A stream to it that stands already: only TLS is left to do.  The
+	 * dial's from new() on. */
+	bool		 connected;
+	int		 fd;
 };
 
 /*

@@ -260,6 +260,11 @@ score_keep(struct apw_score_past *past, struct apw_score_slot *s)
 	KEEP(engine_deaths, engine_deaths);
 	KEEP(reconnects, reconnects);
 	KEEP(busy_ms, busy_ms_total);
+	KEEP(egress_allowed, egress_allowed);
+	KEEP(egress_blocked, egress_blocked);
+	KEEP(egress_failed, egress_failed);
+	KEEP(egress_sent_bytes, egress_sent_bytes);
+	KEEP(egress_received_bytes, egress_received_bytes);
 #undef KEEP
 }
 

@@ -97,6 +97,15 @@ mon_metrics_text(const struct mon_view *v, struct apw_buf *b)
 	    t->engine_deaths);
 	one(b, "reconnects_total", "counter", "Connections to the app lost.",
 	    t->reconnects);
+	head(b, "egress_total", "counter", "Connections out, by verdict.");
+	apw_buf_printf(b, "apworkerd_egress_total{verdict=\"allowed\"} %" PRIu64
+	    "\napworkerd_egress_total{verdict=\"blocked\"} %" PRIu64
+	    "\napworkerd_egress_total{verdict=\"failed\"} %" PRIu64 "\n",
+	    t->egress_allowed, t->egress_blocked, t->egress_failed);
+	head(b, "egress_bytes_total", "counter", "Bytes of them.");
+	apw_buf_printf(b, "apworkerd_egress_bytes_total{way=\"sent\"} %" PRIu64
+	    "\napworkerd_egress_bytes_total{way=\"received\"} %" PRIu64 "\n",
+	    t->egress_sent_bytes, t->egress_received_bytes);
 	head(b, "busy_seconds_total", "counter", "Time slots had a job.");
 	apw_buf_printf(b, "apworkerd_busy_seconds_total %.3f\n",
 	    t->busy_ms / 1000.0);

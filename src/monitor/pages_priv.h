@@ -17,7 +17,9 @@ struct mon_slot {
 	int64_t		started_wall_ms, rest_until_ms, state_since_ms,
 			tick_ms, last_poll_ms, job_since_ms;
 	uint64_t	jobs_started, jobs_ok, jobs_failed, engine_starts,
-			engine_deaths, reconnects, busy_ms;
+			engine_deaths, reconnects, busy_ms,
+			egress_allowed, egress_blocked, egress_failed,
+			egress_sent_bytes, egress_received_bytes;
 	char		phase[32], job_id[64], job_type[40], mode[32],
 			why[256], app_version[32], network[16],
 			network_from[32], fence[16], network_allow[512];

@@ -46,6 +46,11 @@ put_counters(struct apw_buf *b, const struct mon_slot *s)
 	    ",\"busy_ms\":%" PRIu64, s->starts, s->deaths, s->jobs_started,
 	    s->jobs_ok, s->jobs_failed, s->engine_starts, s->engine_deaths,
 	    s->reconnects, s->busy_ms);
+	apw_buf_printf(b, ",\"egress\":{\"allowed\":%" PRIu64
+	    ",\"blocked\":%" PRIu64 ",\"failed\":%" PRIu64
+	    ",\"sent_bytes\":%" PRIu64 ",\"received_bytes\":%" PRIu64 "}",
+	    s->egress_allowed, s->egress_blocked, s->egress_failed,
+	    s->egress_sent_bytes, s->egress_received_bytes);
 }
 
 static void

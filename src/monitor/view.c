@@ -54,6 +54,11 @@ copy_slot(struct mon_slot *to, const struct apw_score_slot *s)
 	NUMBER(engine_deaths);
 	NUMBER(reconnects);
 	NUMBER(engine_pid);
+	NUMBER(egress_allowed);
+	NUMBER(egress_blocked);
+	NUMBER(egress_failed);
+	NUMBER(egress_sent_bytes);
+	NUMBER(egress_received_bytes);
 	NUMBER(job_since_ms);
 	to->busy_ms = atomic_load(&s->busy_ms_total);
 	TEXT(phase);
@@ -80,6 +85,11 @@ copy_past(struct mon_slot *to, const struct apw_score_past *s)
 	NUMBER(engine_deaths);
 	NUMBER(reconnects);
 	NUMBER(busy_ms);
+	NUMBER(egress_allowed);
+	NUMBER(egress_blocked);
+	NUMBER(egress_failed);
+	NUMBER(egress_sent_bytes);
+	NUMBER(egress_received_bytes);
 }
 
 static void
@@ -94,6 +104,11 @@ add(struct mon_slot *total, const struct mon_slot *s)
 	total->engine_deaths += s->engine_deaths;
 	total->reconnects += s->reconnects;
 	total->busy_ms += s->busy_ms;
+	total->egress_allowed += s->egress_allowed;
+	total->egress_blocked += s->egress_blocked;
+	total->egress_failed += s->egress_failed;
+	total->egress_sent_bytes += s->egress_sent_bytes;
+	total->egress_received_bytes += s->egress_received_bytes;
 }
 
 static int

@@ -196,31 +196,42 @@ take_target(struct apw_str target, struct apw_http_head *h)
 }
 
 int
-apw_http_request(struct apw_str head, struct apw_http_head *h,
-    struct apw_err *err)
+apw_http_proxy_request(struct apw_str head, struct apw_http_head *h,
+    struct apw_str *target, struct apw_err *err)
 {
-	struct apw_str	line, target;
+	struct apw_str	line;
 	size_t		i, hosts = 0;
 
 	memset(h, 0, offsetof(struct apw_http_head, headers));
 	if (take_line(&head, &line) == -1)
 		return apw_err_set(err, 0, "broken request line");
 	h->method = take_word(&line);
-	target = take_word(&line);
+	*target = take_word(&line);
 	for (i = 0; i < h->method.n; i++)
 		if (!is_token((unsigned char)h->method.p[i]))
 			return apw_err_set(err, 0, "broken method");
 	if (h->method.n == 0 || h->method.n > 16 ||
 	    take_version(line, h) == -1)
 		return apw_err_set(err, 0, "broken request line");
-	if (take_target(target, h) == -1)
-		return apw_err_set(err, 0, "broken request target");
 	if (take_headers(head, h, err) == -1)
 		return -1;
 	for (i = 0; i < h->nheaders; i++)
 		hosts += same_word(h->headers[i].name, "host");
 	if (hosts > 1 || (hosts == 0 && h->minor == 1))
 		return apw_err_set(err, 0, "not exactly one Host");
+	return 0;
+}
+
+int
+apw_http_request(struct apw_str head, struct apw_http_head *h,
+    struct apw_err *err)
+{
+	struct apw_str	target;
+
+	if (apw_http_proxy_request(head, h, &target, err) == -1)
+		return -1;
+	if (take_target(target, h) == -1)
+		return apw_err_set(err, 0, "broken request target");
 	return 0;
 }
 

@@ -45,6 +45,10 @@ ssize_t	apw_http_head_length(struct apw_str);
 
 int	apw_http_request(struct apw_str head, struct apw_http_head *,
 	    struct apw_err *);
+/* As above, as a proxy gets it: the target may have any form and is the
+ * caller's to read; path and query are empty. */
+int	apw_http_proxy_request(struct apw_str head, struct apw_http_head *,
+	    struct apw_str *target, struct apw_err *);
 int	apw_http_response(struct apw_str head, struct apw_http_head *,
 	    struct apw_err *);
 

@@ -26,6 +26,7 @@ struct apw_engine_env {			/* borrowed for the engine's life */
 	struct apw_stock	*stock;
 	struct apw_score_slot	*score;
 	unsigned		 slot;
+	struct apw_egress_resolver *resolver;	/* of the slot */
 };
 
 /* What the user of the engine (the job in hand) is told, from the event loop

@@ -172,6 +172,28 @@ slot_open_source(struct apw_slot *s, struct apw_err *err)
 	return s->source == NULL ? -1 : 0;
 }
 
+/* One resolver for all that leaves; the daemon's own requests keep to the
+ * configuration's rules, which the app cannot widen. */
+static int
+slot_open_egress(struct apw_slot *s, struct apw_err *err)
+{
+	const struct apw_egress_rules_conf	conf = { &s->cycle->network,
+						    NULL, NULL };
+	struct apw_egress_rules			*rules;
+
+	if ((rules = apw_egress_rules_new(&conf, err)) == NULL)
+		return -1;
+	s->resolver = apw_egress_resolver_new(s->base,
+	    apw_egress_rules_resolver(rules), err);
+	if (s->resolver != NULL)
+		s->poster = apw_poster_new(s->base, rules, s->resolver);
+	apw_egress_rules_unref(rules);
+	if (s->resolver == NULL)
+		return -1;
+	return s->poster != NULL ? 0 : apw_err_set(err, ENOMEM,
+	    "cannot make a slot");
+}
+
 static int
 slot_open(struct apw_slot *s, struct apw_err *err)
 {
@@ -184,13 +206,15 @@ slot_open(struct apw_slot *s, struct apw_err *err)
 	    slot_timers(s) == -1)
 		return apw_err_set(err, errno, "cannot make an event loop");
 	env.base = s->base;
+	if (slot_open_egress(s, err) == -1)
+		return -1;
+	env.resolver = s->resolver;
 	if ((s->stock = apw_stock_open(s->base, s->cycle, err)) == NULL)
 		return -1;
 	env.stock = s->stock;
 	if ((s->engine = apw_engine_new(&env, err)) == NULL)
 		return -1;
-	if ((s->poster = apw_poster_new(s->base)) == NULL ||
-	    (s->fetcher = apw_fetcher_new(s->base)) == NULL)
+	if ((s->fetcher = apw_fetcher_new(s->base)) == NULL)
 		return apw_err_set(err, ENOMEM, "cannot make a slot");
 	if ((s->recipes = apw_recipes_new()) == NULL)
 		return apw_err_set(err, ENOMEM, "cannot remember recipes");
@@ -219,6 +243,7 @@ slot_close(struct apw_slot *s)
 	apw_recipes_free(s->recipes);
 	apw_poster_free(s->poster);
 	apw_fetcher_free(s->fetcher);
+	apw_egress_resolver_free(s->resolver);
 	if (s->sandbox_gone != NULL)
 		event_free(s->sandbox_gone);
 	apw_sandbox_finish();

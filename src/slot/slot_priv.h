@@ -44,6 +44,7 @@ struct apw_slot {
 	const struct apw_source_ops	*ops;		/* its functions */
 	struct apw_stock		*stock;
 	struct apw_engine		*engine;
+	struct apw_egress_resolver	*resolver;	/* of all that leaves */
 	struct apw_poster		*poster;
 	struct apw_fetcher		*fetcher;
 	struct apw_publisher		*publisher;

@@ -68,7 +68,6 @@ event_work(struct apw_job *job)
 		.url = apw_job_text(job, f->url),
 		.body = f->payload,
 		.timeout_ms = env->settings->event_timeout_ms,
-		.allow = &env->cycle->network.allow,
 		.what = "event destination",
 	};
 

@@ -1,0 +1,350 @@
+/* From a host and a port to a connection that the rules allow; see dial.h.
+ * Room: egress.
+ *
+ * Must never connect to an address that it did not check, nor look a name up
+ * twice. */
+#include "egress/dial.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/apw_buf.h"
+#include "core/apw_log.h"
+#include "egress/race.h"
+#include "egress/tunnel.h"
+
+#define DIAL_MAGIC	0x4449414c
+
+struct apw_egress_dial {
+	uint32_t		 magic;
+	struct event_base	*base;		/* borrowed */
+	const struct apw_egress_rules *rules;	/* borrowed */
+	struct apw_egress_resolver *resolver;	/* borrowed */
+	apw_egress_dial_fn	*fn;
+	void			*arg;		/* borrowed */
+	struct event		*start, *deadline;	/* owned */
+	struct apw_egress_lookup *lookup;	/* owned, one of these at a time */
+	struct apw_egress_race	*race;
+	struct apw_egress_tunnel *tunnel;
+	int			 fd;		/* owned: to the upstream proxy */
+	char			 host[APW_EGRESS_HOST_SIZE];
+	uint16_t		 port;
+	struct apw_addr		 found[APW_EGRESS_ADDRESSES];	/* checked */
+	size_t			 n;		/* 0: the upstream's to find */
+	size_t			 next;		/* to ask the upstream for */
+	struct apw_egress_upstream *up;		/* owned; NULL: straight */
+	struct apw_addr		 proxies[APW_EGRESS_ADDRESSES];
+	size_t			 nproxies;
+	struct apw_egress_dialled end;
+};
+
+void
+apw_egress_dial_cancel(struct apw_egress_dial *d)
+{
+	if (d == NULL)
+		return;
+	apw_egress_lookup_cancel(d->lookup);
+	apw_egress_race_cancel(d->race);
+	apw_egress_tunnel_cancel(d->tunnel);
+	if (d->start != NULL)
+		event_free(d->start);
+	if (d->deadline != NULL)
+		event_free(d->deadline);
+	if (d->fd != -1)
+		close(d->fd);
+	if (d->up != NULL)
+		explicit_bzero(d->up, sizeof(*d->up));
+	free(d->up);
+	d->magic = 0;
+	free(d);
+}
+
+static void
+dial_done(struct apw_egress_dial *d, enum apw_egress_verdict verdict, int fd)
+{
+	struct apw_egress_dialled	 end = d->end;
+	apw_egress_dial_fn		*fn = d->fn;
+	void				*arg = d->arg;
+
+	end.verdict = verdict;
+	end.fd = fd;
+	apw_egress_dial_cancel(d);
+	fn(arg, &end);
+}
+
+static void
+dial_fail(struct apw_egress_dial *d, enum apw_egress_verdict verdict,
+    const char *why)
+{
+	snprintf(d->end.why, sizeof(d->end.why), "%s", why);
+	dial_done(d, verdict, -1);
+}
+
+/* --- through an upstream proxy --- */
+
+static void	dial_upstream(struct apw_egress_dial *);
+
+static void
+dial_on_tunnel(void *arg, const char *error)
+{
+	struct apw_egress_dial	*d;
+	int			 fd;
+
+	APW_CAST(d, arg, DIAL_MAGIC);
+	d->tunnel = NULL;
+	fd = d->fd;
+	d->fd = -1;
+	if (error == NULL) {
+		dial_done(d, APW_EGRESS_ALLOWED, fd);
+		return;
+	}
+	close(fd);
+	/* another address may be nearer to it */
+	if (++d->next < d->n && d->next < APW_EGRESS_ATTEMPTS)
+		dial_upstream(d);
+	else
+		dial_fail(d, APW_EGRESS_UPSTREAM, error);
+}
+
+static void
+dial_on_upstream(void *arg, int fd, const struct apw_addr *a, int error)
+{
+	struct apw_egress_dial	*d;
+	const char		*host;
+
+	(void)a;
+	APW_CAST(d, arg, DIAL_MAGIC);
+	d->race = NULL;
+	if (fd == -1) {
+		dial_fail(d, APW_EGRESS_UPSTREAM, strerror(error));
+		return;
+	}
+	d->fd = fd;
+	host = d->host;
+	if (d->n > 0)
+		host = apw_addr_text(&d->found[d->next], d->end.address);
+	else
+		snprintf(d->end.why, sizeof(d->end.why),
+		    "its name was the upstream proxy's to look up");
+	d->tunnel = apw_egress_tunnel_new(d->base, fd, d->up, host, d->port,
+	    dial_on_tunnel, d);
+	if (d->tunnel == NULL)
+		dial_fail(d, APW_EGRESS_UPSTREAM, "out of memory");
+}
+
+static void
+dial_upstream(struct apw_egress_dial *d)
+{
+	d->race = apw_egress_race_new(d->base, d->proxies, d->nproxies,
+	    d->up->port, dial_on_upstream, d);
+	if (d->race == NULL)
+		dial_fail(d, APW_EGRESS_UPSTREAM, "out of memory");
+}
+
+static void
+dial_on_proxy_name(void *arg, const struct apw_addr *a, size_t n,
+    const char *error)
+{
+	struct apw_egress_dial	*d;
+
+	APW_CAST(d, arg, DIAL_MAGIC);
+	d->lookup = NULL;
+	if (n == 0) {
+		dial_fail(d, APW_EGRESS_UPSTREAM, error);
+		return;
+	}
+	memcpy(d->proxies, a, n * sizeof(*a));
+	d->nproxies = n;
+	dial_upstream(d);
+}
+
+/* The proxy itself is the operator's choice: no rule speaks of it. */
+static void
+dial_find_proxy(struct apw_egress_dial *d)
+{
+	if (apw_addr_parse(d->up->host, &d->proxies[0]) == 0) {
+		d->nproxies = 1;
+		dial_upstream(d);
+		return;
+	}
+	d->lookup = apw_egress_lookup_new(d->resolver, d->up->host,
+	    dial_on_proxy_name, d);
+	if (d->lookup == NULL)
+		dial_fail(d, APW_EGRESS_UPSTREAM, "out of memory");
+}
+
+/* 1: there is one, in d->up; 0: none; -1: d is over. */
+static int
+dial_has_upstream(struct apw_egress_dial *d)
+{
+	struct apw_err	err = APW_ERR_NONE;
+	int		rc;
+
+	d->up = calloc(1, sizeof(*d->up));
+	rc = d->up == NULL ? apw_err_set(&err, ENOMEM, "upstream proxy") :
+	    apw_egress_rules_upstream(d->rules, d->host, d->port, d->up,
+	    &err);
+	if (rc == -1)
+		dial_fail(d, APW_EGRESS_UPSTREAM, err.text);
+	else if (rc == 0) {
+		free(d->up);
+		d->up = NULL;
+	}
+	return rc;
+}
+
+/* --- straight --- */
+
+static void
+dial_on_race(void *arg, int fd, const struct apw_addr *a, int error)
+{
+	struct apw_egress_dial	*d;
+
+	APW_CAST(d, arg, DIAL_MAGIC);
+	d->race = NULL;
+	if (fd == -1) {
+		dial_fail(d, APW_EGRESS_CONNECT, strerror(error));
+		return;
+	}
+	apw_addr_text(a, d->end.address);
+	dial_done(d, APW_EGRESS_ALLOWED, fd);
+}
+
+/* "private; 10.0.0.1 8.8.8.8": all that the name stood for. */
+static void
+dial_refused(struct apw_egress_dial *d, const char *what)
+{
+	struct apw_buf	b = APW_BUF_INIT(sizeof(d->end.why) - 1);
+	char		text[APW_ADDR_TEXT_SIZE];
+	size_t		i;
+
+	apw_buf_puts(&b, what);
+	for (i = 0; i < d->n && d->n > 1; i++)
+		apw_buf_printf(&b, "%s%s", i == 0 ? "; " : " ",
+		    apw_addr_text(&d->found[i], text));
+	dial_fail(d, APW_EGRESS_ADDRESS, b.data != NULL ? b.data : what);
+	apw_buf_free(&b);
+}
+
+static void
+dial_check(struct apw_egress_dial *d)
+{
+	const char	*what;
+	size_t		 i;
+	int		 rc;
+
+	for (i = 0; i < d->n; i++) {
+		what = apw_egress_rules_refused(d->rules, d->host, d->port,
+		    &d->found[i]);
+		if (what != NULL) {
+			apw_addr_text(&d->found[i], d->end.address);
+			dial_refused(d, what);
+			return;
+		}
+	}
+	rc = dial_has_upstream(d);
+	if (rc == 1)
+		dial_find_proxy(d);
+	if (rc != 0)
+		return;
+	d->race = apw_egress_race_new(d->base, d->found, d->n, d->port,
+	    dial_on_race, d);
+	if (d->race == NULL)
+		dial_fail(d, APW_EGRESS_CONNECT, "out of memory");
+}
+
+static void
+dial_on_name(void *arg, const struct apw_addr *a, size_t n,
+    const char *error)
+{
+	struct apw_egress_dial	*d;
+	int			 rc;
+
+	APW_CAST(d, arg, DIAL_MAGIC);
+	d->lookup = NULL;
+	if (n > 0) {
+		memcpy(d->found, a, n * sizeof(*a));
+		d->n = n;
+		dial_check(d);
+		return;
+	}
+	/* the one exception, and the operator asked for it */
+	rc = dial_has_upstream(d);
+	if (rc == 1 && d->up->names)
+		dial_find_proxy(d);
+	else if (rc != -1)
+		dial_fail(d, APW_EGRESS_NAME, error);
+}
+
+static void
+dial_on_start(evutil_socket_t fd, short what, void *arg)
+{
+	struct apw_egress_dial	*d;
+	char			 text[APW_ADDR_TEXT_SIZE];
+
+	(void)fd;
+	(void)what;
+	APW_CAST(d, arg, DIAL_MAGIC);
+	if (apw_addr_parse(d->host, &d->found[0]) == 0) {
+		d->n = 1;
+		snprintf(d->host, sizeof(d->host), "%s",
+		    apw_addr_text(&d->found[0], text));
+	}
+	if (!apw_egress_rules_port(d->rules, d->host, d->port))
+		dial_fail(d, APW_EGRESS_PORT, "");
+	else if (d->n > 0)
+		dial_check(d);
+	else {
+		d->lookup = apw_egress_lookup_new(d->resolver, d->host,
+		    dial_on_name, d);
+		if (d->lookup == NULL)
+			dial_fail(d, APW_EGRESS_NAME, "out of memory");
+	}
+}
+
+static void
+dial_on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct apw_egress_dial	*d;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(d, arg, DIAL_MAGIC);
+	dial_fail(d, APW_EGRESS_TIME, d->lookup != NULL ?
+	    "name servers are silent" : "no connection");
+}
+
+struct apw_egress_dial *
+apw_egress_dial_new(struct event_base *base,
+    const struct apw_egress_rules *rules,
+    struct apw_egress_resolver *resolver, const char *host, uint16_t port,
+    apw_egress_dial_fn *fn, void *arg)
+{
+	int64_t			 ms = apw_egress_rules_limits(rules)->connect_ms;
+	struct timeval		 tv = { ms / 1000, ms % 1000 * 1000 };
+	struct apw_egress_dial	*d = calloc(1, sizeof(*d));
+
+	if (d == NULL)
+		return NULL;
+	d->magic = DIAL_MAGIC;
+	d->base = base;
+	d->rules = rules;
+	d->resolver = resolver;
+	d->fn = fn;
+	d->arg = arg;
+	d->fd = -1;
+	d->port = port;
+	snprintf(d->host, sizeof(d->host), "%s", host);
+	d->start = event_new(base, -1, 0, dial_on_start, d);
+	d->deadline = event_new(base, -1, 0, dial_on_deadline, d);
+	if (d->start == NULL || d->deadline == NULL ||
+	    event_add(d->deadline, &tv) == -1) {
+		apw_egress_dial_cancel(d);
+		return NULL;
+	}
+	event_active(d->start, EV_TIMEOUT, 0);
+	return d;
+}
