@@ -41,9 +41,9 @@ settings(EXECUTION_MODE => 'UNSANDBOXED');
 is($api->wait_done('j1')->{status}, 'OK', 'a mode that it has: works');
 
 # With a warm engine that no longer fits.
-settings(NETWORK_MODE => 'STRICTER');
-blocked(qr{strict}, 'unknown network');
-settings(NETWORK_MODE => 'UNRESTRICTED');
+settings(EXECUTION_MODE => 'SANDBOX_NIGHTMARE');
+blocked(qr/NIGHTMARE/, 'another unknown mode');
+settings(EXECUTION_MODE => 'UNSANDBOXED');
 $api->push_job(flow_job(id => 'j2'));
 is($api->wait_done('j2')->{status}, 'OK', 'and works again');
 is($api->settled('j1'), 1, 'once');

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdlib.h>
@@ -163,11 +164,59 @@ filter_add_memory(scmp_filter_ctx ctx)
 	return rc;
 }
 
+/* The fence of ports: of the sockets that reach out only plain TCP is left,
+ * which Landlock looks after (it does not see MPTCP and its like), and that
+ * only by calls it sees: sending may connect, too. */
+static int
+filter_add_ports(scmp_filter_ctx ctx)
+{
+	static const int	families[] = { AF_INET, AF_INET6 };
+	const unsigned		no = SCMP_ACT_ERRNO(EACCES);
+	unsigned		i, n;
+	int			rc = 0;
+
+	for (i = 0; i < APW_COUNT(families); i++) {
+		for (n = 0; rc == 0 && n < 16; n++)	/* without its flags */
+			if (n != SOCK_STREAM)
+				rc = seccomp_rule_add(ctx, no, SCMP_SYS(socket),
+				    2, FILTER_LOW32(0, (unsigned)families[i]),
+				    SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, 15, n));
+		for (n = 1; rc == 0 && n < IPPROTO_TCP; n++)
+			rc = seccomp_rule_add(ctx, no, SCMP_SYS(socket), 2,
+			    FILTER_LOW32(0, (unsigned)families[i]),
+			    FILTER_LOW32(2, n));
+		if (rc == 0)
+			rc = seccomp_rule_add(ctx, no, SCMP_SYS(socket), 2,
+			    FILTER_LOW32(0, (unsigned)families[i]),
+			    SCMP_CMP64(2, SCMP_CMP_GT, IPPROTO_TCP));
+	}
+	if (rc < 0 || (rc = seccomp_rule_add(ctx, no, SCMP_SYS(socket), 1,
+	    FILTER_LOW32(0, AF_NETLINK))) < 0 || (rc = seccomp_rule_add(ctx,
+	    no, SCMP_SYS(socket), 1, SCMP_CMP64(0, SCMP_CMP_GT,
+	    FILTER_FAMILY_LAST))) < 0)
+		return rc;
+	for (i = 0; rc == 0 && i < APW_COUNT(filter_families); i++)
+		rc = seccomp_rule_add(ctx, no, SCMP_SYS(socket), 1,
+		    FILTER_LOW32(0, (unsigned)filter_families[i]));
+#define FILTER_FASTOPEN(call, flags)	(rc = seccomp_rule_add(ctx, no,	\
+	    SCMP_SYS(call), 1, SCMP_CMP64(flags, SCMP_CMP_MASKED_EQ,	\
+	    MSG_FASTOPEN, MSG_FASTOPEN)))
+	if (rc < 0 || FILTER_FASTOPEN(sendto, 3) < 0 ||
+	    FILTER_FASTOPEN(sendmsg, 2) < 0 ||
+	    FILTER_FASTOPEN(sendmmsg, 3) < 0)
+		return rc;
+	/* rings do socket work that no filter sees */
+	return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS),
+	    SCMP_SYS(io_uring_setup), 0);
+}
+
 static int
 filter_add_all(scmp_filter_ctx ctx, enum filter_kind kind)
 {
 	int	rc;
 
+	if (kind == FILTER_PORTS)
+		return filter_add_ports(ctx);
 	/* a call by another machine's numbers (i386's, x32's) is no mistake:
 	 * the whole process ends, with SIGSYS as the evidence */
 	if ((rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,

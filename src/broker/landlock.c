@@ -17,6 +17,9 @@
 #endif
 #define LANDLOCK_VERSION		(1U << 0)
 #define LANDLOCK_PATH			1
+#define LANDLOCK_PORT			2
+#define LANDLOCK_BIND_TCP		(1ULL << 0)
+#define LANDLOCK_CONNECT_TCP		(1ULL << 1)
 #define LANDLOCK_SCOPE_ABSTRACT		(1ULL << 0)
 #define LANDLOCK_SCOPE_SIGNALS		(1ULL << 1)
 
@@ -28,6 +31,11 @@ struct landlock_path {
 	uint64_t	access;
 	int32_t		parent_fd;
 } __attribute__((packed));
+
+struct landlock_port {
+	uint64_t	access;
+	uint64_t	port;
+};
 
 int
 landlock_abi(void)
@@ -73,6 +81,26 @@ landlock_files(int abi)
 	if (abi >= 3)
 		fs |= LANDLOCK_TRUNCATE;
 	return landlock_create(abi, fs);
+}
+
+int
+landlock_network(void)
+{
+	struct landlock_ruleset	r = {
+		.net = LANDLOCK_BIND_TCP | LANDLOCK_CONNECT_TCP,
+		.scoped = LANDLOCK_SCOPE_ABSTRACT | LANDLOCK_SCOPE_SIGNALS,
+	};
+
+	return (int)syscall(SYS_landlock_create_ruleset, &r, sizeof(r), 0U);
+}
+
+int
+landlock_allow_connect(int ruleset_fd, unsigned port)
+{
+	struct landlock_port	rule = { LANDLOCK_CONNECT_TCP, port };
+
+	return (int)syscall(SYS_landlock_add_rule, ruleset_fd, LANDLOCK_PORT,
+	    &rule, 0U);
 }
 
 void

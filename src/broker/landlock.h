@@ -33,6 +33,10 @@ int	landlock_scope(int abi);
 /* A ruleset in which nothing is allowed yet: files, and what landlock_scope()
  * does.  -1 with errno. */
 int	landlock_files(int abi);
+/* One in which no TCP may connect or be listened on, and what
+ * landlock_scope() does; needs LANDLOCK_ABI_SCOPE. */
+int	landlock_network(void);
+int	landlock_allow_connect(int ruleset_fd, unsigned port);
 /* Left out when the path is not there. */
 void	landlock_allow(int ruleset_fd, const char *path, uint64_t access);
 int	landlock_enter(int ruleset_fd);

@@ -63,7 +63,7 @@ struct apw_score_slot {
 	char	 network[16];		/* "strict" */
 	char	 network_from[32];	/* who said so */
 	char	 fence[16];		/* what holds it: "namespace" */
-	char	 network_allow[512];
+	char	 network_rules[1024];	/* of its proxy; "" without one */
 };
 
 /* What the records that were freed had counted. */

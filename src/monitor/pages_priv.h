@@ -22,7 +22,7 @@ struct mon_slot {
 			egress_sent_bytes, egress_received_bytes;
 	char		phase[32], job_id[64], job_type[40], mode[32],
 			why[256], app_version[32], network[16],
-			network_from[32], fence[16], network_allow[512];
+			network_from[32], fence[16], network_rules[1024];
 };
 
 /* The scoreboard at one moment. */

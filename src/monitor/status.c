@@ -89,7 +89,7 @@ put_slot(struct apw_buf *b, const struct mon_view *v, const struct mon_slot *s)
 	apw_buf_json_c(b, s->network);
 	put_text(b, "from", s->network_from);
 	put_text(b, "held_by", s->fence);
-	put_text(b, "allow", s->network_allow);
+	put_text(b, "rules", s->network_rules);
 	apw_buf_puts(b, "}");
 	apw_buf_printf(b, ",\"engine_pid\":%d", s->engine_pid);
 	put_job(b, v, s);

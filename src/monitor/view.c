@@ -70,7 +70,7 @@ copy_slot(struct mon_slot *to, const struct apw_score_slot *s)
 	TEXT(network);
 	TEXT(network_from);
 	TEXT(fence);
-	TEXT(network_allow);
+	TEXT(network_rules);
 }
 
 static void

@@ -30,29 +30,6 @@ slot_score_app(struct apw_slot *s)
 	apw_score_end(&s->score->seq);
 }
 
-/* The rules in force, as the status shows them. */
-static void
-slot_score_network(struct apw_slot *s, enum apw_fence fence)
-{
-	const struct apw_settings	*set = s->settings;
-	struct apw_score_slot		*score = s->score;
-	size_t				 n = 0, i;
-
-	apw_score_begin(&score->seq);
-	snprintf(score->network, sizeof(score->network), "%s",
-	    apw_network_name(set->network));
-	snprintf(score->network_from, sizeof(score->network_from), "%s",
-	    set->network_from);
-	snprintf(score->fence, sizeof(score->fence), "%s",
-	    apw_fence_name(fence));
-	score->network_allow[0] = '\0';
-	for (i = 0; i < set->allow.n && n < sizeof(score->network_allow); i++)
-		n += (size_t)snprintf(score->network_allow + n,
-		    sizeof(score->network_allow) - n, "%s%s", i == 0 ? "" : " ",
-		    set->allow.v[i]);
-	apw_score_end(&score->seq);
-}
-
 static const struct apw_module *
 slot_find_sandbox(const struct apw_cycle *cycle, const char *mode)
 {
@@ -105,28 +82,6 @@ slot_watch_sandbox(struct apw_slot *s, const struct apw_sandbox_ops *ops,
 	return 0;
 }
 
-/* What holds the engine to its network here?  Nothing: no job is taken. */
-static int
-slot_fit_network(const struct apw_settings *set,
-    const struct apw_sandbox_ops *ops, const void *conf,
-    enum apw_fence *fence, struct apw_err *err)
-{
-	const char	*name = apw_network_name(set->network);
-
-	*fence = APW_FENCE_NONE;
-	if (set->network == APW_NETWORK_UNRESTRICTED)
-		return 0;
-	if (ops->fence == NULL)
-		return apw_err_set(err, 0, "network %s (%s): engines in %s "
-		    "cannot be held to it", name, set->network_from,
-		    set->mode);
-	if (ops->fence(conf, set->network, fence, err) == -1)
-		return apw_err_wrap(err, "network %s (%s)", name,
-		    set->network_from);
-	APW_ASSERT(*fence != APW_FENCE_NONE);
-	return 0;
-}
-
 /* Behind its filter a slot forks no broker that could do its work: it is
  * born again, and asks for one first. */
 static void
@@ -175,7 +130,7 @@ slot_fit_sandbox(struct apw_slot *s, struct apw_err *err)
 {
 	const struct apw_settings	*set = s->settings;
 	const struct apw_module		*m;
-	enum apw_fence			 fence;
+	struct apw_engine_net		 net;
 	const void			*conf;
 
 	s->sandbox = NULL;
@@ -186,10 +141,9 @@ slot_fit_sandbox(struct apw_slot *s, struct apw_err *err)
 	if (slot_wants_broker(s, m->ops.sandbox, conf, err) == -1 ||
 	    m->ops.sandbox->probe(conf, err) == -1)
 		return -1;
-	if (slot_fit_network(set, m->ops.sandbox, conf, &fence, err) == -1)
+	if (slot_fit_network(s, m->ops.sandbox, conf, &net, err) == -1)
 		return -1;
-	slot_score_network(s, fence);
-	if (apw_engine_settings(s->engine, set, m->ops.sandbox, conf, fence,
+	if (apw_engine_settings(s->engine, set, m->ops.sandbox, conf, &net,
 	    err) == -1 || slot_watch_sandbox(s, m->ops.sandbox, conf,
 	    err) == -1)
 		return -1;

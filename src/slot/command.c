@@ -297,6 +297,8 @@ apw_command_fingerprint(const struct apw_command_in *in)
 		h = command_hash(h, cmd.argv[i]);
 	for (i = 0; h != 0 && i < cmd.nenv; i++)
 		h = command_hash(h, cmd.envp[i]);
+	if (h != 0)
+		h = command_hash(h, in->rules);
 	apw_arena_free(arena);
 	return h;
 }

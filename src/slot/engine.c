@@ -156,21 +156,23 @@ apw_engine_new(const struct apw_engine_env *env, struct apw_err *err)
 int
 apw_engine_settings(struct apw_engine *e, const struct apw_settings *s,
     const struct apw_sandbox_ops *sandbox, const void *sandbox_conf,
-    enum apw_fence fence, struct apw_err *err)
+    const struct apw_engine_net *net, struct apw_err *err)
 {
 	struct apw_command_in	in = {
 		.cycle = e->env.cycle, .settings = s, .sandbox = sandbox,
 		.sandbox_conf = sandbox_conf,
 		.bundle = apw_stock_engine(e->env.stock),
 		.codes = apw_stock_codes(e->env.stock),
+		.rules = net->rules == NULL ? "" :
+		    apw_egress_rules_text(net->rules),
 	};
 
 	/* a process is ended by the module that made it, and by the rules it
 	 * was made under */
 	if (e->sandbox != NULL && (e->sandbox != sandbox ||
-	    e->fence != fence) && e->child.pid != 0)
+	    e->fence != net->fence) && e->child.pid != 0)
 		engine_process_kill(e);
-	if (engine_net_settings(e, s, fence, err) == -1)
+	if (engine_net_settings(e, s, net, err) == -1)
 		return -1;
 	e->settings = s;
 	e->sandbox = sandbox;
@@ -338,6 +340,7 @@ apw_engine_free(struct apw_engine *e)
 		return;
 	engine_process_kill(e);
 	engine_process_forget(e);
+	apw_egress_rules_unref(e->rules);
 	apw_engine_link_free(e->link);
 	if (e->timer != NULL)
 		event_free(e->timer);

@@ -10,6 +10,7 @@
 
 #include "core/apw_cycle.h"
 #include "core/apw_score.h"
+#include "egress/rules.h"
 #include "job/verdict.h"
 #include "modules/sandbox/sandbox.h"
 #include "slot/reuse.h"
@@ -19,6 +20,11 @@
 struct apw_capture;
 
 struct apw_engine;
+
+struct apw_engine_net {			/* borrowed */
+	enum apw_fence		 fence;	/* what keeps engines to it */
+	struct apw_egress_rules	*rules;	/* of their proxy; NULL: no proxy */
+};
 
 struct apw_engine_env {			/* borrowed for the engine's life */
 	struct event_base	*base;
@@ -49,12 +55,12 @@ struct apw_engine *apw_engine_new(const struct apw_engine_env *,
 	    struct apw_err *);
 /* What engines are started from; borrowed until the next call.  When it
  * makes another command line or environment, a warm engine is stale.
- * fence is how the module holds the network that the settings ask for.  A
- * link on the host's loopback is bound once and keeps its port; one in the
+ * net is how the network that the settings ask for is made.  A link on the
+ * host's loopback is bound once and keeps its port; one in the
  * engine's own network is made with each engine. */
 int	apw_engine_settings(struct apw_engine *, const struct apw_settings *,
 	    const struct apw_sandbox_ops *, const void *sandbox_conf,
-	    enum apw_fence, struct apw_err *);
+	    const struct apw_engine_net *, struct apw_err *);
 
 /* Nothing fits any more: end an engine that is there, forget the settings.
  * Only while no job has it. */

@@ -29,11 +29,11 @@
 /* A message may be as large as a file and its envelope. */
 int
 engine_net_settings(struct apw_engine *e, const struct apw_settings *s,
-    enum apw_fence fence, struct apw_err *err)
+    const struct apw_engine_net *net, struct apw_err *err)
 {
 	struct apw_engine_link_conf	conf = {
 		.dialect = engine_dialect(e),
-		.adopts = fence == APW_FENCE_NETNS,
+		.adopts = net->fence == APW_FENCE_NETNS,
 		.max_payload_bytes = (size_t)(s->file_mb + 4 > 100 ?
 		    s->file_mb + 4 : 100) * ENGINE_MIB,
 		.max_call_bytes = (size_t)e->env.cycle->engine.calls_bytes,
@@ -47,7 +47,9 @@ engine_net_settings(struct apw_engine *e, const struct apw_settings *s,
 	if (e->link == NULL)
 		e->link = apw_engine_link_new(e->env.base, &conf,
 		    &engine_link_events, e, err);
-	e->fence = fence;
+	e->fence = net->fence;
+	apw_egress_rules_unref(e->rules);
+	e->rules = net->rules == NULL ? NULL : apw_egress_rules_ref(net->rules);
 	return e->link == NULL ? -1 : 0;
 }
 

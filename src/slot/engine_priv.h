@@ -33,6 +33,7 @@ struct apw_engine {
 	const struct apw_sandbox_ops	*sandbox;
 	const void			*sandbox_conf;
 	enum apw_fence			 fence;
+	struct apw_egress_rules		*rules;		/* a reference, or NULL */
 	uint64_t			 fingerprint;	/* of what would be booted */
 
 	/* the user, while the engine is taken */
@@ -74,7 +75,7 @@ enum apw_engine_dialect engine_dialect(const struct apw_engine *);
 
 /* engine_net.c: link and listeners, as the fence wants them */
 int	engine_net_settings(struct apw_engine *, const struct apw_settings *,
-	    enum apw_fence, struct apw_err *);
+	    const struct apw_engine_net *, struct apw_err *);
 /* Before a start: where it will find the link and (strict) the proxy. */
 int	engine_net_ports(struct apw_engine *, unsigned *link, unsigned *proxy,
 	    struct apw_err *);

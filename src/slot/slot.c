@@ -240,6 +240,7 @@ slot_close(struct apw_slot *s)
 		s->ops->close(s->source);
 	apw_journals_close(s->journals);
 	apw_engine_free(s->engine);
+	apw_egress_rules_unref(s->rules);
 	apw_recipes_free(s->recipes);
 	apw_poster_free(s->poster);
 	apw_fetcher_free(s->fetcher);

@@ -52,6 +52,7 @@ struct apw_slot {
 	struct apw_settings		*settings;	/* NULL before the first */
 	struct apw_settings		*next;		/* taken over between jobs */
 	const struct apw_sandbox_ops	*sandbox;	/* NULL: none fits */
+	struct apw_egress_rules		*rules;		/* of strict, or NULL */
 	struct event			*sandbox_gone;	/* NULL: it cannot go */
 	struct apw_job			*job;		/* NULL: none in hand */
 	struct apw_journals		*journals;	/* NULL: none are kept */
@@ -93,5 +94,10 @@ int	slot_journals_open(struct apw_slot *);
  * jobs, whose environment they are. */
 void	slot_adopt_settings(struct apw_slot *);
 void	slot_score_why(struct apw_slot *, const char *);
+
+/* network.c: what the settings' network means for engines of this module.
+ * net borrows from the slot until the next call. */
+int	slot_fit_network(struct apw_slot *, const struct apw_sandbox_ops *,
+	    const void *conf, struct apw_engine_net *, struct apw_err *);
 
 #endif

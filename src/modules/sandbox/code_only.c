@@ -24,6 +24,7 @@ static const struct apw_sandbox_ops code_only_ops = {
 	.probe = code_only_probe,
 	.boot = apw_plain_boot,
 	.kill = apw_plain_kill,
+	.fence = apw_plain_fence,
 };
 
 extern struct apw_module apw_sandbox_code_only_module;

@@ -38,6 +38,7 @@
 	X(NOPRIVS, "cannot set no_new_privs")				\
 	X(DEATHSIG, "cannot tie its life to ours")			\
 	X(HARDEN, "cannot be hardened")					\
+	X(FENCE, "cannot be kept from the network")			\
 	X(EXEC, "cannot execute")
 #define PLAIN_STEP_ENUM(name, text)	PLAIN_##name,
 #define PLAIN_STEP_TEXT(name, text)	text,
@@ -133,6 +134,8 @@ plain_child(const struct apw_box_spec *spec, const struct plain_pipes *p,
 	/* after the signal's wish, which it does not change */
 	if (hard->on && apw_harden_enter(&hard->rules) == -1)
 		plain_fail(report, PLAIN_HARDEN);
+	if (hard->fenced && apw_ports_enter(&hard->ports) == -1)
+		plain_fail(report, PLAIN_FENCE);
 	execve(spec->argv[0], (char *const *)spec->argv,
 	    (char *const *)(hard->on ? hard->envp : spec->envp));
 	plain_fail(report, PLAIN_EXEC);

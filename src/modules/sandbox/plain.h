@@ -35,6 +35,8 @@ int	apw_plain_probe(const void *conf, const char *mode,
 	    struct apw_err *);
 int	apw_plain_boot(const void *conf, const struct apw_box_spec *,
 	    struct apw_child *, struct apw_err *);
+int	apw_plain_fence(const void *conf, enum apw_network, enum apw_fence *,
+	    struct apw_err *);
 void	apw_plain_kill(const void *conf, const struct apw_child *);
 
 /* plain_tmp.c: the folder that hardened engines may write to; empty.  NULL

@@ -37,6 +37,18 @@ apw_plain_probe(const void *conf, const char *mode, struct apw_err *err)
 	    mode, missing[grade]);
 }
 
+int
+apw_plain_fence(const void *conf, enum apw_network network,
+    enum apw_fence *fence, struct apw_err *err)
+{
+	(void)conf;
+	if (network != APW_NETWORK_STRICT)
+		return apw_err_set(err, 0, "it needs a network namespace, and "
+		    "plain processes have the host's");
+	*fence = APW_FENCE_PORTS;
+	return apw_ports_probe(err);
+}
+
 static const char *
 harden_env(const struct apw_box_spec *spec, const char *name)
 {
@@ -81,11 +93,17 @@ plain_harden(const struct apw_plain_conf *conf,
 
 	h->on = conf->harden != APW_HARDEN_OFF;
 	h->rules.ruleset_fd = -1;
+	h->ports.ruleset_fd = -1;
+	h->fenced = spec->fence == APW_FENCE_PORTS;
+	if (h->fenced && apw_ports_prepare(spec->ports, &h->ports, err) == -1)
+		return -1;
 	if (!h->on)
 		return 0;
 	if ((writes[0] = apw_plain_tmp(err)) == NULL ||
-	    harden_environment(spec, h, writes[0], err) == -1)
+	    harden_environment(spec, h, writes[0], err) == -1) {
+		plain_harden_close(h);
 		return -1;
+	}
 	if (realpath(spec->argv[0], node) != NULL)
 		reads[n++] = node;
 	for (i = 0; spec->argv[i + 1] != NULL; i++)
@@ -105,11 +123,16 @@ plain_harden(const struct apw_plain_conf *conf,
 	if (harden_env(spec, "AP_DEV_PIECES") != NULL)
 		reads[n++] = spec->cwd;
 	reads[n] = NULL;
-	return apw_harden_prepare(&rules, &h->rules, err);
+	if (apw_harden_prepare(&rules, &h->rules, err) == -1) {
+		plain_harden_close(h);
+		return -1;
+	}
+	return 0;
 }
 
 void
 plain_harden_close(struct plain_hard *h)
 {
+	apw_ports_close(&h->ports);
 	apw_harden_close(&h->rules);
 }

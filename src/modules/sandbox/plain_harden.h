@@ -3,6 +3,7 @@
 #define APW_SANDBOX_PLAIN_HARDEN_H
 
 #include "broker/harden.h"
+#include "broker/ports.h"
 #include "modules/sandbox/plain.h"
 
 #define PLAIN_ENV_MAX	512
@@ -10,6 +11,8 @@
 struct plain_hard {
 	bool			 on;
 	struct apw_harden	 rules;
+	bool			 fenced;
+	struct apw_ports	 ports;
 	char			 tmpdir[4200];		/* "TMPDIR=..." */
 	const char		*envp[PLAIN_ENV_MAX];	/* with TMPDIR */
 };

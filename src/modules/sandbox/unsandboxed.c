@@ -25,6 +25,7 @@ static const struct apw_sandbox_ops unsandboxed_ops = {
 	.probe = unsandboxed_probe,
 	.boot = apw_plain_boot,
 	.kill = apw_plain_kill,
+	.fence = apw_plain_fence,
 };
 
 extern struct apw_module apw_sandbox_unsandboxed_module;
