@@ -164,46 +164,68 @@ filter_add_memory(scmp_filter_ctx ctx)
 	return rc;
 }
 
-/* The fence of ports: of the sockets that reach out only plain TCP is left,
- * which Landlock looks after (it does not see MPTCP and its like), and that
- * only by calls it sees: sending may connect, too. */
+#define FILTER_TYPE	15U	/* of a socket, without its flags */
+#define FILTER_FASTOPEN(n)						\
+	SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, MSG_FASTOPEN)
+
+/* One kind of socket of this family: -1 any. */
+static int
+filter_add_socket(scmp_filter_ctx ctx, unsigned family, int type)
+{
+	const unsigned	no = SCMP_ACT_ERRNO(EACCES);
+
+	if (type == -1)
+		return seccomp_rule_add(ctx, no, SCMP_SYS(socket), 1,
+		    FILTER_LOW32(0, family));
+	return seccomp_rule_add(ctx, no, SCMP_SYS(socket), 2,
+	    FILTER_LOW32(0, family),
+	    SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, FILTER_TYPE, (unsigned)type));
+}
+
+/* TCP only; protocols that are like it (MPTCP) Landlock does not see. */
+static int
+filter_add_tcp(scmp_filter_ctx ctx, unsigned family)
+{
+	const unsigned	no = SCMP_ACT_ERRNO(EACCES);
+	unsigned	n;
+	int		rc = 0;
+
+	for (n = 0; rc == 0 && n <= FILTER_TYPE; n++)
+		if (n != SOCK_STREAM)
+			rc = filter_add_socket(ctx, family, (int)n);
+	for (n = 1; rc == 0 && n < IPPROTO_TCP; n++)
+		rc = seccomp_rule_add(ctx, no, SCMP_SYS(socket), 2,
+		    FILTER_LOW32(0, family), FILTER_LOW32(2, n));
+	return rc < 0 ? rc : seccomp_rule_add(ctx, no, SCMP_SYS(socket), 2,
+	    FILTER_LOW32(0, family),
+	    SCMP_CMP64(2, SCMP_CMP_GT, IPPROTO_TCP));
+}
+
+/* The fence of ports: of all sockets only plain TCP is left, which Landlock
+ * looks after, by the calls that it sees: sending may connect, too.  Pairs of
+ * local sockets stay, but not those that can send to others. */
 static int
 filter_add_ports(scmp_filter_ctx ctx)
 {
-	static const int	families[] = { AF_INET, AF_INET6 };
-	const unsigned		no = SCMP_ACT_ERRNO(EACCES);
-	unsigned		i, n;
-	int			rc = 0;
+	const unsigned	no = SCMP_ACT_ERRNO(EACCES);
+	unsigned	n;
+	int		rc = 0;
 
-	for (i = 0; i < APW_COUNT(families); i++) {
-		for (n = 0; rc == 0 && n < 16; n++)	/* without its flags */
-			if (n != SOCK_STREAM)
-				rc = seccomp_rule_add(ctx, no, SCMP_SYS(socket),
-				    2, FILTER_LOW32(0, (unsigned)families[i]),
-				    SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, 15, n));
-		for (n = 1; rc == 0 && n < IPPROTO_TCP; n++)
-			rc = seccomp_rule_add(ctx, no, SCMP_SYS(socket), 2,
-			    FILTER_LOW32(0, (unsigned)families[i]),
-			    FILTER_LOW32(2, n));
-		if (rc == 0)
-			rc = seccomp_rule_add(ctx, no, SCMP_SYS(socket), 2,
-			    FILTER_LOW32(0, (unsigned)families[i]),
-			    SCMP_CMP64(2, SCMP_CMP_GT, IPPROTO_TCP));
-	}
+	for (n = 0; rc == 0 && n <= AF_INET6; n++)
+		rc = n == AF_INET || n == AF_INET6 ? filter_add_tcp(ctx, n) :
+		    filter_add_socket(ctx, n, -1);
 	if (rc < 0 || (rc = seccomp_rule_add(ctx, no, SCMP_SYS(socket), 1,
-	    FILTER_LOW32(0, AF_NETLINK))) < 0 || (rc = seccomp_rule_add(ctx,
-	    no, SCMP_SYS(socket), 1, SCMP_CMP64(0, SCMP_CMP_GT,
-	    FILTER_FAMILY_LAST))) < 0)
+	    SCMP_CMP64(0, SCMP_CMP_GT, AF_INET6))) < 0)
 		return rc;
-	for (i = 0; rc == 0 && i < APW_COUNT(filter_families); i++)
-		rc = seccomp_rule_add(ctx, no, SCMP_SYS(socket), 1,
-		    FILTER_LOW32(0, (unsigned)filter_families[i]));
-#define FILTER_FASTOPEN(call, flags)	(rc = seccomp_rule_add(ctx, no,	\
-	    SCMP_SYS(call), 1, SCMP_CMP64(flags, SCMP_CMP_MASKED_EQ,	\
-	    MSG_FASTOPEN, MSG_FASTOPEN)))
-	if (rc < 0 || FILTER_FASTOPEN(sendto, 3) < 0 ||
-	    FILTER_FASTOPEN(sendmsg, 2) < 0 ||
-	    FILTER_FASTOPEN(sendmmsg, 3) < 0)
+	for (n = 0; rc == 0 && n <= FILTER_TYPE; n++)
+		if (n != SOCK_STREAM && n != SOCK_SEQPACKET)
+			rc = seccomp_rule_add(ctx, no, SCMP_SYS(socketpair), 1,
+			    SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, FILTER_TYPE, n));
+	if (rc < 0 || (rc = seccomp_rule_add(ctx, no, SCMP_SYS(sendto), 1,
+	    FILTER_FASTOPEN(3))) < 0 || (rc = seccomp_rule_add(ctx, no,
+	    SCMP_SYS(sendmsg), 1, FILTER_FASTOPEN(2))) < 0 ||
+	    (rc = seccomp_rule_add(ctx, no, SCMP_SYS(sendmmsg), 1,
+	    FILTER_FASTOPEN(3))) < 0)
 		return rc;
 	/* rings do socket work that no filter sees */
 	return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS),

@@ -266,6 +266,15 @@ const steps = {
 	/* what an engine can reach */
 	fork: grandchild,
 	connect: connect_to,
+	exec(s) {		/* a program, and what it wrote */
+		const r = child_process.spawnSync(s.argv[0], s.argv.slice(1),
+		    { input: s.input, timeout: s.ms || 60000,
+		      env: { ...process.env, PATH: '/usr/bin:/bin' } });
+
+		record('exec', { name: s.name, code: r.status,
+		    out: String(r.stdout), err: String(r.stderr),
+		    error: r.error?.code });
+	},
 	note: (s) => record('note', { text: s.text }),
 	env: () => record('env', { env: { ...process.env } }),
 	fds: () => record('fds', { fds: own_fds() }),

@@ -1,0 +1,72 @@
+#!/usr/bin/perl
+
+# Strict, from the side of hostile code: nothing that an engine or what it
+# starts can do reaches anything but its link and its proxy, in any mode.
+# Outside of the engine the same list finds everything open.
+
+use strict;
+use warnings;
+
+use lib 't/lib', 'lib';
+use Test::Apworker::Netns;
+
+use Test::More;
+use Test::Apworker;
+use Test::Apworker::Proc;
+
+my $t = Test::Apworker->new()
+	->has(qw/daemon node node_modules esbuild userns ip unshare/);
+my $world = Test::Apworker::Netns->new($t);
+my @attacks = $world->attacks();
+
+# What is no way out: nobody can call a listener in a network of its own.
+my %ajar = (ports => [], namespace => [ "everybody's listener" ]);
+
+my ($open, $refused) = $world->results($world->outside(@attacks));
+is_deeply($refused, {}, 'outside all of it is open');
+
+my $api = $t->api();
+for my $mode (@ARGV ? @ARGV : $ENV{APW_TEST_NO_USERNS}
+    ? qw/UNSANDBOXED SANDBOX_CODE_ONLY/
+    : qw/UNSANDBOXED SANDBOX_CODE_ONLY SANDBOX_PROCESS
+	SANDBOX_CODE_AND_PROCESS/) {
+	$t->write_app_conf(mode => $mode, main => 'network strict;');
+	$t->run();
+	hostile($mode);
+	$t->stop();
+}
+$world->stop();
+
+sub told {
+	my ($id, @steps) = @_;
+	$api->push_job(flow_job(id => $id, engine => [ @steps,
+		{ do => 'answer', value => { status => 'INTERNAL_ERROR',
+		error => 'told' } } ]));
+	my $done = $api->wait_done($id);
+	my @r = map { unjson($_) }
+		($done->{logs} // '') =~ /^record (\{.*\})$/mg;
+	# an engine without a box writes them where they belong
+	return @r ? @r : $t->engine()->records();
+}
+
+sub hostile {
+	my ($mode) = @_;
+
+	my ($r) = grep { $_->{what} eq 'exec' && ($_->{name} // '') eq $mode }
+		told($mode, { do => 'exec', name => $mode,
+			argv => [ '/usr/bin/perl', '-', @attacks ],
+			input => $world->script() });
+	ok($r, "$mode: the attack ran") or return;
+	my $held = $t->status()->{slots}[0]{network}{held_by};
+	my ($open, $why, $done) = $world->results($r->{out});
+	ok($done, "$mode: to its end, held by $held") or diag($r->{err});
+	is_deeply($open, $ajar{$held}, "$mode: nothing is open");
+	is(scalar(keys %$why) + @$open, scalar @attacks, "$mode: all tried");
+	note("$mode: $_: $why->{$_}") for sort keys %$why;
+	# refused by what is to refuse it
+	is_deeply([ map { $why->{$_} } 'tcp metadata', 'udp metadata',
+		'tcp loopback', 'abstract socket' ],
+		$held eq 'ports' ? [ qw/EACCES EACCES EACCES EACCES/ ]
+		: [ qw/ENETUNREACH ENETUNREACH ECONNREFUSED ECONNREFUSED/ ],
+		"$mode: for the right reason");
+}
