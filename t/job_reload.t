@@ -39,8 +39,8 @@ for my $n (1 .. 3) {
 	$t->reload();
 }
 ok($api->wait_seen(kind => 'settled', n => $all), 'all done');
-ok($t->wait_status(sub { !grep { $slots{ $_->{pid} } } @{ $_->{slots} } },
-	'new slots'), 'by other slots in the end');
+ok($t->wait_status(sub { !$_->{reload}{pending} && @{ $_->{slots} } == 3
+	&& !grep { $slots{ $_->{pid} } } @{ $_->{slots} } }, 'new slots'), 'by other slots in the end');
 
 # A configuration that is no good changes nothing.
 %slots = map { $_->{pid} => 1 } $t->slots();

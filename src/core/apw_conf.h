@@ -44,6 +44,14 @@ void	apw_conf_full(FILE *);
 unsigned apw_conf_restart_only(const struct apw_cycle *now,
 	    const struct apw_cycle *next, FILE *out);
 
+/* Who has to start anew when `next` replaces `now`; 0: nothing has changed.
+ * What needs a restart does not count. */
+#define APW_CHANGES_MASTER	1	/* nobody: the master alone reads it */
+#define APW_CHANGES_MONITOR	2
+#define APW_CHANGES_SLOTS	4
+unsigned apw_conf_changes(const struct apw_cycle *now,
+	    const struct apw_cycle *next);
+
 /* Overwrite every secret of the cycle in this process's memory (monitor). */
 void	apw_secrets_wipe(struct apw_cycle *);
 

@@ -138,6 +138,13 @@ const struct apw_directive apw_conf_main_directives[] = {
 	  .reload = APW_NOW, .arg_help = "TIME",
 	  .help = "A slot whose event loop does not turn for so long is "
 	      "killed and started again." },
+	{ .name = "reload_timeout", .args = { 1, 1 }, .set = apw_set_ms,
+	  .offset = MAIN(reload_timeout_ms), .limits = APW_BOUNDS(0, HOUR),
+	  .dflt = "60s", .reload = APW_NOW, .arg_help = "TIME",
+	  .help = "How long a reload's first slot may take to show that the "
+	      "new configuration works (settings fetched, engine booted) "
+	      "before the old slots drain; after that the old configuration "
+	      "stays. 0: nothing has to be shown." },
 	{ .name = NULL }
 };
 

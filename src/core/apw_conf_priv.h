@@ -228,6 +228,9 @@ int	apw_conf_keep_secret(struct apw_conf *, struct apw_secret *,
 /* The value of an environment variable that is a secret: moved to memory of
  * its own and starred out in the environment.  NULL: not set. */
 const char *apw_conf_env_secret(const char *name);
+/* The same secrets, byte by byte? */
+bool	apw_conf_same_secrets(const struct apw_cycle *,
+	    const struct apw_cycle *);
 /* Those of the cycle; apw_secrets_wipe() wipes the environment's, too. */
 void	apw_conf_secrets_free(struct apw_cycle *);
 

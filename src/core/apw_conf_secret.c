@@ -86,6 +86,20 @@ apw_conf_secrets_free(struct apw_cycle *cycle)
 	cycle->secrets = NULL;
 }
 
+/* In the order of their directives; compared in memory of both cycles. */
+bool
+apw_conf_same_secrets(const struct apw_cycle *a, const struct apw_cycle *b)
+{
+	const struct apw_conf_secret	*x = a->secrets, *y = b->secrets;
+
+	for (; x != NULL && y != NULL; x = x->next, y = y->next)
+		if (x->pages == NULL || y->pages == NULL ||
+		    x->size != y->size ||
+		    memcmp(x->pages, y->pages, x->size) != 0)
+			return false;
+	return x == y;
+}
+
 static bool
 is_starred(const char *s)
 {

@@ -52,6 +52,7 @@ struct apw_main_conf {
 	unsigned	 respawn_burst;		/* deaths in the window that rest a slot */
 	int64_t		 respawn_window_ms;
 	int64_t		 progress_timeout_ms;	/* no loop tick for so long: kill */
+	int64_t		 reload_timeout_ms;	/* for the canary; 0: none */
 };
 
 /* engine { } */

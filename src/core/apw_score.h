@@ -1,7 +1,10 @@
 /* The scoreboard: shared memory, one fixed record a slot.  Made by the
  * master; each field has one writer (named below), everybody may read.
  * Readers may see a record in the middle of a change: numbers are atomic,
- * texts are guarded by `seq` (odd while being written). */
+ * texts are guarded by `seq` (odd while being written).
+ *
+ * Head, monitor and each slot have pages of their own: a process can write
+ * its own and no other (apw_score_narrow). */
 #ifndef APW_SCORE_H
 #define APW_SCORE_H
 
@@ -13,6 +16,7 @@
 #include "core/apw_err.h"
 
 #define APW_SCORE_SLOTS	2048	/* records: running plus draining slots */
+#define APW_SCORE_PAGE	4096	/* what a record has to itself */
 
 /* Life of a slot as its master sees it, then what it does while ready. */
 #define APW_SLOT_STATES(X)						\
@@ -28,9 +32,19 @@
 #define APW_SLOT_STATE_ENUM(name, text) APW_SLOT_##name,
 enum apw_slot_state { APW_SLOT_STATES(APW_SLOT_STATE_ENUM) APW_SLOT_NSTATES };
 
+/* What a canary has to say: can its configuration run jobs here? */
+enum apw_slot_proof { APW_PROOF_NONE, APW_PROOF_PASSED, APW_PROOF_FAILED };
+
 struct apw_score_slot {
+    union {
+	char	 page[APW_SCORE_PAGE];
+	struct {
 	/* written by the master */
 	_Atomic uint32_t number;	/* slot number 1..N; 0: free record */
+	_Atomic uint32_t lane;		/* as no other living slot's, draining
+					 * ones and an upgrade's included: for
+					 * what a slot has to itself on a host */
+	_Atomic uint32_t trial;		/* bool: a canary, prove before polling */
 	_Atomic uint32_t cycle;
 	_Atomic int32_t	 pid;
 	_Atomic uint32_t starts;	/* processes this slot has had */
@@ -51,6 +65,10 @@ struct apw_score_slot {
 	_Atomic uint32_t busy_ms_total;
 	_Atomic uint64_t egress_allowed, egress_blocked, egress_failed;
 	_Atomic uint64_t egress_sent_bytes, egress_received_bytes;
+	_Atomic uint32_t proof;		/* enum apw_slot_proof */
+	_Atomic int64_t	 step_until_ms;	/* monotonic; the job's step is over
+					 * then, one way or the other; 0: no
+					 * job */
 
 	/* texts: written by the slot under seq */
 	_Atomic uint32_t seq;
@@ -64,6 +82,9 @@ struct apw_score_slot {
 	char	 network_from[32];	/* who said so */
 	char	 fence[16];		/* what holds it: "namespace" */
 	char	 network_rules[1024];	/* of its proxy; "" without one */
+	char	 network_allow[512];
+	};
+    };
 };
 
 /* What the records that were freed had counted. */
@@ -77,6 +98,9 @@ struct apw_score_past {
 };
 
 struct apw_score {
+    union {
+	char	 head_page[APW_SCORE_PAGE];
+	struct {
 	uint32_t	 magic;
 	_Atomic int32_t	 master_pid;
 	_Atomic int64_t	 tick_ms;	/* monotonic; the master's loop turned then */
@@ -85,16 +109,30 @@ struct apw_score {
 	_Atomic int64_t	 started_wall_ms;
 	_Atomic int64_t	 reloaded_wall_ms;
 	_Atomic uint32_t reloads_ok, reloads_failed;
+	_Atomic int64_t	 reload_began_ms; /* monotonic; the last one that has a result */
+	_Atomic uint32_t reload_refused; /* bool: it has been */
+	_Atomic uint32_t reloading;	/* bool: one is under way, or asked for */
 	_Atomic uint32_t records;	/* of slot[], that were ever used: look no further */
 	_Atomic uint32_t draining;	/* bool: the daemon is leaving */
 	struct apw_score_past past;	/* written by the master */
 	_Atomic uint32_t seq;		/* guards the text below; master writes */
 	char		 reload_error[512];
+	};
+    };
+    union {				/* written by the monitor */
+	char	 monitor_page[APW_SCORE_PAGE];
+	_Atomic int64_t	 monitor_tick_ms;
+    };
 	struct apw_score_slot slot[APW_SCORE_SLOTS];
 };
 
-/* Shared anonymous memory; only touched pages cost anything. */
+/* Shared memory without a name; only touched pages cost anything. */
 struct apw_score *apw_score_new(struct apw_err *);
+/* In a child of the master, before it closes descriptors and becomes anybody
+ * else: from now on it can write the page of its record only, for good.
+ * own NULL: the monitor, which reads all and writes its own page; a slot does
+ * not even see the others. */
+void	apw_score_narrow(struct apw_score *, struct apw_score_slot *own);
 
 /* The writer's side of a text: begin, change, end. */
 void	apw_score_begin(_Atomic uint32_t *seq);

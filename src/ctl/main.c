@@ -21,7 +21,7 @@ static const struct {
 } commands[] = {
 	{ "status", apw_ctl_status, "[--json]",
 	    "show slots and jobs; 0: ready, 1: not ready" },
-	{ "reload", apw_ctl_reload, "[--no-wait] [--timeout SECONDS]",
+	{ "reload", apw_ctl_reload, "[--wait | --no-wait] [--timeout SECONDS]",
 	    "read the configuration again, say what came of it" },
 	{ "stop", apw_ctl_stop, "[--drain | --now] [--timeout SECONDS]",
 	    "end the daemon and wait for it" },

@@ -14,14 +14,14 @@
 #include "ctl/commands.h"
 #include "master/pidfile.h"
 
-#define RELOAD_WAIT_MS	60000
+#define RELOAD_MARGIN_MS	30000	/* on top of reload_timeout */
 #define RELOAD_LOOK_MS	50
 
 /* What the scoreboard says of reloads. */
 struct reload_view {
-	bool		known;
+	bool		known, refused;
 	long long	ok, failed, cycle;
-	char		at[32];
+	long long	began_ms;	/* monotonic; of the last result */
 	char		message[600];
 };
 
@@ -43,8 +43,9 @@ look(const struct apw_cycle *cycle, pid_t pid, struct reload_view *v)
 		v->failed = json_integer_value(json_object_get(reload,
 		    "failed"));
 		v->cycle = json_integer_value(json_object_get(st, "cycle"));
-		text = json_string_value(json_object_get(reload, "at"));
-		snprintf(v->at, sizeof(v->at), "%s", text == NULL ? "" : text);
+		v->began_ms = json_integer_value(json_object_get(reload,
+		    "began_ms"));
+		v->refused = json_is_true(json_object_get(reload, "refused"));
 		text = json_string_value(json_object_get(reload, "message"));
 		snprintf(v->message, sizeof(v->message), "%s",
 		    text == NULL ? "" : text);
@@ -53,24 +54,19 @@ look(const struct apw_cycle *cycle, pid_t pid, struct reload_view *v)
 	apw_buf_free(&body);
 }
 
-/* Is `now` the answer?  When the monitor could not be asked before (the new
- * file has another address for it), its time tells. */
+/* Is `now` the answer?  One that began before we asked has read an older
+ * file. */
 static bool
-is_answer(const struct reload_view *before, const struct reload_view *now,
-    const char *sent)
+is_answer(const struct reload_view *now, int64_t sent_ms)
 {
-	if (!now->known)
-		return false;
-	if (before->known)
-		return now->ok + now->failed > before->ok + before->failed;
-	return strcmp(now->at, sent) >= 0;
+	return now->known && now->began_ms >= sent_ms &&
+	    now->ok + now->failed > 0;
 }
 
 static int
-report(const struct reload_view *before, const struct reload_view *now)
+report(const struct reload_view *now)
 {
-	if (before->known ? now->failed > before->failed :
-	    now->failed > 0 && now->message[0] != '\0' && now->ok == 0) {
+	if (now->refused) {
 		fprintf(stderr, "%s\napworkerctl: reload refused, the running "
 		    "configuration is unchanged\n", now->message);
 		return CTL_EXIT_NO;
@@ -84,15 +80,16 @@ report(const struct reload_view *before, const struct reload_view *now)
 int
 apw_ctl_reload(int argc, char **argv, const struct apw_cycle *cycle)
 {
-	int64_t		wait_ms = RELOAD_WAIT_MS, until_ms;
-	bool		no_wait = false;
+	int64_t		wait_ms = cycle->main.reload_timeout_ms +
+			    RELOAD_MARGIN_MS, until_ms, sent_ms;
+	bool		no_wait = false, wait = true;
 	const struct ctl_flag flags[] = {
-		{ "--timeout", NULL, &wait_ms }, { "--no-wait", &no_wait, NULL },
+		{ "--timeout", NULL, &wait_ms }, { "--wait", &wait, NULL },
+		{ "--no-wait", &no_wait, NULL },
 		{ 0 }
 	};
-	struct reload_view before, now;
+	struct reload_view now;
 	struct apw_err	err = APW_ERR_NONE;
-	char		sent[APW_ISO8601_SIZE];
 	pid_t		pid;
 	int		rc;
 
@@ -100,8 +97,7 @@ apw_ctl_reload(int argc, char **argv, const struct apw_cycle *cycle)
 		return rc;
 	if (apw_pidfile_owner(cycle->main.pid_path, &pid, &err) == -1)
 		return ctl_fail(APW_EXIT_TEMP, &err);
-	look(cycle, pid, &before);
-	apw_iso8601(apw_wall_ms(), sent);
+	sent_ms = apw_now_ms();
 	if (kill(pid, SIGHUP) == -1) {
 		apw_err_set(&err, errno, "cannot signal pid %d", (int)pid);
 		return ctl_fail(APW_EXIT_OS, &err);
@@ -116,8 +112,8 @@ apw_ctl_reload(int argc, char **argv, const struct apw_cycle *cycle)
 	until_ms = apw_now_ms() + wait_ms;
 	do {
 		look(cycle, pid, &now);
-		if (is_answer(&before, &now, sent))
-			return report(&before, &now);
+		if (is_answer(&now, sent_ms))
+			return report(&now);
 		poll(NULL, 0, RELOAD_LOOK_MS);
 	} while (apw_now_ms() < until_ms && kill(pid, 0) == 0);
 	apw_err_set(&err, 0, "no result of the reload; the log may tell");

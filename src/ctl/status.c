@@ -63,6 +63,8 @@ print_head(const json_t *st)
 		printf("reloads: %lld ok, %lld refused, last at %s\n",
 		    number_of(reload, "ok"), number_of(reload, "failed"),
 		    text_of(reload, "at"));
+	if (json_is_true(json_object_get(reload, "pending")))
+		printf("reload: one is under way\n");
 	if (strcmp(text_of(reload, "message"), "-") != 0)
 		printf("last reload: %s\n", text_of(reload, "message"));
 }

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -126,6 +125,7 @@ child_main(struct mproc *p)
 	/* a Ctrl-C on the terminal is for the master: it knows how to end */
 	setpgid(0, 0);
 	master_loop_forget(m);
+	apw_score_narrow(m->score, p->score);
 	/* the first ones are born before the master itself lets go */
 	if (m->daemon)
 		apw_daemon_std_null(strcmp(conf->main.log_path, "stderr") == 0);
@@ -141,7 +141,8 @@ child_main(struct mproc *p)
 	prctl(PR_SET_NAME, comm);
 	/* what makes boxes needs what is given up next; a failure is told
 	 * again, and acted upon, when a box is wanted */
-	if (p->number != 0 && apw_sandbox_begin(conf, p->number, &err) == -1)
+	if (p->number != 0 && apw_sandbox_begin(conf,
+	    atomic_load(&p->score->lane), &err) == -1)
 		apw_error("cannot start the broker", APW_E(&err));
 	if (apw_child_drop(&conf->main, &err) == -1) {
 		apw_error("cannot give privileges up", APW_E(&err));
@@ -153,7 +154,6 @@ child_main(struct mproc *p)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (p->number == 0) {
 		apw_title_wipe_environment();
-		mprotect(m->score, sizeof(*m->score), PROT_READ);
 		rc = apw_monitor_main(conf, m->score, m->listeners.fds,
 		    m->listeners.n);
 	} else

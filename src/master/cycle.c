@@ -1,14 +1,14 @@
 /* Cycles: taking over a configuration, at the start and at a reload.  Room:
- * master.  Everything that can fail is tried before anything is changed; a
- * configuration that cannot be used leaves the running one as it is. */
+ * master.  Two halves: master_cycle_prepare() tries all that can fail and
+ * changes nothing, master_cycle_commit() cannot fail.  Between the two both
+ * cycles are whole, and a canary may show that the new one works. */
 #include "master/master_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/apw_auto.h"
-#include "core/apw_clock.h"
+#include "core/apw_conf.h"
 #include "master/dirs.h"
 
 static void
@@ -26,221 +26,200 @@ master_cycle_release(struct mcycle *c)
 		cycle_free(c);
 }
 
-/* All process records of a cycle, or none. */
-static int
-cycle_make_procs(struct master *m, struct mcycle *c, struct mproc **monitor,
-    struct apw_err *err)
+/* A process that a reload may leave as it is.  One that rests or has given up
+ * is started anew: that is what reloads are for. */
+static bool
+proc_keepable(const struct mproc *p)
 {
-	unsigned	i;
+	return p->state == MPROC_BOOTING || p->state == MPROC_READY;
+}
 
-	*monitor = NULL;
-	if (c->conf->monitor.enabled && c->conf->monitor.listen.n > 0 &&
-	    (*monitor = master_proc_new(m, c, 0, err)) == NULL)
+/* The slot that goes on under the next cycle; NULL: make one. */
+static struct mproc *
+kept_slot(struct master *m, unsigned changes, unsigned number)
+{
+	struct mproc	*p;
+
+	if (m->cycle == NULL || (changes & APW_CHANGES_SLOTS) != 0)
+		return NULL;
+	TAILQ_FOREACH(p, &m->procs, entry)
+		if (p->cycle == m->cycle && p->number == number &&
+		    proc_keepable(p))
+			return p;
+	return NULL;
+}
+
+/* All process records that the next cycle needs, or none. */
+static int
+cycle_make_procs(struct master *m, struct mtrial *t, struct apw_err *err)
+{
+	struct mcycle	*next = t->next;
+	struct mproc	*p;
+	unsigned	 i;
+
+	t->keep_monitor = m->monitor != NULL &&
+	    (t->changes & APW_CHANGES_MONITOR) == 0 &&
+	    proc_keepable(m->monitor);
+	if (!t->keep_monitor && next->conf->monitor.enabled &&
+	    next->conf->monitor.listen.n > 0 &&
+	    (t->monitor = master_proc_new(m, next, 0, err)) == NULL)
 		return -1;
-	for (i = 1; i <= c->conf->main.slots; i++)
-		if (master_proc_new(m, c, i, err) == NULL)
+	for (i = 1; i <= next->conf->main.slots; i++) {
+		if (kept_slot(m, t->changes, i) != NULL)
+			continue;
+		if ((p = master_proc_new(m, next, i, err)) == NULL)
 			return -1;
+		if (t->canary == NULL)
+			t->canary = p;
+	}
 	return 0;
 }
 
-static void
-cycle_undo_procs(struct master *m, struct mcycle *c, struct mproc *monitor)
+/* Log lines of the new slots go where the new configuration says. */
+static int
+cycle_log(const struct apw_cycle *conf, struct apw_err *err)
 {
-	c->procs++;		/* keeps it while the records go */
-	master_slots_feed(m, c, MPROC_EV_DRAIN);
-	if (monitor != NULL)
-		master_proc_feed(monitor, MPROC_EV_DRAIN);
-	c->procs--;
+	return apw_log_open(conf->main.log_path, conf->main.log_level,
+	    conf->main.log_format, err);
 }
 
-/* The new ones start, then the old ones are told to drain.  (Whoever wants
- * the old ones to wait until a new one is READY puts the wait between the two
- * halves: until then both cycles are whole.) */
 static void
-cycle_start_new(struct master *m, struct mcycle *next, struct mproc *monitor)
+cycle_undo(struct master *m, struct mtrial *t)
 {
-	if (monitor != NULL)
-		master_proc_feed(monitor, MPROC_EV_START);
-	master_slots_feed(m, next, MPROC_EV_START);
+	struct mcycle	*next = t->next;
+
+	next->procs++;		/* keeps it while the records go */
+	master_slots_feed(m, next, MPROC_EV_DRAIN);
+	if (t->monitor != NULL)
+		master_proc_feed(t->monitor, MPROC_EV_DRAIN);
+	next->procs--;
+	apw_listeners_close(&t->listeners, &m->listeners, true);
+}
+
+int
+master_cycle_prepare(struct master *m, struct apw_cycle *conf,
+    struct mtrial *t, struct apw_err *err)
+{
+	struct apw_strlist	 none = { 0 };
+
+	*t = (struct mtrial){ .next = calloc(1, sizeof(*t->next)) };
+	if (t->next == NULL)
+		return apw_err_set(err, ENOMEM, "cycle");
+	t->next->conf = conf;
+	t->changes = m->cycle == NULL ? 0 :
+	    apw_conf_changes(m->cycle->conf, conf);
+	if (t->changes == 0)	/* what the file names may have changed */
+		t->changes = APW_CHANGES_SLOTS | APW_CHANGES_MONITOR;
+	if (apw_listeners_open(&t->listeners, &m->listeners,
+	    conf->monitor.enabled ? &conf->monitor.listen : &none,
+	    &conf->main, err) == -1) {
+		free(t->next);
+		t->next = NULL;
+		return -1;
+	}
+	if (cycle_make_procs(m, t, err) == -1 ||
+	    (m->cycle != NULL && cycle_log(conf, err) == -1)) {
+		cycle_undo(m, t);
+		free(t->next);
+		t->next = NULL;
+		return -1;
+	}
+	apw_dir_give(apw_log_fd(), &conf->main);
+	return 0;
+}
+
+/* The configuration is freed with the last process that has it. */
+void
+master_cycle_abandon(struct master *m, struct mtrial *t)
+{
+	struct mcycle	*next = t->next;
+	struct apw_err	 err = APW_ERR_NONE;
+
+	if (cycle_log(m->cycle->conf, &err) == -1)
+		apw_warn("cannot go back to the log", APW_E(&err));
+	next->procs++;
+	cycle_undo(m, t);
+	t->next = NULL;
+	master_cycle_release(next);
+}
+
+static void
+proc_move(struct mproc *p, struct mcycle *next)
+{
+	p->cycle->procs--;
+	p->cycle = next;
+	next->procs++;
+	if (p->score != NULL)
+		atomic_store(&p->score->cycle, next->conf->number);
+}
+
+static void
+cycle_keep_procs(struct master *m, struct mtrial *t)
+{
+	struct mproc	*p;
+	unsigned	 i;
+
+	if (t->keep_monitor)
+		proc_move(m->monitor, t->next);
+	for (i = 1; i <= t->next->conf->main.slots; i++)
+		if ((p = kept_slot(m, t->changes, i)) != NULL)
+			proc_move(p, t->next);
 }
 
 static void
 cycle_drain_old(struct master *m, struct mcycle *old,
-    struct mproc *old_monitor)
+    struct mproc *old_monitor, bool slots_too)
 {
-	if (old == NULL)
-		return;
 	old->current = false;
-	old->procs++;
-	master_slots_feed(m, old, MPROC_EV_DRAIN);
+	if (slots_too)
+		master_slots_feed(m, old, MPROC_EV_DRAIN);
 	if (old_monitor != NULL)
 		master_proc_feed(old_monitor, MPROC_EV_DRAIN);
-	master_cycle_release(old);
 }
 
-static void
-cycle_commit(struct master *m, struct mcycle *next, struct mproc *monitor,
-    struct apw_listeners *listeners)
+/* `rolling`: the old slots leave one by one as the new ones come up, which
+ * the caller sees to.  The old cycle then has one count more, his. */
+struct mcycle *
+master_cycle_commit(struct master *m, struct mtrial *t, bool rolling)
 {
-	struct mcycle	*old = m->cycle;
-	struct mproc	*old_monitor = m->monitor;
+	struct mcycle	*old = m->cycle, *next = t->next;
+	struct mproc	*old_monitor = t->keep_monitor ? NULL : m->monitor;
 
-	apw_listeners_close(&m->listeners, listeners, true);
-	m->listeners = *listeners;
+	if (old != NULL) {
+		old->procs++;
+		cycle_keep_procs(m, t);
+	}
+	apw_listeners_close(&m->listeners, &t->listeners, !m->inherited);
+	m->inherited = false;
+	m->listeners = t->listeners;
 	m->cycle = next;
-	m->monitor = monitor;
+	if (!t->keep_monitor)
+		m->monitor = t->monitor;
 	next->current = true;
 	m->slots_drained = false;
 	atomic_store(&m->score->cycle, next->conf->number);
 	atomic_store(&m->score->slots, next->conf->main.slots);
-	cycle_start_new(m, next, monitor);
-	cycle_drain_old(m, old, old_monitor);
+	if (t->monitor != NULL)
+		master_proc_feed(t->monitor, MPROC_EV_START);
+	master_slots_feed(m, next, MPROC_EV_START);
+	t->next = NULL;
+	if (old == NULL)
+		return NULL;
+	cycle_drain_old(m, old, old_monitor, !rolling);
+	if (rolling)
+		return old;
+	master_cycle_release(old);
+	return NULL;
 }
 
 int
 master_cycle_adopt(struct master *m, struct apw_cycle *conf,
     struct apw_err *err)
 {
-	struct apw_listeners	 listeners = { 0 };
-	struct apw_strlist	 none = { 0 };
-	struct mproc		*monitor = NULL;
-	struct mcycle		*next = calloc(1, sizeof(*next));
+	struct mtrial	first;
 
-	if (next == NULL)
-		return apw_err_set(err, ENOMEM, "cycle");
-	next->conf = conf;
-	if (apw_listeners_open(&listeners, &m->listeners,
-	    conf->monitor.enabled ? &conf->monitor.listen : &none,
-	    &conf->main, err) == -1) {
-		free(next);
+	if (master_cycle_prepare(m, conf, &first, err) == -1)
 		return -1;
-	}
-	if (cycle_make_procs(m, next, &monitor, err) == -1 ||
-	    (m->cycle != NULL && apw_log_open(conf->main.log_path,
-	    conf->main.log_level, conf->main.log_format, err) == -1)) {
-		cycle_undo_procs(m, next, monitor);
-		apw_listeners_close(&listeners, &m->listeners, true);
-		free(next);
-		return -1;
-	}
-	apw_dir_give(apw_log_fd(), &conf->main);
-	cycle_commit(m, next, monitor, &listeners);
+	master_cycle_commit(m, &first, false);
 	return 0;
-}
-
-static void
-score_reload(struct master *m, bool ok, const char *text)
-{
-	struct apw_score	*s = m->score;
-	size_t			 n;
-
-	apw_score_begin(&s->seq);
-	n = snprintf(s->reload_error, sizeof(s->reload_error), "%s", text);
-	if (n >= sizeof(s->reload_error))
-		n = sizeof(s->reload_error) - 1;
-	while (n > 0 && s->reload_error[n - 1] == '\n')
-		s->reload_error[--n] = '\0';
-	apw_score_end(&s->seq);
-	atomic_store(&s->reloaded_wall_ms, apw_wall_ms());
-	atomic_fetch_add(ok ? &s->reloads_ok : &s->reloads_failed, 1);
-}
-
-/* One log line for each line of text. */
-static void
-log_lines(const char *event, char *text, enum apw_log_level level)
-{
-	char	*line, *rest = text;
-
-	while ((line = strsep(&rest, "\n")) != NULL)
-		if (line[0] != '\0')
-			apw_log(level, event, APW_S("what", line));
-}
-
-static struct apw_cycle *
-reload_read(struct master *m, FILE *out)
-{
-	struct apw_conf_options	 options = *m->options;
-	struct apw_cycle	*conf;
-
-	options.cycle = m->cycle->conf->number + 1;
-	if ((conf = apw_conf_read(&options, out)) == NULL)
-		return NULL;
-	if (master_check(conf, out) == -1) {
-		apw_cycle_free(conf);
-		return NULL;
-	}
-	return conf;
-}
-
-/* What needs a restart keeps its value of now.  Texts are copied: the cycle
- * they come from will be freed before. */
-static int
-keep_old(struct apw_cycle *next, const struct apw_cycle *now,
-    struct apw_err *err)
-{
-	const struct { char **to; const char *from; } texts[] = {
-		{ &next->main.pid_path, now->main.pid_path },
-		{ &next->main.user, now->main.user },
-		{ &next->main.group, now->main.group },
-		{ &next->main.state_path, now->main.state_path },
-	};
-	size_t	i;
-
-	next->main.daemon = now->main.daemon;
-	next->main.uid = now->main.uid;
-	next->main.gid = now->main.gid;
-	for (i = 0; i < APW_COUNT(texts); i++) {
-		*texts[i].to = NULL;
-		if (texts[i].from != NULL && (*texts[i].to =
-		    apw_arena_strdup(next->arena, texts[i].from)) == NULL)
-			return apw_err_set(err, ENOMEM, "cycle");
-	}
-	return 0;
-}
-
-void
-master_reload(struct master *m)
-{
-	struct apw_err		 err = APW_ERR_NONE;
-	apw_autofree char	*text = NULL, *notes = NULL;
-	size_t			 ntext, nnotes;
-	FILE			*out = open_memstream(&text, &ntext);
-	struct apw_cycle	*conf = NULL;
-	unsigned		 kept = 0;
-
-	if (out == NULL) {
-		apw_error("cannot reload: out of memory");
-		score_reload(m, false, "out of memory");
-		return;
-	}
-	if ((conf = reload_read(m, out)) != NULL) {
-		FILE *list = open_memstream(&notes, &nnotes);
-
-		if (list != NULL) {
-			kept = apw_conf_restart_only(m->cycle->conf, conf,
-			    list);
-			fclose(list);
-		}
-		if (keep_old(conf, m->cycle->conf, &err) == -1 ||
-		    apw_dirs_make(conf, &err) == -1 ||
-		    master_cycle_adopt(m, conf, &err) == -1) {
-			fprintf(out, "%s\n", err.text);
-			apw_cycle_free(conf);
-			conf = NULL;
-		}
-	}
-	fclose(out);
-	if (conf == NULL) {
-		score_reload(m, false, text);
-		log_lines("reload refused", text, APW_LOG_ERROR);
-		apw_error("the running configuration is unchanged",
-		    APW_I("cycle", m->cycle->conf->number));
-		return;
-	}
-	score_reload(m, true, kept > 0 ? notes : "");
-	log_lines("configuration", text, APW_LOG_WARN);
-	if (kept > 0)
-		log_lines("needs a restart", notes, APW_LOG_WARN);
-	apw_notice("reloaded", APW_I("cycle", conf->number),
-	    APW_I("slots", conf->main.slots));
 }

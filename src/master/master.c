@@ -103,19 +103,22 @@ static void
 master_on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct master	*m;
-	int64_t		 now = apw_now_ms();
-	bool		 booting;
+	int64_t		 now = apw_now_ms(), late;
+	bool		 hurry;
 
 	(void)fd;
 	(void)what;
 	APW_CAST(m, arg, MASTER_MAGIC);
 	atomic_store(&m->score->tick_ms, now);
-	booting = watch_boots(m);
+	late = m->tick_ms != 0 && now - m->tick_ms > TICK_LATE_MS ?
+	    now - m->tick_ms : 0;
+	hurry = watch_boots(m);
 	watch_progress(m, now);
+	hurry |= master_trial_watch(m, now, late);
 	say_progress(m, now);
 	master_note_innocents(m);
 	m->tick_ms = now;
-	tick_again(m, booting ? TICK_BOOT_MS : TICK_MS);
+	tick_again(m, hurry ? TICK_BOOT_MS : TICK_MS);
 }
 
 static void
@@ -130,7 +133,10 @@ master_on_reload(evutil_socket_t fd, short what, void *arg)
 		apw_warn("reload ignored: on our way out");
 		return;
 	}
-	master_reload(m);
+	/* one at a time; of many that come meanwhile one is enough, for the
+	 * file is read after the last of them */
+	m->reload_again = true;
+	master_trial_watch(m, apw_now_ms(), 0);
 	tick_again(m, TICK_BOOT_MS);
 }
 
@@ -165,6 +171,7 @@ static void
 leave_now(struct master *m, const char *why)
 {
 	m->leave = LEAVE_NOW;
+	master_trial_refuse(m, "the daemon is leaving");
 	apw_notice("stopping at once", APW_S("why", why),
 	    APW_I("slots", master_slots_count(m)));
 	master_slots_feed(m, NULL, MPROC_EV_KILL);
@@ -200,6 +207,8 @@ leave_begin(struct master *m, enum mleave how)
 	m->leave = how;
 	m->progress_ms = apw_now_ms();
 	atomic_store(&m->score->draining, 1);
+	master_trial_refuse(m, "the daemon is leaving");
+	master_roll_end(m);
 	master_slots_feed(m, NULL, MPROC_EV_DRAIN);
 	master_go_on_leaving(m);
 }
@@ -245,6 +254,8 @@ master_on_winch(evutil_socket_t fd, short what, void *arg)
 		return;
 	apw_notice("draining the slots; the master stays",
 	    APW_I("slots", master_slots_count(m)));
+	master_trial_refuse(m, "the slots are to leave");
+	master_roll_end(m);
 	m->slots_drained = true;
 	atomic_store(&m->score->slots, 0);
 	master_slots_feed(m, NULL, MPROC_EV_DRAIN);

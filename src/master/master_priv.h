@@ -28,6 +28,26 @@ struct mcycle {
 	bool			 first;
 };
 
+/* A configuration that is to take over. */
+struct mtrial {
+	struct mcycle		*next;		/* owned; NULL: none */
+	unsigned		 changes;	/* APW_CHANGES_* */
+	struct apw_listeners	 listeners;	/* of next */
+	struct mproc		*monitor;	/* of next; NULL: none made */
+	bool			 keep_monitor;
+	struct mproc		*canary;	/* first new slot; NULL: none */
+	int64_t			 began_ms, until_ms;
+	char			*notes;		/* owned: what needs a restart */
+	char			*warnings;	/* owned: of the reader */
+};
+
+/* Old slots that still have to be told to leave. */
+struct mroll {
+	struct mcycle		*old;		/* counted; NULL: none */
+	unsigned		 drained;
+	int64_t			 until_ms;
+};
+
 /* How we are leaving; a later one outdoes an earlier one. */
 enum mleave { LEAVE_NOT, LEAVE_DRAIN, LEAVE_STOP, LEAVE_NOW };
 
@@ -48,6 +68,12 @@ struct master {
 	struct apw_listeners	 listeners;	/* the monitor's, of `cycle` */
 	struct mproc		*monitor;	/* of `cycle`; NULL: none */
 	struct mprocs		 procs;
+	struct mtrial		 trial;
+	struct mroll		 roll;
+	bool			 reload_again;	/* asked for meanwhile */
+	bool			 inherited;	/* the listeners: others serve
+						 * on them, too */
+	uint32_t		 lanes;		/* number of our first one */
 	enum mleave		 leave;
 	bool			 hurry;		/* the monitor too, at once */
 	bool			 slots_drained;	/* SIGWINCH: none wanted */
@@ -72,9 +98,28 @@ void	master_loop_forget(struct master *);	/* in a fresh child */
 
 /* cycle.c */
 void	master_cycle_release(struct mcycle *);	/* one process less */
+/* On success the trial owns the configuration. */
+int	master_cycle_prepare(struct master *, struct apw_cycle *,
+	    struct mtrial *, struct apw_err *);
+void	master_cycle_abandon(struct master *, struct mtrial *);
+struct mcycle *master_cycle_commit(struct master *, struct mtrial *,
+	    bool rolling);
+/* Without a trial: the first one. */
 int	master_cycle_adopt(struct master *, struct apw_cycle *,
 	    struct apw_err *);
+
+/* reload.c */
 void	master_reload(struct master *);
+void	master_reload_refused(struct master *, int64_t began_ms, char *text);
+void	master_reload_take(struct master *, bool rolling);
+
+/* trial.c */
+void	master_trial_begin(struct master *);
+void	master_trial_refuse(struct master *, const char *why);
+void	master_trial_end(struct master *);
+void	master_roll_end(struct master *);	/* all old slots drain now */
+/* At each tick; true: look again soon. */
+bool	master_trial_watch(struct master *, int64_t now, int64_t late_ms);
 
 /* check.c: what parsing cannot tell: can this host run the sandbox mode?
  * Complaints go to `out`.  Returns -1 when there was any. */

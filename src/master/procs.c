@@ -187,6 +187,8 @@ master_proc_new(struct master *m, struct mcycle *cycle, unsigned number,
 	cycle->procs++;
 	if (p->score != NULL) {
 		memset(p->score, 0, sizeof(*p->score));
+		atomic_store(&p->score->lane, m->lanes + 1 +
+		    (uint32_t)(p->score - m->score->slot));
 		atomic_store(&p->score->cycle, cycle->conf->number);
 		atomic_store(&p->score->number, number);
 	}
@@ -242,6 +244,8 @@ score_reset(struct mproc *p)
 	apw_score_end(&s->seq);
 	atomic_store(&s->engine_pid, 0);
 	atomic_store(&s->job_since_ms, 0);
+	atomic_store(&s->step_until_ms, 0);
+	atomic_store(&s->proof, APW_PROOF_NONE);
 	atomic_store(&s->rest_until_ms, 0);
 	atomic_store(&s->tick_ms, apw_now_ms());
 }
@@ -339,7 +343,8 @@ proc_drain(struct mproc *p)
 	 * SIGTERM means the same to it and leaves no core file */
 	master_proc_signal(p, p->state == MPROC_BOOTING ? SIGTERM : SIGQUIT);
 	proc_set(p, MPROC_DRAINING);
-	if (p->number == 0)
+	/* neither has a job */
+	if (p->number == 0 || atomic_load(&p->score->trial) != 0)
 		proc_wait(p, MASTER_MONITOR_PATIENCE_MS);
 }
 
@@ -380,6 +385,8 @@ proc_bury(struct mproc *p)
 	    &rests);
 	char	next[64];
 
+	if (master_trial_lost(p))
+		return;
 	if (p->score != NULL)
 		atomic_fetch_add(&p->score->deaths, 1);
 	if (ms == 0)
@@ -411,6 +418,8 @@ proc_fail(struct mproc *p)
 		    p->score->why, sizeof(p->score->why));
 		atomic_fetch_add(&p->score->deaths, 1);
 	}
+	if (master_trial_lost(p))
+		return;
 	master_obituary(p, "stays down until a reload", -1);
 	p->pid = 0;
 	proc_set(p, MPROC_FAILED);

@@ -95,6 +95,10 @@ void	master_obituary(const struct mproc *, const char *next,
 int	master_proc_fork(struct mproc *, struct apw_err *);
 void	master_proc_signal(const struct mproc *, int signo);
 
+/* trial.c: was it the canary of a reload that ended?  Then the reload has
+ * been refused and the process record is gone. */
+bool	master_trial_lost(struct mproc *);
+
 /* master.c: the last word on a process that settled. */
 void	master_on_settled(struct master *);
 

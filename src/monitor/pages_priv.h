@@ -30,8 +30,9 @@ struct mon_view {
 	int64_t		now_ms, wall_ms;
 	int		master_pid;
 	int64_t		tick_ms, started_wall_ms, reloaded_wall_ms;
+	int64_t		reload_began_ms;
 	unsigned	cycle, slots_wanted, reloads_ok, reloads_failed;
-	bool		draining;
+	bool		draining, reloading, refused;
 	char		reload_message[512];
 	struct mon_slot	total;		/* counters since the start */
 	struct mon_slot *slot;		/* owned */

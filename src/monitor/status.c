@@ -115,6 +115,9 @@ mon_status_json(const struct mon_view *v, struct apw_buf *b)
 	apw_buf_printf(b, ",\"reload\":{\"ok\":%u,\"failed\":%u",
 	    v->reloads_ok, v->reloads_failed);
 	put_time(b, "at", v->reloaded_wall_ms);
+	apw_buf_printf(b, ",\"began_ms\":%" PRId64
+	    ",\"refused\":%s,\"pending\":%s", v->reload_began_ms,
+	    v->refused ? "true" : "false", v->reloading ? "true" : "false");
 	put_text(b, "message", v->reload_message);
 	apw_buf_puts(b, "},\"total\":{\"since\":\"start\"");
 	put_counters(b, &v->total);

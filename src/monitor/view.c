@@ -132,6 +132,9 @@ mon_view_take(struct mon_view *v, const struct apw_score *score)
 	v->tick_ms = atomic_load(&score->tick_ms);
 	v->started_wall_ms = atomic_load(&score->started_wall_ms);
 	v->reloaded_wall_ms = atomic_load(&score->reloaded_wall_ms);
+	v->reload_began_ms = atomic_load(&score->reload_began_ms);
+	v->refused = atomic_load(&score->reload_refused) != 0;
+	v->reloading = atomic_load(&score->reloading) != 0;
 	v->cycle = atomic_load(&score->cycle);
 	v->slots_wanted = atomic_load(&score->slots);
 	v->reloads_ok = atomic_load(&score->reloads_ok);

@@ -233,6 +233,7 @@ slot_close(struct apw_slot *s)
 {
 	size_t	i;
 
+	slot_prove_forget(s);
 	apw_job_free(s->job);
 	slot_recover_free(s);
 	apw_publisher_free(s->publisher);

@@ -60,6 +60,8 @@ struct apw_slot {
 	struct slot_found		*found;		/* a dead slot's job */
 	bool				 ready;		/* the source is */
 	bool				 draining;
+	struct apw_stock_ticket		*proof_ticket;	/* NULL: none */
+	bool				 proving;	/* has the engine */
 	char				 blocked[256];	/* why no job is wanted; "" */
 	int				 exit_code;
 };
@@ -89,6 +91,12 @@ bool	slot_recover_wanted(struct apw_slot *);
 void	slot_recover_forget(struct apw_slot *);
 void	slot_recover_free(struct apw_slot *);
 int	slot_journals_open(struct apw_slot *);
+
+/* prove.c: a canary's first step; slot_proved() is the way on. */
+bool	slot_must_prove(const struct apw_slot *);
+void	slot_prove_enter(struct apw_slot *);
+void	slot_prove_forget(struct apw_slot *);
+void	slot_proved(struct apw_slot *);		/* steps.c */
 
 /* adopt.c: take over the newest settings, if there are any; only between
  * jobs, whose environment they are. */

@@ -1,6 +1,7 @@
 /* The steps of a slot, and what the source tells it.  Room: slot.
  *
  *	connect ─ idle ─ busy ─ idle …	the round of a slot
+ *	  ├── prove			a canary's, before it is idle
  *	  ├── blocked			ready, but must not take a job
  *	  └── recover ─ busy		a slot died and left a job (recover.c)
  *	drain ─ leave ─ stop		asked to go: a poll that is parked may
@@ -14,8 +15,8 @@
 #include "core/apw_clock.h"
 #include "core/apw_log.h"
 
-static const struct slot_step slot_connect, slot_blocked, slot_idle, slot_busy,
-    slot_drain, slot_leave, slot_stop;
+static const struct slot_step slot_connect, slot_prove, slot_blocked,
+    slot_idle, slot_busy, slot_drain, slot_leave, slot_stop;
 
 void
 slot_go(struct apw_slot *s, const struct slot_step *step)
@@ -57,6 +58,8 @@ slot_rest(struct apw_slot *s)
 		slot_go(s, &slot_leave);
 	else if (!s->ready)
 		slot_go(s, &slot_connect);
+	else if (slot_must_prove(s))
+		slot_go(s, &slot_prove);
 	else if (s->blocked[0] != '\0')
 		slot_go(s, &slot_blocked);
 	else if (slot_recover_wanted(s))
@@ -78,6 +81,29 @@ static const struct slot_step slot_connect = {
 	.score = APW_SLOT_CONNECTING,
 	.on_ready = slot_rest,
 	.on_drain = slot_leave_now,
+};
+
+/* prove: the first slot of a new configuration, before it takes jobs */
+
+void
+slot_proved(struct apw_slot *s)
+{
+	slot_rest(s);
+}
+
+static void
+slot_prove_stop(struct apw_slot *s)
+{
+	slot_prove_forget(s);
+	slot_rest(s);
+}
+
+static const struct slot_step slot_prove = {
+	.name = "prove",
+	.score = APW_SLOT_CONNECTING,
+	.enter = slot_prove_enter,
+	.on_lost = slot_prove_stop,
+	.on_drain = slot_prove_stop,
 };
 
 /* blocked: the source is ready, we are not fit for its jobs */
@@ -287,6 +313,7 @@ slot_on_stopped(void *arg)
 static void
 slot_stop_enter(struct apw_slot *s)
 {
+	slot_prove_forget(s);
 	if (s->job != NULL) {
 		apw_warn("the job in hand is left: the next slot takes it "
 		    "over while its lock lasts, else the app gives it out "

@@ -12,6 +12,7 @@
  *	exit=N		leave at once with this status
  *	abort		... or so
  *	why=WORD	say this in the scoreboard
+ *	unfit=WHY	as a canary, say so
  *	slow=MS		stay in "booting" so long
  *	stray-fds	write the descriptors it was born with to fds-N
  *	once		remove the file
@@ -98,6 +99,12 @@ up(void)
 {
 	char	v[64];
 
+	if (atomic_load(&fake.score->trial) != 0) {
+		set_text(fake.score->why, sizeof(fake.score->why),
+		    order("unfit", v) != NULL ? v : "");
+		atomic_store(&fake.score->proof, order("unfit", v) != NULL ?
+		    APW_PROOF_FAILED : APW_PROOF_PASSED);
+	}
 	if (order("busy", v) != NULL) {
 		set_text(fake.score->job_id, sizeof(fake.score->job_id), v);
 		set_text(fake.score->job_type, sizeof(fake.score->job_type),

@@ -51,6 +51,13 @@ master_cycle_release(struct mcycle *c)
 	gone = true;
 }
 
+bool
+master_trial_lost(struct mproc *p)
+{
+	(void)p;
+	return false;
+}
+
 void
 master_on_settled(struct master *m)
 {

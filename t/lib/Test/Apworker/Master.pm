@@ -18,13 +18,14 @@ sub fake_conf {
 	my $slots = $o{slots} // 2;
 	my $main = $o{main} // '';
 	my $monitor = $o{monitor} // '';
+	my $engine = $o{engine} // '';
 
 	return $t->write_conf(<<"EOC");
 slots $slots;
 sandbox UNSANDBOXED;
 $main
 source spool { path %%TESTDIR%%/spool; }
-engine { node /bin/true; bundle %%TESTDIR%%/main.js; }
+engine { node /bin/true; bundle %%TESTDIR%%/main.js; $engine }
 stock { path %%TESTDIR%%/stock; }
 $monitor
 EOC
