@@ -266,8 +266,9 @@ const steps = {
 	/* what an engine can reach */
 	fork: grandchild,
 	connect: connect_to,
-	exec(s) {		/* a program, and what it wrote */
-		const r = child_process.spawnSync(s.argv[0], s.argv.slice(1),
+	exec(s) {		/* a program (./NAME: beside the bundle), and what it wrote */
+		const r = child_process.spawnSync(s.argv[0].replace(/^\./,
+		    path.dirname(process.argv[1])), s.argv.slice(1),
 		    { input: s.input, timeout: s.ms || 60000,
 		      env: { ...process.env, PATH: '/usr/bin:/bin' } });
 

@@ -214,7 +214,8 @@ sub start {
 		@{ $self->{doubles} || [] };
 	my $file = "$self->{testdir}/stderr.log";
 	my %env = $self->environment(%{ $opt{env} || {} });
-	my @cmd = $self->command(@{ $opt{args} || [] });
+	my @cmd = (@{ $self->{as} || [] },
+		$self->command(@{ $opt{args} || [] }));
 	$self->{started} = Time::HiRes::time();
 	$self->{pid} = Test::Apworker::Proc::spawn(\@cmd, env => \%env,
 		cwd => $self->{testdir}, out => $file, append => 1);
