@@ -402,6 +402,8 @@ apw_job_begin(struct apw_job *job)
 		    "this build", job->type);
 	else if (job->ops->provision(job, &job->ids, &err) == -1)
 		job_conclude(job, APW_ENDING_BAD_JOB, "%s", err.text);
+	else if (job_keep_forbids(job))
+		return;
 	else if ((job->recipe = apw_recipes_take(job->env.recipes,
 	    job->ids.flow_version_id, job->ids.platform_id)) == NULL)
 		job_conclude(job, APW_ENDING_BROKEN, "out of memory");

@@ -143,8 +143,10 @@ int	job_lease_start(struct apw_job *, struct apw_err *);
 void	job_lease_stop(struct apw_job *);
 int64_t	job_lease_left_ms(const struct apw_job *);
 
-/* keep.c; true: there is nothing to be run, the ending is known. */
+/* keep.c; true: the job is on its way to its end.  The second when its fields
+ * are known. */
 bool	job_keep_begin(struct apw_job *);
+bool	job_keep_forbids(struct apw_job *);
 void	job_keep_result(struct apw_job *);
 
 /* flow_version.c, resolve.c, archive.c, provision.c, run.c */

@@ -63,10 +63,22 @@ job_keep_begin(struct apw_job *job)
 	r = apw_journal_record(job->env.journal);
 	apw_journal_again(job->env.journal,
 	    (r->flags & APW_JOURNAL_LEFT) == 0);
-	if (r->state == APW_JOURNAL_RESULT) {
-		job->concluded = true;
-		job_go_report(job);
-	} else if (r->crashes > job->env.cycle->main.retries)
+	if (r->state != APW_JOURNAL_RESULT)
+		return false;
+	job->concluded = true;
+	job_go_report(job);
+	return true;
+}
+
+bool
+job_keep_forbids(struct apw_job *job)
+{
+	const struct apw_journal_record	*r;
+
+	if (!job->env.again)
+		return false;
+	r = apw_journal_record(job->env.journal);
+	if (r->crashes > job->env.cycle->main.retries)
 		keep_give_up(job, r);
 	else if ((r->flags & APW_JOURNAL_COMMITTED) != 0)
 		job_conclude(job, APW_ENDING_CALL_UNKNOWN, "the worker died "

@@ -114,10 +114,11 @@ serve(struct apw_options *o, struct apw_cycle *cycle)
 			apw_error("cannot start", APW_E(&err));
 		if (master.cycle == NULL)
 			apw_cycle_free(cycle);
+		rc = master.exit_code != 0 ? master.exit_code : APW_EXIT_OS;
 		apw_master_free(&master);
 		if (report != -1)
-			apw_daemon_up(&report, APW_EXIT_OS, keep_stderr);
-		return APW_EXIT_OS;
+			apw_daemon_up(&report, rc, keep_stderr);
+		return rc;
 	}
 	if (report != -1)
 		apw_daemon_up(&report, APW_EXIT_OK, keep_stderr);

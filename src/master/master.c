@@ -18,6 +18,7 @@
 #include "core/apw_exit.h"
 #include "master/dirs.h"
 #include "master/pidfile.h"
+#include "master/state.h"
 
 #define TICK_MS		1000
 #define TICK_BOOT_MS	50	/* while somebody is starting */
@@ -344,6 +345,20 @@ has_terminal(void)
 	return fd != -1;
 }
 
+static int
+master_lock_state(struct master *m, const struct apw_cycle *cycle,
+    struct apw_err *err)
+{
+	bool	taken;
+
+	if (apw_state_lock(cycle->main.state_path, &m->state_fd, &taken,
+	    err) == 0)
+		return 0;
+	if (taken)
+		m->exit_code = APW_EXIT_NOCONF;
+	return -1;
+}
+
 /* Everything that can be refused happens here, before the first fork. */
 int
 apw_master_start(struct master *m, struct apw_cycle *cycle,
@@ -353,7 +368,7 @@ apw_master_start(struct master *m, struct apw_cycle *cycle,
 
 	m->magic = MASTER_MAGIC;
 	m->pid = getpid();
-	m->pid_fd = -1;
+	m->pid_fd = m->state_fd = -1;
 	TAILQ_INIT(&m->procs);
 	m->on_terminal = has_terminal();
 	/* what is ours after a slot's death comes to us, not to init */
@@ -366,6 +381,7 @@ apw_master_start(struct master *m, struct apw_cycle *cycle,
 		return apw_err_set(err, ENOMEM, "pidfile");
 	if (apw_dirs_make(cycle, err) == -1 ||
 	    apw_pidfile_take(m->pid_path, &m->pid_fd, err) == -1 ||
+	    master_lock_state(m, cycle, err) == -1 ||
 	    apw_log_open(cycle->main.log_path, cycle->main.log_level,
 	    cycle->main.log_format, err) == -1)
 		return -1;
@@ -414,6 +430,8 @@ apw_master_free(struct master *m)
 	size_t	i;
 
 	apw_listeners_close(&m->listeners, NULL, true);
+	if (m->state_fd != -1)
+		close(m->state_fd);
 	if (m->pid_fd != -1)
 		apw_pidfile_drop(m->pid_path, m->pid_fd);
 	free(m->pid_path);

@@ -81,6 +81,7 @@ struct master {
 	bool			 daemon;
 	char			*pid_path;	/* owned; as at the start */
 	int			 pid_fd;
+	int			 state_fd;	/* the lock on `state` */
 	int64_t			 tick_ms;	/* of the last tick */
 	int64_t			 grace_until_ms;
 	int64_t			 progress_ms;	/* last line about draining */

@@ -77,6 +77,9 @@ slot_sig_drain(evutil_socket_t sig, short what, void *arg)
 		return;
 	s->draining = true;
 	apw_score_state(s->score, APW_SLOT_DRAINING);
+	/* whoever ends us now does not do it for the job's sake */
+	if (s->job != NULL)
+		apw_journal_leave(s->journal);
 	if (s->step->on_drain != NULL)
 		s->step->on_drain(s);
 }

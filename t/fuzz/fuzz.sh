@@ -3,7 +3,7 @@
 # Run from the top of a configured tree.  New inputs go to var/fuzz/NAME, which
 # is not kept; what is worth keeping is copied to t/fuzz/corpus/NAME by hand.
 set -e
-name=${1:?name of a target: raw eio sio rpc http ws conf stock}
+name=${1:?name of a target: raw eio sio rpc http ws conf stock journal}
 seconds=${2:-20}
 out=var/fuzz
 mkdir -p "$out/$name"
@@ -17,6 +17,9 @@ if [ "$name" = conf ]; then
 fi
 if [ "$name" = stock ]; then
 	more="$(ls src/stock/*.c) src/core/apw_child.c -lcap-ng"
+fi
+if [ "$name" = journal ]; then
+	more="src/job/journal_code.c"
 fi
 clang -std=gnu17 -g -O1 -D_GNU_SOURCE -DAPW_LIBFUZZER -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -Isrc -I. \
