@@ -288,6 +288,13 @@ static const struct apw_directive stock_directives[] = {
 	  .help = "Whether installers and bundlers see only what they need of "
 	      "the file system, where the kernel has Landlock. off: for tools "
 	      "that live in unusual places." },
+	{ .name = "warm", .args = { 1, 1 }, .set = apw_set_flag,
+	  .offset = STOCK(warm), .dflt = "on", .reload = APW_NEW_SLOTS,
+	  .arg_help = "on | off",
+	  .help = "Whether the pieces that flows of this group have used are "
+	      "installed after the start, at low priority and only while "
+	      "the first slot has nothing to do. Releases from 0.86 on do "
+	      "not tell them." },
 	{ .name = NULL }
 };
 

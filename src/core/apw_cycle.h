@@ -119,6 +119,7 @@ struct apw_stock_conf {
 	char		*registry;		/* NULL: our environment, or the tools' own */
 	char		*npmrc;			/* NULL: none */
 	bool		 jail;			/* tools see only what they need */
+	bool		 warm;			/* pieces in use are installed early */
 };
 
 /* monitor { } */

@@ -19,6 +19,7 @@
 #include "egress/post.h"
 #include "job/publish.h"
 #include "slot/tree.h"
+#include "slot/warm.h"
 
 #define SLOT_TICK_MS	1000
 
@@ -227,6 +228,9 @@ slot_open(struct apw_slot *s, struct apw_err *err)
 	if (slot_open_source(s, err) == -1)
 		return -1;
 	s->publisher = apw_publisher_new(s->ops, s->source, s->fetcher);
+	if (s->number == 1 && s->cycle->stock.warm)
+		s->warmer = apw_warmer_new(s->base, s->stock, s->ops,
+		    s->source);
 	return s->publisher == NULL ? apw_err_set(err, ENOMEM,
 	    "cannot make a slot") : 0;
 }
@@ -240,6 +244,7 @@ slot_close(struct apw_slot *s)
 	apw_job_free(s->job);
 	slot_recover_free(s);
 	apw_publisher_free(s->publisher);
+	apw_warmer_free(s->warmer);
 	if (s->source != NULL)
 		s->ops->close(s->source);
 	apw_journals_close(s->journals);

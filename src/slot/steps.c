@@ -14,6 +14,7 @@
 
 #include "core/apw_clock.h"
 #include "core/apw_log.h"
+#include "slot/warm.h"
 
 static const struct slot_step slot_connect, slot_prove, slot_blocked,
     slot_idle, slot_busy, slot_drain, slot_leave, slot_stop;
@@ -126,9 +127,24 @@ static const struct slot_step slot_blocked = {
 /* idle: a job is wanted */
 
 static void
+slot_warm(struct apw_slot *s)
+{
+	if (s->warmer != NULL && s->sandbox != NULL)
+		apw_warmer_go(s->warmer, s->settings, s->sandbox->boxed);
+}
+
+static void
+slot_warm_stop(struct apw_slot *s)
+{
+	if (s->warmer != NULL)
+		apw_warmer_pause(s->warmer);
+}
+
+static void
 slot_idle_enter(struct apw_slot *s)
 {
 	slot_score_why(s, "");
+	slot_warm(s);
 	s->ops->want(s->source);
 }
 
@@ -168,6 +184,7 @@ slot_take(struct apw_slot *s, struct apw_str text, struct slot_found *found)
 	env.again = found != NULL;
 	env.ours_until_ms = found != NULL ? found->ours_until_ms : 0;
 	APW_ASSERT(s->job == NULL && s->sandbox != NULL);
+	slot_warm_stop(s);
 	s->job = apw_job_new(&env, text);
 	if (s->job == NULL) {
 		apw_alert("no memory for a job: the app will give it out "
@@ -197,6 +214,7 @@ slot_idle_ready(struct apw_slot *s)
 	}
 	apw_score_state(s->score, APW_SLOT_IDLE);
 	slot_score_why(s, "");
+	slot_warm(s);
 }
 
 static void
@@ -249,6 +267,7 @@ static const struct slot_step slot_busy = {
 static void
 slot_drain_enter(struct apw_slot *s)
 {
+	slot_warm_stop(s);
 	s->ops->unwant(s->source);
 }
 
@@ -282,6 +301,7 @@ slot_on_left(void *arg)
 static void
 slot_leave_enter(struct apw_slot *s)
 {
+	slot_warm_stop(s);
 	s->draining = true;
 	s->ops->leave(s->source, slot_on_left, s);
 }

@@ -263,13 +263,15 @@ builder_wait(struct builder *b)
 			b->outcome->timed_out = true;
 			return;
 		}
+		if (b->k->background && left > STOCK_HURRY_MS)
+			left = STOCK_HURRY_MS;
 		/* without a pidfd (old kernel) look every now and then */
 		if (b->pidfd == -1 && left > 20)
 			left = 20;
 		poll(p, APW_COUNT(p), left);
 		drain(&b->out_fd, &b->outcome->out);
 		drain(&b->err_fd, &b->outcome->err);
-		if (p[1].revents != 0) {
+		if (p[1].revents != 0 || stock_hurry_called(b->k)) {
 			b->k->cancelled = b->outcome->cancelled = true;
 			return;
 		}

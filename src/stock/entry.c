@@ -60,6 +60,7 @@ stock_lock_stripe(struct stock_keeper *k, unsigned stripe, int64_t timeout_ms,
 	while (flock(fd, LOCK_EX | LOCK_NB) == -1) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return apw_err_set(err, errno, "cannot lock %s", name);
+		stock_hurry_call(k);
 		if (apw_now_ms() >= end_ms)
 			return apw_err_set(err, 0, "another process is busy "
 			    "with it for more than %lld ms",

@@ -178,7 +178,7 @@ stock_keeper_sleep(struct stock_keeper *k, int64_t ms)
 {
 	struct pollfd	p = { .fd = k->control_fd, .events = POLLIN };
 
-	if (k->cancelled)
+	if (k->cancelled || stock_hurry_called(k))
 		return -1;
 	if (poll(&p, 1, ms) == 1) {
 		k->cancelled = true;

@@ -100,12 +100,17 @@ order_make_all(struct stock_keeper *k, void *arg, struct apw_err *err)
 static enum apw_stock_fault
 order_make(struct stock_keeper *k, void *arg, struct apw_err *err)
 {
-	enum apw_stock_fault	fault;
+	const struct apw_stock_order	*o = arg;
+	enum apw_stock_fault		 fault;
 
+	if (o->background)
+		stock_hurry_low(k);
 	stock_use_wait(k);
 	fault = order_make_all(k, arg, err);
 	if (!k->cancelled)
 		stock_sweep(k->stock);
+	else if (o->background)
+		return APW_STOCK_YIELDED;
 	return fault;
 }
 

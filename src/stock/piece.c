@@ -52,6 +52,12 @@ stock_piece_check(const struct apw_stock_piece *p, bool per_platform,
 	return 0;
 }
 
+bool
+apw_stock_piece_ok(const struct apw_stock_piece *p, bool per_platform)
+{
+	return stock_piece_check(p, per_platform, NULL) == 0;
+}
+
 /* "common" or "custom_pieces/PLATFORM". */
 static int
 piece_root(const struct apw_stock_piece *p, bool per_platform, char *buf,

@@ -30,6 +30,7 @@ enum apw_stock_fault {
 	APW_STOCK_OK,
 	APW_STOCK_USER,		/* unknown package, bad name: fails the run, no retry helps */
 	APW_STOCK_OURS,		/* registry down, disk full, tool missing: retry later */
+	APW_STOCK_YIELDED,	/* a background order gave way to another one */
 };
 
 /* One code step; `source` is the raw JSON of settings.sourceCode. */
@@ -64,7 +65,13 @@ struct apw_stock_order {
 	bool				 per_platform;	/* custom and archive pieces go to
 							 * custom_pieces/PLATFORM (process
 							 * modes), not to common */
+	bool				 background;	/* at low priority, and given
+							 * up when another needs what
+							 * it holds */
 };
+
+/* Could it be part of an order? */
+bool	apw_stock_piece_ok(const struct apw_stock_piece *, bool per_platform);
 
 /* err is set when fault is not OK. */
 typedef void apw_stock_done_fn(void *arg, enum apw_stock_fault,

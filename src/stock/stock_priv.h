@@ -68,6 +68,8 @@ struct stock_keeper {
 	struct apw_stock	*stock;		/* the slot's, as it was at the fork */
 	int			 control_fd;	/* end of file: stop at once; -1: none */
 	bool			 cancelled;
+	bool			 background;	/* gives way to the others */
+	int64_t			 hurry_ns;	/* when they called, at our start */
 };
 
 /* path.c: names and files below a directory descriptor */
@@ -143,6 +145,12 @@ int	stock_keeper_start(struct apw_stock *, stock_work_fn *, void *arg,
 void	stock_keeper_finish(struct stock_child *, struct stock_report *);
 /* Sleeps; -1 when the slot wants us to stop. */
 int	stock_keeper_sleep(struct stock_keeper *, int64_t ms);
+
+/* hurry.c: those who wait call, those in the background give way */
+void	stock_hurry_low(struct stock_keeper *);	/* be one of the latter */
+void	stock_hurry_call(struct stock_keeper *);
+bool	stock_hurry_called(struct stock_keeper *);	/* then it is cancelled */
+#define STOCK_HURRY_MS	100	/* how often they look */
 
 /* builder.c: a tool run by a keeper */
 struct stock_run {

@@ -6,6 +6,7 @@
  *	    "negative_ttl_ms", "registry", "npmrc", "jail", "max_bytes" },
  *	  "engine": "main.js", "node": "/usr/bin/node",
  *	  "flow_version_id", "platform_id", "packages", "per_platform",
+ *	  "background",
  *	  "codes": [ { "step", "packageJson", "code" } ],
  *	  "pieces": [ { "packageType", "pieceType", "pieceName",
  *	    "pieceVersion", "archiveId", "platformId" } ],
@@ -62,7 +63,8 @@ static void place(struct run *);
 static void
 on_done(void *arg, enum apw_stock_fault fault, const struct apw_err *err)
 {
-	static const char *const names[] = { "OK", "USER", "OURS" };
+	static const char *const names[] = { "OK", "USER", "OURS",
+	    "YIELDED" };
 	struct run	*r = arg;
 	char		 generation[32];
 
@@ -226,6 +228,7 @@ main(void)
 	r.order.packages = json_is_true(json_object_get(in, "packages"));
 	r.order.per_platform = json_is_true(json_object_get(in,
 	    "per_platform"));
+	r.order.background = json_is_true(json_object_get(in, "background"));
 	read_codes(&r.order, json_object_get(in, "codes"));
 	read_pieces(&r.order, json_object_get(in, "pieces"));
 	r.left = number(in, "repeat", 1);

@@ -77,7 +77,7 @@ sub start {
 	my $base = $t->testdir() . "/order-$n";
 	my %stock = (%{ $self->{stock} }, %{ delete $order{stock} || {} });
 
-	for my $key (qw/packages per_platform/) {
+	for my $key (qw/packages per_platform background/) {
 		$order{$key} = $order{$key} ? JSON::PP::true : JSON::PP::false
 			if exists $order{$key};
 	}
