@@ -18,6 +18,7 @@ my $t = Test::Apworker->new()
 	->has(qw/daemon node node_modules esbuild userns ip unshare/);
 my $world = Test::Apworker::Netns->new($t);
 my @attacks = $world->attacks();
+my ($may, $may_not) = $world->by_proxy();
 
 # What is no way out: nobody can call a listener in a network of its own.
 my %ajar = (ports => [], namespace => [ "everybody's listener" ]);
@@ -54,14 +55,22 @@ sub hostile {
 
 	my ($r) = grep { $_->{what} eq 'exec' && ($_->{name} // '') eq $mode }
 		told($mode, { do => 'exec', name => $mode,
-			argv => [ '/usr/bin/perl', '-', @attacks ],
+			argv => [ '/usr/bin/perl', '-', @attacks, @$may,
+				@$may_not ],
 			input => $world->script() });
 	ok($r, "$mode: the attack ran") or return;
 	my $held = $t->status()->{slots}[0]{network}{held_by};
 	my ($open, $why, $done) = $world->results($r->{out});
 	ok($done, "$mode: to its end, held by $held") or diag($r->{err});
-	is_deeply($open, $ajar{$held}, "$mode: nothing is open");
-	is(scalar(keys %$why) + @$open, scalar @attacks, "$mode: all tried");
+	is_deeply($open, [ @{ $ajar{$held} }, map { /^([^=]+)/ } @$may ],
+		"$mode: nothing is open but what the proxy lets through");
+	is(scalar(keys %$why) + @$open, @attacks + @$may + @$may_not,
+		"$mode: all tried");
+	is_deeply([ grep { $why->{$_} ne '403' } map { /^([^=]+)/ }
+		@$may_not ], [], "$mode: the proxy refuses");
+	my $egress = $t->status()->{slots}[0]{egress};
+	is("$egress->{allowed} $egress->{blocked}", @$may . ' ' . @$may_not,
+		"$mode: and counts");
 	note("$mode: $_: $why->{$_}") for sort keys %$why;
 	# refused by what is to refuse it
 	is_deeply([ map { $why->{$_} } 'tcp metadata', 'udp metadata',

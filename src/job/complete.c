@@ -69,6 +69,7 @@ job_complete_compose(struct apw_job *job)
 	const struct apw_outcome	*o = job->outcome;
 	struct apw_buf			*b = &job->complete;
 	struct apw_str			 response = job->answer;
+	struct apw_egress_account	 account;
 	unsigned			 sends;
 
 	if (o == NULL) {
@@ -91,6 +92,11 @@ job_complete_compose(struct apw_job *job)
 	}
 	if ((sends & APW_SENDS_LOGS) != 0)
 		complete_text(b, "logs", apw_buf_view(&job->logs));
+	if (job->env.source->receipts && job->has_run &&
+	    apw_engine_account(job->env.engine, &account)) {
+		apw_buf_puts(b, ",\"network\":");
+		apw_egress_account_json(&account, b);
+	}
 	apw_buf_puts(b, "}");
 }
 

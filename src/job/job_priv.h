@@ -83,7 +83,7 @@ struct apw_job {
 	bool		 publish;			/* the app has no bundle of it */
 
 	/* the engine */
-	bool		 has_engine;			/* acquired, not released */
+	bool		 has_engine, has_run;			/* acquired, not released */
 	bool		 operation_sent;		/* the one in hand */
 	bool		 marked;			/* pieces told as used */
 	int64_t		 boot_ms;			/* monotonic; 0: not begun */

@@ -160,7 +160,9 @@ run_acquire(struct apw_job *job)
 	    job->ids.project_id, job->ids.flow_id,
 	    job->ids.flow_version_id };
 
-	job->has_engine = true;
+	if (!job->has_run)
+		apw_engine_run(job->env.engine, job->id);
+	job->has_engine = job->has_run = true;
 	if (apw_engine_acquire(job->env.engine, &tenant, &run_events,
 	    job) == 1)
 		job_next(job);

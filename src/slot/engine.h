@@ -10,6 +10,7 @@
 
 #include "core/apw_cycle.h"
 #include "core/apw_score.h"
+#include "egress/account.h"
 #include "egress/rules.h"
 #include "job/verdict.h"
 #include "modules/sandbox/sandbox.h"
@@ -65,6 +66,12 @@ int	apw_engine_settings(struct apw_engine *, const struct apw_settings *,
 /* Nothing fits any more: end an engine that is there, forget the settings.
  * Only while no job has it. */
 void	apw_engine_retire(struct apw_engine *);
+
+/* What follows is this job's, in the log of its proxy and in its account. */
+void	apw_engine_run(struct apw_engine *, const char *job_id);
+/* The account of that job so far; what it left open is closed.  false: it
+ * has no proxy. */
+bool	apw_engine_account(struct apw_engine *, struct apw_egress_account *);
 
 /* Take the engine for a job: 1 it is warm and ready now (on_ready does not
  * come), 0 on_ready or on_gone will come. */

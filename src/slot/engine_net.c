@@ -14,6 +14,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -99,6 +100,22 @@ engine_net_ports(struct apw_engine *e, unsigned *link, unsigned *proxy,
 	    "engine's proxy");
 }
 
+/* Its clients may be waiting already: they are in the listener's queue. */
+static int
+engine_net_proxy(struct apw_engine *e, struct apw_err *err)
+{
+	const struct apw_egress_proxy_conf	conf = {
+		.listen_fd = apw_take_fd(&e->proxy_fd), .rules = e->rules,
+		.resolver = e->env.resolver, .score = e->env.score,
+	};
+
+	e->proxy = apw_egress_proxy_new(e->env.base, &conf, err);
+	if (e->proxy == NULL)
+		return -1;
+	apw_egress_proxy_begin(e->proxy, e->run);
+	return 0;
+}
+
 int
 engine_net_start(struct apw_engine *e, struct apw_err *err)
 {
@@ -113,13 +130,51 @@ engine_net_start(struct apw_engine *e, struct apw_err *err)
 			return -1;
 		e->proxy_fd = apw_take_fd(&c->proxy_fd);
 	}
-	return 0;
+	return e->rules == NULL ? 0 : engine_net_proxy(e, err);
+}
+
+/* The sums of the run so far go to the engine's books; what it left open is
+ * closed. */
+static void
+engine_net_close_run(struct apw_engine *e)
+{
+	struct apw_egress_account	sum = { 0 };
+
+	if (e->proxy == NULL)
+		return;
+	apw_egress_proxy_end(e->proxy, &sum);
+	e->account.allowed += sum.allowed;
+	e->account.blocked += sum.blocked;
+	e->account.failed += sum.failed;
+	e->account.sent_bytes += sum.sent_bytes;
+	e->account.received_bytes += sum.received_bytes;
 }
 
 void
 engine_net_stop(struct apw_engine *e)
 {
+	engine_net_close_run(e);
+	apw_egress_proxy_free(e->proxy);
+	e->proxy = NULL;
 	if (e->proxy_fd != -1)
 		close(e->proxy_fd);
 	e->proxy_fd = -1;
+}
+
+void
+apw_engine_run(struct apw_engine *e, const char *id)
+{
+	snprintf(e->run, sizeof(e->run), "%s", id);
+	e->account = (struct apw_egress_account){ 0 };
+	e->counted = e->rules != NULL;
+	if (e->proxy != NULL)
+		apw_egress_proxy_begin(e->proxy, e->run);
+}
+
+bool
+apw_engine_account(struct apw_engine *e, struct apw_egress_account *sum)
+{
+	engine_net_close_run(e);
+	*sum = e->account;
+	return e->counted;
 }

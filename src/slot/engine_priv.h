@@ -5,6 +5,7 @@
 #define APW_SLOT_ENGINE_PRIV_H
 
 #include "core/apw_arena.h"
+#include "egress/proxy.h"
 #include "link/engine_link.h"
 #include "slot/capture.h"
 #include "slot/engine.h"
@@ -42,6 +43,9 @@ struct apw_engine {
 	bool				 serving;	/* the process is the user's */
 	struct apw_engine_events	 events;
 	void				*arg;		/* borrowed */
+	char				 run[64];	/* job it is counted for */
+	struct apw_egress_account	 account;	/* of that run */
+	bool				 counted;	/* it has a proxy */
 	char				*tenant_text;	/* owned; what is below */
 	struct apw_tenant		 tenant;	/* of the first job */
 	struct apw_tenant		 next;		/* of the job that waits; borrowed */
@@ -49,7 +53,8 @@ struct apw_engine {
 	/* the process */
 	struct apw_child		 child;		/* pid 0: none */
 	struct event			*exit_event, *out_event, *err_event;
-	int				 proxy_fd;	/* its proxy listens; -1 */
+	int				 proxy_fd;	/* for its proxy; -1 */
+	struct apw_egress_proxy		*proxy;		/* owned; NULL: not strict */
 	char				 sandbox_id[24];
 	uint64_t			 booted_from;	/* fingerprint at boot */
 	uint64_t			 booted_stock;	/* stock's generation at boot */

@@ -120,7 +120,27 @@ sub program {
 	refused('exit ' . ($? >> 8)) if $?;
 }
 
-my %kinds = (tcp => \&tcp, udp => \&udp, raw => \&raw, unix => \&unix,
+# Through the proxy that the engine was told of; what it says when it refuses.
+sub proxy {
+	my ($how, $to, $port) = @_;
+	my ($at) = ($ENV{AP_EGRESS_PROXY_URL} || '') =~ /:(\d+)$/
+		or refused('no proxy');
+	socket my $s, AF_INET, SOCK_STREAM, 0 or refused(name_of());
+	setsockopt $s, SOL_SOCKET, SO_RCVTIMEO, pack 'l!l!', 10, 0;
+	connect $s, address('127.0.0.1', $at) or refused(name_of());
+	$to = "[$to]" if $to =~ /:/;
+	syswrite $s, $how eq 'connect' ? "CONNECT $to:$port HTTP/1.1\r\n"
+		. "Host: $to:$port\r\n\r\n" : "GET http://$to:$port/ "
+		. "HTTP/1.1\r\nHost: $to:$port\r\nConnection: close\r\n\r\n";
+	sysread $s, my $got, 1000 or refused('silent');
+	refused($1) if $got !~ m{^HTTP/1\.. 200} && $got =~ m{^HTTP/1\.. (\d+)};
+	return if $how ne 'connect';
+	syswrite $s, "GET / HTTP/1.0\r\n\r\n";
+	1 while sysread $s, $got, 1000, length $got;
+	refused('silent') if $got !~ m{\r\n\r\nHTTP/1\.. 200};
+}
+
+my %kinds = (proxy => \&proxy, tcp => \&tcp, udp => \&udp, raw => \&raw, unix => \&unix,
 	links => \&links, fastopen => \&fastopen, listen => \&listener,
 	run => \&program);
 

@@ -114,6 +114,10 @@ struct apw_source_ops {
 	/* NULL: the source itself remembers whose jobs are in hand. */
 	void	(*terms)(struct apw_source *, struct apw_lease_terms *);
 
+	/* It keeps what else is known of a job beside its result: completeJob
+	 * may have more members than the app's contract knows. */
+	bool	receipts;
+
 	/* Say good-bye (DISCONNECT event, 41, close frame), then done(arg).
 	 * Bounded by 2 s. */
 	void	(*leave)(struct apw_source *, void (*done)(void *), void *arg);

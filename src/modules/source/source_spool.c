@@ -301,6 +301,7 @@ static const struct apw_source_ops spool_source_ops = {
 	.call = spool_call,
 	.cancel = spool_cancel,
 	.internal_api_url = spool_source_api_url,
+	.receipts = true,
 	.leave = spool_source_leave,
 	.close = spool_source_close,
 };

@@ -57,6 +57,7 @@ struct spool_outcome {
 	const char	*job_status;	/* of completeJob, or NULL */
 	const char	*error;		/* text, or NULL */
 	unsigned	 slot;
+	struct apw_str	 network;	/* sums of its connections, JSON */
 	struct apw_str	 run;		/* run.json */
 	struct apw_str	 output;	/* output.json */
 	struct apw_str	 payloads;	/* payloads.json */

@@ -223,6 +223,8 @@ spool_run_outcome(struct spool_run *run, struct apw_str complete,
 	    (strcmp(run->status, "SUCCEEDED") == 0 ||
 	    strcmp(run->status, "PAUSED") == 0);
 
+	if (apw_raw_member(complete, "network", &o->network) != 1)
+		o->network = APW_STR("");
 	if (member_text(complete, "errorMessage", &run->error))
 		o->error = run->error.data;
 	member_text(complete, "logs", &run->logs);

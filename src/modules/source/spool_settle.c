@@ -57,6 +57,10 @@ spool_receipt(struct apw_buf *b, const char *id, unsigned attempt,
 		apw_buf_puts(b, ",\"error\":");
 		apw_buf_json_c(b, o->error);
 	}
+	if (o->network.n != 0) {
+		apw_buf_puts(b, ",\"network\":");
+		apw_buf_str(b, o->network);
+	}
 	apw_buf_printf(b, ",\"attempts\":%u,\"slot\":%u", attempt, o->slot);
 	apw_buf_printf(b, ",\"startTime\":\"%s\"",
 	    apw_iso8601(claimed_wall_ms, t));

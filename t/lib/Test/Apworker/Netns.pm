@@ -169,6 +169,24 @@ sub attacks {
 	return @all;
 }
 
+# The same by way of the proxy: (what it lets through, what it does not).
+sub by_proxy {
+	my ($self) = @_;
+	my %ways;
+	for my $place (sort keys %PLACES) {
+		my $kind = $place =~ /^public/ ? 'may' : 'may not';
+		push @{ $ways{$kind} }, map {
+			"$_ $place=proxy,$_,$PLACES{$place},$self->{port}" }
+			qw/connect get/;
+	}
+	push @{ $ways{'may not'} }, map { "connect mapped $_=proxy,connect,"
+		. "::ffff:$PLACES{$_},$self->{port}" } 'metadata', 'loopback';
+	push @{ $ways{'may not'} }, map { "connect $_=proxy,connect,$_,"
+		. $self->{port} } qw/localhost 0x7f000001 2130706433 127.1
+		017700000001/;
+	return ($ways{'may'}, $ways{'may not'});
+}
+
 sub script {
 	my ($self) = @_;
 	return slurp($self->{t}->srcdir() . '/bin/net-attack.pl');
