@@ -313,6 +313,8 @@ job_obituary(struct apw_job *job)
 {
 	int64_t	now = apw_now_ms();
 
+	if (job->abandoned)
+		return;			/* that was a line, too */
 	if (job->outcome == NULL) {
 		apw_info("job done", APW_S("type", job->type),
 		    APW_S("ending", "as told before"),
@@ -440,7 +442,7 @@ void
 apw_job_abandon(struct apw_job *job, const char *why)
 {
 	apw_warn("job is given up", APW_S("why", why));
-	job->concluded = true;
+	job->concluded = job->abandoned = true;
 	job_stock_forget(job);
 	job_engine_release(job);
 	job_calls_free(job);

@@ -93,7 +93,7 @@ struct apw_job {
 	size_t		 refused;			/* and not passed on */
 
 	/* how it ended */
-	bool		 concluded, reported, ended;
+	bool		 concluded, reported, ended, abandoned;
 	enum apw_ending	 ending;
 	const struct apw_outcome *outcome;
 	struct apw_buf	 message;			/* errorMessage; owned */
