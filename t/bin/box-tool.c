@@ -224,16 +224,48 @@ run(const struct tool *t, struct apw_broker *b, struct apw_box_end *end)
 }
 
 static void
-run_bare(const struct tool *t)
+run_one(char **argv, const char *const *envp, bool quiet)
 {
 	pid_t	pid = fork();
+	int	status = 0, null;
 
 	if (pid == 0) {
-		execve(t->order.argv[0], (char *const *)t->order.argv,
-		    (char *const *)t->order.envp);
+		if (quiet && (null = open("/dev/null", O_WRONLY)) != -1) {
+			dup2(null, 1);
+			dup2(null, 2);
+		}
+		execve(argv[0], argv, (char *const *)(uintptr_t)envp);
 		_exit(127);
 	}
-	waitpid(pid, NULL, 0);
+	if (waitpid(pid, &status, 0) == -1 || status != 0) {
+		fprintf(stderr, "box-tool: %s: status %d\n", argv[0], status);
+		exit(125);
+	}
+}
+
+/* "A x ; B y": one after the other, without their words */
+static void
+run_bare(const struct tool *t)
+{
+	const char *const *from = t->order.argv;
+	char		  *argv[128];
+	size_t		   n = 0;
+	bool		   quiet = false;
+
+	for (;; from++) {
+		if (*from != NULL && strcmp(*from, ";") != 0) {
+			if (n < APW_COUNT(argv) - 1)
+				argv[n++] = (char *)(uintptr_t)*from;
+			continue;
+		}
+		argv[n] = NULL;
+		quiet = quiet || *from != NULL;
+		if (n > 0)
+			run_one(argv, t->order.envp, quiet);
+		n = 0;
+		if (*from == NULL)
+			return;
+	}
 }
 
 static double
