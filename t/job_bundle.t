@@ -14,7 +14,7 @@ use Test::Apworker;
 use Test::Apworker::Util;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules/)
-	->plan(38)->write_app_conf();
+	->plan(41)->write_app_conf();
 my @pieces = map { { name => "\@activepieces/piece-$_", version => '0.1.0' } }
 	qw/a b/;
 my $api = $t->api(settings => { APP_VERSION => '0.86.0' },
@@ -152,3 +152,15 @@ is(asked('prepareFlowBundleUpload', 'fv-broken')
 	'the others were not published');
 $got = $api->ask(file => { id => 'bundle-fv-put' });
 is(unjson(decode_base64($got))->{flowVersion}{id}, 'fv-put', 'whole');
+
+# What an agent may call is installed with the rest.
+$api->push_job(flow_job(id => 'agent', step => piece_step(
+	piece => '@activepieces/piece-a', version => '0.1.0', input => {
+	agentTools => [ { type => 'PIECE', pieceMetadata => { pieceName =>
+	'@activepieces/piece-b', pieceVersion => '0.1.0' } } ] })));
+is($api->wait_done('agent')->{status}, 'OK', 'a flow with an agent');
+is_deeply(($api->calls('getPiece'))[-1]{payload}, { platformId => 'pl1',
+	name => '@activepieces/piece-b', version => '0.1.0' },
+	'its tool is asked for');
+ok(-e $t->testdir() . '/stock/v12/common/pieces/@activepieces/piece-b-0.1.0/'
+	. 'ready', 'and installed');

@@ -106,10 +106,12 @@ for my $name (sort keys %bad) {
 	(my $id = $name) =~ s/\.json$//;
 	my ($dir, $r) = result($id);
 	push @wrong, "$id: $dir " . json($r)
-		if $dir ne 'failed' || !$r->{status}
-			|| !$r->{error} && $id ne 'missing';
+		if $dir ne 'failed' || !$r->{status} || !$r->{error};
 }
 is(join("\n", @wrong), '', 'what is no job is put aside with a reason');
+
+like((result('missing'))[1]{error}, qr{^flow version fv-m is neither in },
+	'a flow version that is nowhere');
 
 # Files that are not ours to read.
 $t->write_file("$spool/secret", $good, 0600);
@@ -137,6 +139,7 @@ is(scalar(grep { $_->{operation}{flowRunId} eq 'run-x' }
 	$t->engine()->records('operation')), 0, 'none of it was run')
 	or diag(join ' ', glob "$spool/{new,run,done,failed}/*");
 ok(-s '/etc/passwd', 'nobody was harmed');
+is_deeply([ glob "$spool/failed/*~*" ], [], 'each was rejected once');
 
 # Many jobs, two slots, each once.
 submit("many$_.json", spool_job("many$_")) for 10 .. 49;

@@ -260,10 +260,22 @@ resolve_given(struct apw_job *job)
 		job_next(job);
 }
 
+/* Agents ran in a step of their own up to 0.78 and do again from 0.86 on;
+ * in between their tools were no matter of the worker. */
+static bool
+resolve_wants_tools(const struct apw_job *job)
+{
+	unsigned	release = job->env.settings->release;
+
+	return release < APW_RELEASE(0, 79, 0) ||
+	    release >= APW_RELEASE(0, 86, 0);
+}
+
 void
 job_pieces_enter(struct apw_job *job)
 {
 	struct apw_recipe	*r = job->recipe;
+	struct apw_recipe_piece	*p;
 	size_t			 i;
 
 	if (r->complete) {
@@ -274,14 +286,16 @@ job_pieces_enter(struct apw_job *job)
 		resolve_given(job);
 		return;
 	}
-	r->npieces = r->walk.npieces;
 	r->pieces = apw_arena_alloc(r->arena,
-	    (r->npieces + 1) * sizeof(*r->pieces));
+	    (r->walk.npieces + 1) * sizeof(*r->pieces));
 	APW_ASSERT(r->pieces != NULL);
-	for (i = 0; i < r->npieces; i++) {
-		r->pieces[i].name = r->walk.pieces[i].name;
-		r->pieces[i].version = r->walk.pieces[i].version;
-		r->fixed = r->fixed && resolve_cacheable(job, &r->pieces[i]);
+	for (i = 0; i < r->walk.npieces; i++) {
+		if (r->walk.pieces[i].of_agent && !resolve_wants_tools(job))
+			continue;
+		p = &r->pieces[r->npieces++];
+		p->name = r->walk.pieces[i].name;
+		p->version = r->walk.pieces[i].version;
+		r->fixed = r->fixed && resolve_cacheable(job, p);
 	}
 	resolve_more(job);
 }

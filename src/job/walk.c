@@ -20,12 +20,18 @@
 #define WALK_CODE_MAX		(64 * 1024 * 1024)
 
 enum walk_kind { WALK_VERSION, WALK_STEP, WALK_CHILDREN, WALK_BRANCHES,
-	WALK_SETTINGS };
+	WALK_SETTINGS, WALK_INPUT, WALK_TOOLS, WALK_TOOL, WALK_TOOL_PIECE };
 
 /* What is known of one step until its object closes. */
 struct walk_step {
 	struct apw_str	name, type;		/* raw */
 	struct apw_str	piece_name, piece_version, source;
+};
+
+/* A tool that a step's input offers to an agent. */
+struct walk_tool {
+	struct apw_str	name, version;		/* raw */
+	size_t		step;
 };
 
 struct walk_frame {
@@ -43,6 +49,8 @@ struct walker {
 	size_t			 depth, depth_size;
 	struct walk_step	*steps;		/* owned while walking */
 	size_t			 nsteps, steps_size;
+	struct walk_tool	*tools;		/* owned while walking */
+	size_t			 ntools, tools_size;
 };
 
 /* Which values are entered, and as what. */
@@ -58,6 +66,10 @@ static const struct walk_link {
 	{ WALK_STEP, "children", WALK_CHILDREN, '[' },
 	{ WALK_STEP, "continueOnFailureBranches", WALK_BRANCHES, '{' },
 	{ WALK_STEP, "settings", WALK_SETTINGS, '{' },
+	{ WALK_SETTINGS, "input", WALK_INPUT, '{' },
+	{ WALK_INPUT, "agentTools", WALK_TOOLS, '[' },
+	{ WALK_TOOLS, NULL, WALK_TOOL, '{' },
+	{ WALK_TOOL, "pieceMetadata", WALK_TOOL_PIECE, '{' },
 	{ WALK_CHILDREN, NULL, WALK_STEP, '{' },
 	{ WALK_BRANCHES, "onSuccess", WALK_STEP, '{' },
 	{ WALK_BRANCHES, "onFailure", WALK_STEP, '{' },
@@ -77,6 +89,9 @@ static const struct walk_keep {
 	{ WALK_SETTINGS, "pieceVersion",
 	    offsetof(struct walk_step, piece_version) },
 	{ WALK_SETTINGS, "sourceCode", offsetof(struct walk_step, source) },
+	{ WALK_TOOL_PIECE, "pieceName", offsetof(struct walk_tool, name) },
+	{ WALK_TOOL_PIECE, "pieceVersion",
+	    offsetof(struct walk_tool, version) },
 };
 
 static int
@@ -127,6 +142,14 @@ walk_enter(struct walker *w, enum walk_kind kind, size_t step)
 		step = w->nsteps++;
 		memset(&w->steps[step], 0, sizeof(w->steps[step]));
 	}
+	if (kind == WALK_TOOL_PIECE) {
+		if (walk_grow((void **)&w->tools, &w->tools_size, w->ntools,
+		    sizeof(*w->tools), APW_WALK_STEPS_MAX) == -1)
+			return apw_err_set(w->err, 0,
+			    "the flow's agents have more than %d tools",
+			    APW_WALK_STEPS_MAX);
+		w->tools[w->ntools++] = (struct walk_tool){ .step = step };
+	}
 	w->stack[w->depth++] = (struct walk_frame){ kind, step, true };
 	return 0;
 }
@@ -143,6 +166,8 @@ walk_keep(struct walker *w, const struct walk_frame *f, struct apw_str key,
 		    !apw_raw_equals(key, walk_keeps[i].key))
 			continue;
 		base = f->kind == WALK_VERSION ? (char *)w->walk :
+		    f->kind == WALK_TOOL_PIECE ?
+		    (char *)&w->tools[w->ntools - 1] :
 		    (char *)&w->steps[f->step];
 		*(struct apw_str *)(base + walk_keeps[i].offset) = value;
 		return;
@@ -178,6 +203,12 @@ walk_value(struct walker *w, const struct walk_frame *f, struct apw_str key)
 	return 0;
 }
 
+static bool
+walk_is_list(enum walk_kind kind)
+{
+	return kind == WALK_CHILDREN || kind == WALK_TOOLS;
+}
+
 /* One member or element of the container on top, or its end. */
 static int
 walk_on(struct walker *w)
@@ -189,7 +220,7 @@ walk_on(struct walker *w)
 	walk_space(w);
 	if (w->p == w->end)
 		return walk_bad(w);
-	if (*w->p == (top->kind == WALK_CHILDREN ? ']' : '}')) {
+	if (*w->p == (walk_is_list(top->kind) ? ']' : '}')) {
 		w->p++;
 		w->depth--;
 		return 0;
@@ -198,7 +229,7 @@ walk_on(struct walker *w)
 		return walk_bad(w);
 	top->first = false;
 	f = *top;			/* entering moves the stack */
-	if (f.kind != WALK_CHILDREN) {
+	if (!walk_is_list(f.kind)) {
 		walk_space(w);
 		key = (struct apw_str){ w->p, (size_t)(w->end - w->p) };
 		if (apw_raw_type(key) != APW_RAW_STRING ||
@@ -238,13 +269,15 @@ walk_identifier(const char *s)
 }
 
 static int
-walk_take_piece(struct walker *w, const struct walk_step *s)
+walk_take_piece(struct walker *w, struct apw_str name, struct apw_str version,
+    bool of_agent)
 {
 	struct apw_walk_piece	*p = &w->walk->pieces[w->walk->npieces];
 	size_t			 i;
 
-	p->name = walk_text(w, s->piece_name, WALK_NAME_MAX);
-	p->version = walk_text(w, s->piece_version, WALK_NAME_MAX);
+	p->name = walk_text(w, name, WALK_NAME_MAX);
+	p->version = walk_text(w, version, WALK_NAME_MAX);
+	p->of_agent = of_agent;
 	if (p->name == NULL || p->version == NULL)
 		return apw_err_set(w->err, 0,
 		    "a step of the flow names no piece and version");
@@ -287,6 +320,21 @@ walk_take_code(struct walker *w, const struct walk_step *s)
 	return 0;
 }
 
+/* A tool need not be a piece; what says otherwise is left to the engine. */
+static void
+walk_collect_tools(struct walker *w)
+{
+	const struct walk_tool	*t;
+	struct apw_err		*err = w->err;
+
+	w->err = NULL;
+	for (t = w->tools; t < w->tools + w->ntools; t++)
+		if (apw_raw_equals(w->steps[t->step].type, "PIECE") &&
+		    t->name.n != 0 && t->version.n != 0)
+			(void)walk_take_piece(w, t->name, t->version, true);
+	w->err = err;
+}
+
 /* The steps are in the order in which they were met: depth first. */
 static int
 walk_collect(struct walker *w)
@@ -296,7 +344,7 @@ walk_collect(struct walker *w)
 
 	walk->steps = w->nsteps;
 	walk->pieces = apw_arena_alloc(w->arena,
-	    w->nsteps * sizeof(*walk->pieces));
+	    (w->nsteps + w->ntools) * sizeof(*walk->pieces));
 	walk->codes = apw_arena_alloc(w->arena,
 	    w->nsteps * sizeof(*walk->codes));
 	if (walk->pieces == NULL || walk->codes == NULL)
@@ -309,9 +357,11 @@ walk_collect(struct walker *w)
 				return -1;
 		} else if (apw_raw_equals(s->type, "PIECE") ||
 		    apw_raw_equals(s->type, "PIECE_TRIGGER"))
-			if (walk_take_piece(w, s) == -1)
+			if (walk_take_piece(w, s->piece_name,
+			    s->piece_version, false) == -1)
 				return -1;
 	}
+	walk_collect_tools(w);
 	return 0;
 }
 
@@ -337,5 +387,6 @@ apw_walk(struct apw_arena *arena, struct apw_str text, struct apw_walk *walk,
 		rv = walk_collect(&w);
 	free(w.stack);
 	free(w.steps);
+	free(w.tools);
 	return rv;
 }

@@ -11,12 +11,14 @@
 
 struct apw_walk_piece {
 	const char	*name, *version;	/* decoded, in the arena */
+	bool		 of_agent;		/* only a tool of an agent */
 };
 
 struct apw_walk {			/* arrays are in the arena */
 	struct apw_str		 id;		/* raw members of the version */
 	struct apw_str		 state;
-	struct apw_walk_piece	*pieces;	/* no two alike, first use first */
+	struct apw_walk_piece	*pieces;	/* no two alike, first use first;
+						 * those of agents last */
 	size_t			 npieces;
 	struct apw_stock_code	*codes;
 	size_t			 ncodes;

@@ -91,6 +91,44 @@ test_all_links(void **state)
 
 /* What is named after a step comes after it, in any order of members; white
  * space and escapes are JSON's. */
+/* Tools of agents come last, each once, and only from steps that are
+ * pieces; what is no tool is left alone. */
+static void
+test_agents(void **state)
+{
+	struct apw_walk	w;
+
+	(void)state;
+	assert_int_equal(walk("{\"trigger\":{\"name\":\"trigger\","
+	    "\"type\":\"EMPTY\",\"settings\":{\"input\":{\"agentTools\":"
+	    "[{\"pieceMetadata\":{\"pieceName\":\"no\",\"pieceVersion\":"
+	    "\"1.0.0\"}}]}},\"nextAction\":{\"name\":\"step_1\",\"type\":"
+	    "\"PIECE\",\"settings\":{\"input\":{\"prompt\":[{\"a\":1}],"
+	    "\"agentTools\":[7,null,[],{},{\"type\":\"FLOW\"},"
+	    "{\"pieceMetadata\":\"x\"},{\"pieceMetadata\":{\"pieceName\":1,"
+	    "\"pieceVersion\":{}}},{\"pieceMetadata\":{\"pieceName\":"
+	    "\"half\"}},{\"type\":\"PIECE\",\"pieceMetadata\":{"
+	    "\"actionName\":\"send\",\"pieceVersion\":\"2.0.0\","
+	    "\"pieceName\":\"tool\"}},{\"pieceMetadata\":{\"pieceName\":"
+	    "\"ai\",\"pieceVersion\":\"1.0.0\"}},{\"pieceMetadata\":{"
+	    "\"pieceName\":\"tool\",\"pieceVersion\":\"2.0.0\"}}]},"
+	    "\"pieceName\":\"ai\",\"pieceVersion\":\"1.0.0\"},"
+	    "\"nextAction\":{\"name\":\"step_2\",\"type\":\"PIECE\","
+	    PIECE("last", "3.0.0") "}}}}", &w), 0);
+	assert_int_equal(w.npieces, 3);
+	assert_string_equal(w.pieces[0].name, "ai");
+	assert_false(w.pieces[0].of_agent);
+	assert_string_equal(w.pieces[1].name, "last");
+	assert_string_equal(w.pieces[2].name, "tool");
+	assert_string_equal(w.pieces[2].version, "2.0.0");
+	assert_true(w.pieces[2].of_agent);
+	/* a list that is none */
+	assert_int_equal(walk("{\"trigger\":{\"type\":\"PIECE\",\"settings\":"
+	    "{\"input\":{\"agentTools\":{\"a\":1}},\"pieceName\":\"p\","
+	    "\"pieceVersion\":\"1.0.0\"}}}", &w), 0);
+	assert_int_equal(w.npieces, 1);
+}
+
 static void
 test_spelling(void **state)
 {
@@ -193,6 +231,7 @@ main(void)
 #define TEST(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest	tests[] = {
 		TEST(test_all_links),
+		TEST(test_agents),
 		TEST(test_spelling),
 		TEST(test_refused),
 		TEST(test_depth),

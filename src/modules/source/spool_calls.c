@@ -68,8 +68,15 @@ spool_answer_flow(struct apw_source *src, struct apw_str payload,
 		}
 	} else if (apw_raw_member(payload, "versionId", &want) == 1 &&
 	    apw_raw_decode(&id, want) == 0 &&
-	    spool_flow(&src->spool, apw_buf_view(&id), out, err) == 0)
+	    spool_flow(&src->spool, apw_buf_view(&id), out, err) == 0) {
 		apw_buf_puts(out, "null");
+		/* the job ends with a status alone: the app knows the rest */
+		apw_buf_reset(&src->run.missing);
+		apw_buf_printf(&src->run.missing, "flow version %.200s is "
+		    "neither in the job's file (\"flowVersion\") nor in the "
+		    "spool (flows/%.200s.json)", id.data == NULL ? "" :
+		    id.data, id.data == NULL ? "" : id.data);
+	}
 	apw_buf_free(&id);
 }
 

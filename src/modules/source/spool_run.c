@@ -23,6 +23,7 @@ spool_run_begin(struct spool_run *run)
 	run->response.max = run->payloads.max =
 	    run->run.max = run->output.max = run->logs.max = RUN_TEXT_MAX;
 	run->error.max = 1 << 20;
+	run->missing.max = 4096;
 }
 
 void
@@ -39,6 +40,7 @@ spool_run_end(struct spool_run *run)
 	}
 	json_decref(run->log);
 	apw_buf_free(&run->response);
+	apw_buf_free(&run->missing);
 	apw_buf_free(&run->payloads);
 	apw_buf_free(&run->run);
 	apw_buf_free(&run->output);
@@ -227,6 +229,8 @@ spool_run_outcome(struct spool_run *run, struct apw_str complete,
 		o->network = APW_STR("");
 	if (member_text(complete, "errorMessage", &run->error))
 		o->error = run->error.data;
+	else if (!o->ok && run->missing.len != 0)
+		o->error = run->missing.data;
 	member_text(complete, "logs", &run->logs);
 	o->log = apw_buf_view(&run->logs);
 	if (run->log != NULL && (text = json_dumps(run->log,

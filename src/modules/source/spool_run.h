@@ -16,6 +16,7 @@ struct spool_run {
 	STAILQ_HEAD(, spool_step) steps; /* owned; in the order they came */
 	size_t		 nsteps, steps_bytes;
 	struct apw_buf	 response;	/* the first sendFlowResponse, raw */
+	struct apw_buf	 missing;	/* what was asked for in vain, in words */
 	struct apw_buf	 payloads;	/* submitPayloads, savePayloads: elements of an array */
 	/* composed by spool_run_outcome() */
 	char		 status[40], job_status[40];

@@ -166,6 +166,17 @@ spool_settle(struct spool *sp, struct spool_job *job,
 	return 0;
 }
 
+/* A result that says no more than why. */
+static void
+spool_discard(struct spool *sp, const char *folder)
+{
+	char	name[NAME_MAX * 2];
+
+	snprintf(name, sizeof(name), "%s/result.json", folder);
+	unlinkat(sp->dir_fd[SPOOL_TMP], name, 0);
+	unlinkat(sp->dir_fd[SPOOL_TMP], folder, AT_REMOVEDIR);
+}
+
 /* What lies in new/ and is no job: out of the way, with the reason. */
 void
 spool_reject(struct spool *sp, const char *name, const struct apw_err *why)
@@ -184,13 +195,16 @@ spool_reject(struct spool *sp, const char *name, const struct apw_err *why)
 		if (!spool_id_ok((struct apw_str){ id + i, 1 }) &&
 		    (id[i] != '.' || i == 0))
 			id[i] = '_';
-	apw_error("file in the spool is no job, moved to failed",
-	    APW_S("file", name), APW_S("reason", why->text));
 	if (spool_compose(sp, id, 0, apw_wall_ms(), &o, folder, &err) == 0) {
 		snprintf(kept, sizeof(kept), "%s/job.json", folder);
 		if (renameat(sp->dir_fd[SPOOL_NEW], name,
-		    sp->dir_fd[SPOOL_TMP], kept) == 0 || errno == ENOENT)
+		    sp->dir_fd[SPOOL_TMP], kept) == 0) {
+			apw_error("file in the spool is no job, moved to "
+			    "failed", APW_S("file", name), APW_S("reason",
+			    why->text));
 			spool_publish(sp, folder, SPOOL_FAILED, id, &err);
+		} else if (errno == ENOENT)	/* another slot was faster */
+			spool_discard(sp, folder);
 		else
 			apw_err_set(&err, errno, "cannot move it");
 	}
