@@ -43,7 +43,9 @@ my ($side) = $t->read_file('side.pid') =~ /(\d+)/;
 sub below {
 	my ($pid) = @_;
 	my @all;
-	wait_for(sub { (@all = Test::Apworker::Proc::descendants($pid)) == 2 },
+	wait_for(sub { 2 == (@all = grep {
+		Test::Apworker::Proc::cmdline($_) !~ /: broker/ }
+		Test::Apworker::Proc::descendants($pid)) },
 		'a child and a grandchild');
 	return @all;
 }

@@ -53,8 +53,8 @@ is("@fds", '', 'no descriptor but 0 to 2')
 my $start = $t->engine()->wait_record('start');
 like($start->{status}, qr/^NoNewPrivs:\s+1$/m, 'no new privileges');
 like($start->{status}, qr/^CapEff:\s+0+$/m, 'no capabilities');
-my ($sid) = $start->{stat} =~ /\) \S \d+ \d+ (\d+) /;
-is($sid, $start->{pid}, 'a session of its own');
+my ($own, $sid) = $start->{stat} =~ /^(\d+) .*\) \S \d+ \d+ (\d+) /;
+is($sid, $own, 'a session of its own');
 
 # The slot is killed: the engine and what it started are gone.
 my $child = $t->engine()->wait_record('fork')->{child};
@@ -63,5 +63,5 @@ $t->expect_exit(0);
 kill 'KILL', $pid;
 ok(wait_for(sub { !Test::Apworker::Proc::alive($start->{pid}) },
 	'end of the engine'), 'the engine dies with its slot');
-kill 'KILL', $child;	# this mode has no way to find it; a box will
-pass('its grandchild is put away');
+ok(wait_for(sub { !Test::Apworker::Proc::alive($child) }, 'end of its child'),
+	'and so does what it started');

@@ -206,14 +206,17 @@ apw_broker_boot(struct apw_broker *b, const struct apw_box_order *o,
 		return apw_err_set(err, errno, "no pipe for a box");
 	apw_autofd int status_r = status[0];
 	apw_autofd int status_w = status[1];
-	const int give[] = { command_fd, o->out_fd, o->err_fd, status_w };
-	if (ask(b, &rq, give, 4, &reply, fds, &nfds, err) == -1)
+	const int give[] = { command_fd, o->out_fd, o->err_fd, status_w,
+	    o->rules_fd };
+	if (ask(b, &rq, give, (o->flags & APW_BOX_HARDEN) != 0 &&
+	    o->rules_fd != -1 ? 5 : 4, &reply, fds, &nfds, err) == -1)
 		return -1;
 	if (nfds != want) {
 		ask_close(fds, nfds);
 		return apw_err_set(err, 0, "the broker's answer is wrong");
 	}
 	box->pid = reply.pid;
+	box->engine_pid = reply.engine_pid;
 	box->pidfd = fds[0];
 	box->status_fd = apw_take_fd(&status_r);
 	if (want == 3) {
@@ -221,6 +224,15 @@ apw_broker_boot(struct apw_broker *b, const struct apw_box_order *o,
 		box->proxy_fd = fds[2];
 	}
 	return 0;
+}
+
+int
+apw_broker_try(struct apw_broker *b, unsigned flags, struct apw_err *err)
+{
+	struct broker_request	rq = { .op = BROKER_TRY, .flags = flags };
+	struct broker_reply	reply;
+
+	return ask_plain(b, &rq, &reply, err);
 }
 
 int

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "broker/broker_priv.h"
@@ -27,57 +28,93 @@
 
 static const char *const box_steps[] = { BOX_STEPS(BOX_STEP_TEXT) };
 
-/* Returns the pid, 0 in the box. */
+static const struct apw_box_limits	box_no_limits;
+
+/* What a broker has of a box while it makes one. */
+struct box_birth {
+	pid_t	pid, engine_pid;
+	int	pidfd;
+	int	step;			/* that failed, or -1 */
+	int	*out;			/* descriptors for the slot */
+	int	*nout;
+};
+
+static uint64_t
+box_namespaces(const struct broker *b, unsigned flags)
+{
+	uint64_t	ns = CLONE_NEWPID;
+
+	if ((flags & APW_BOX_HOST_FILES) == 0)
+		ns |= CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
+		    CLONE_NEWCGROUP | CLONE_NEWTIME;
+	else if (b->host_proc)
+		ns |= CLONE_NEWNS;
+	if ((flags & APW_BOX_OWN_NET) != 0)
+		ns |= CLONE_NEWNET;
+	if (user_own(b, flags))
+		ns |= CLONE_NEWUSER;
+	return ns;
+}
+
+/* Returns the pid, 0 in the box.  A trial is our own child, a box the
+ * slot's. */
 static pid_t
-box_clone(unsigned flags, int *pidfd)
+box_clone(const struct box_plan *plan, int *pidfd)
 {
 	struct clone_args	args = {
-		.flags = CLONE_PIDFD | CLONE_PARENT | CLONE_NEWUSER |
-		    CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
-		    CLONE_NEWCGROUP | CLONE_NEWTIME,
+		.flags = CLONE_PIDFD | box_namespaces(plan->b, plan->flags),
 		.pidfd = (uintptr_t)pidfd,
 	};
 
-	if ((flags & APW_BOX_OWN_NET) != 0)
-		args.flags |= CLONE_NEWNET;
+	if (plan->trial)
+		args.exit_signal = SIGCHLD;
+	else
+		args.flags |= CLONE_PARENT;
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
 static int
-box_word_error(const struct box_word *w, struct apw_err *err)
+box_word_error(const struct box_word *w, int *step, struct apw_err *err)
 {
 	if (w->step < 0 || w->step >= BOX_NSTEPS)
 		return apw_err_set(err, EPROTO, "a box broke off");
+	*step = w->step;
 	return apw_err_set(err, w->error, "a box %s", box_steps[w->step]);
 }
 
 /* Until the engine runs (the socket closes), or a step failed. */
 static int
-box_listen(int talk_fd, bool own_net, int *out, int *nout,
+box_listen(int talk_fd, bool own_net, struct box_birth *birth,
     struct apw_err *err)
 {
 	struct box_word	w;
-	int		fds[BROKER_FDS_MAX], nfds;
+	int		fds[BROKER_FDS_MAX], nfds, *nout = birth->nout;
+	pid_t		from;
 	ssize_t		n;
 
 	for (;;) {
 		if (message_wait(talk_fd, BOX_START_MS) != 1)
 			return apw_err_set(err, ETIMEDOUT, "a box");
-		n = message_recv(talk_fd, &w, sizeof(w), fds, &nfds);
+		n = message_recv_from(talk_fd, &w, sizeof(w), fds, &nfds,
+		    &from);
 		if (n == 0 || (n == -1 && errno == ECONNRESET))
 			break;
-		if (n == sizeof(w) && w.step == -1 && nfds == 2 && own_net &&
-		    *nout == 1) {
-			out[(*nout)++] = fds[0];
-			out[(*nout)++] = fds[1];
+		if (n == sizeof(w) && w.step == BOX_WORD_LISTENERS &&
+		    nfds == 2 && own_net && *nout == 1) {
+			birth->out[(*nout)++] = fds[0];
+			birth->out[(*nout)++] = fds[1];
 			continue;
 		}
 		while (nfds > 0)
 			close(fds[--nfds]);
+		if (n == sizeof(w) && w.step == BOX_WORD_ENGINE) {
+			birth->engine_pid = from;
+			continue;
+		}
 		if (n != sizeof(w))
 			return apw_err_set(err, n == -1 ? errno : EPROTO,
 			    "a box");
-		return box_word_error(&w, err);
+		return box_word_error(&w, &birth->step, err);
 	}
 	if (own_net && *nout != 3)
 		return apw_err_set(err, 0, "a box gave no listeners");
@@ -87,73 +124,137 @@ box_listen(int talk_fd, bool own_net, int *out, int *nout,
 /* The box is there: give it its uid, let it go, hear how it went. */
 static int
 box_raise(struct broker *b, const struct box_plan *plan, int talk_fd,
-    int *out, int *nout, struct apw_err *err)
+    struct box_birth *birth, struct apw_err *err)
 {
-	if (user_map(b, b->pid, err) == -1)
+	if (user_map(b, plan->flags, birth->pid, err) == -1)
 		return -1;
 	if (message_send(talk_fd, "", 1, NULL, 0) == -1)
 		return apw_err_set(err, errno, "cannot tell a box to go on");
-	return box_listen(talk_fd, (plan->flags & APW_BOX_OWN_NET) != 0, out,
-	    nout, err);
+	return box_listen(talk_fd, (plan->flags & APW_BOX_OWN_NET) != 0,
+	    birth, err);
 }
 
-/* In the template's namespace only for the time of a clone. */
+/* In the namespace it is to have a copy of only for the time of a clone. */
 static int
-box_fork(struct broker *b, struct box_plan *plan, struct apw_err *err)
+box_fork(struct broker *b, const struct box_plan *plan,
+    struct box_birth *birth, struct apw_err *err)
 {
+	bool	host = (plan->flags & APW_BOX_HOST_FILES) != 0;
 	int	error;
 
-	if (setns(b->template_fd, CLONE_NEWNS) == -1)
+	if (setns(host ? b->host_fd : b->template_fd, CLONE_NEWNS) == -1)
 		return apw_err_set(err, errno, "cannot enter the template");
-	b->pid = box_clone(plan->flags, &b->pidfd);
-	if (b->pid == 0)
+	birth->pid = box_clone(plan, &birth->pidfd);
+	if (birth->pid == 0)
 		inside_main(plan);
 	error = errno;
 	if (setns(b->home_fd, CLONE_NEWNS) == -1)
 		return apw_err_set(err, errno, "cannot leave the template");
-	if (b->pid == -1) {
-		b->pid = 0;
-		b->pidfd = -1;
+	if (birth->pid == -1) {
+		birth->pid = 0;
+		birth->pidfd = -1;
 		return apw_err_set(err, error, "cannot clone a box");
 	}
 	return 0;
 }
 
-int
-box_boot(struct broker *b, const struct broker_request *rq, const int fds[4],
-    int out[3], int *nout, struct apw_err *err)
+/* From clone to the command's begin.  What is left when that fails is in
+ * birth, too. */
+static int
+box_make(struct broker *b, struct box_plan *plan, struct box_birth *birth,
+    struct apw_err *err)
 {
-	struct box_plan	plan = { .b = b, .flags = rq->flags,
-			    .memory_bytes = rq->memory_bytes,
-			    .command_fd = fds[0], .out_fd = fds[1],
-			    .err_fd = fds[2], .status_fd = fds[3] };
-	int		talk[2], life[2], rc;
+	int	talk[2], rc, yes = 1;
 
-	if (cgroup_limit(b->cgroup, &b->conf->limits, rq->memory_bytes,
-	    err) == -1)
-		return -1;
-	cgroup_mark(b->cgroup);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, talk) == -1)
 		return apw_err_set(err, errno, "no socket for a box");
 	apw_autofd int ours = talk[0];
 	apw_autofd int theirs = talk[1];
+	/* the kernel's word for who an engine is */
+	if ((plan->flags & APW_BOX_HOST_FILES) != 0 && setsockopt(ours,
+	    SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) == -1)
+		return apw_err_set(err, errno, "SO_PASSCRED");
+	apw_autofd int canary = -1;
+	if ((plan->flags & APW_BOX_OWN_NET) != 0 &&
+	    (canary = attest_canary(&plan->canary_port)) == -1)
+		return apw_err_set(err, errno, "cannot listen on the host's "
+		    "loopback, to prove that a box does not reach it");
+	plan->talk_fd = theirs;
+	rc = box_fork(b, plan, birth, err);
+	close(apw_take_fd(&theirs));
+	if (birth->pidfd != -1)
+		birth->out[(*birth->nout)++] = birth->pidfd;
+	return rc == -1 ? -1 : box_raise(b, plan, ours, birth, err);
+}
+
+static void
+box_try_end(struct box_birth *birth)
+{
+	if (birth->pid != 0) {
+		syscall(SYS_pidfd_send_signal, birth->pidfd, SIGKILL, NULL, 0);
+		waitpid(birth->pid, NULL, 0);
+	}
+	while (*birth->nout > 0)
+		close(birth->out[--*birth->nout]);
+}
+
+static int
+box_try_once(struct broker *b, unsigned flags, int *step,
+    struct apw_err *err)
+{
+	int			out[3], nout = 0, rc;
+	struct box_birth	birth = { .pidfd = -1, .step = -1, .out = out,
+				    .nout = &nout };
+	struct box_plan		plan = { .b = b, .flags = flags, .trial = true,
+				    .limits = &b->conf->limits, .rules_fd = -1 };
+
+	rc = box_make(b, &plan, &birth, err);
+	box_try_end(&birth);
+	*step = birth.step;
+	return rc;
+}
+
+int
+box_try(struct broker *b, unsigned flags, struct apw_err *err)
+{
+	int	step, rc = box_try_once(b, flags, &step, err);
+
+	if (rc == 0 || (flags & APW_BOX_HOST_FILES) == 0 || !b->host_proc ||
+	    step != BOX_PROC)
+		return rc;
+	/* a container that hides parts of its /proc: with that, then */
+	b->host_proc = false;
+	return box_try_once(b, flags, &step, err);
+}
+
+int
+box_boot(struct broker *b, const struct broker_request *rq, const int *fds,
+    struct broker_reply *reply, int out[3], int *nout, struct apw_err *err)
+{
+	bool			host = (rq->flags & APW_BOX_HOST_FILES) != 0;
+	struct box_birth	birth = { .pidfd = -1, .step = -1, .out = out,
+				    .nout = nout };
+	struct box_plan		plan = { .b = b, .flags = rq->flags,
+				    .memory_bytes = rq->memory_bytes,
+				    .limits = host ? &box_no_limits :
+				    &b->conf->limits,
+				    .command_fd = fds[0], .out_fd = fds[1],
+				    .err_fd = fds[2], .status_fd = fds[3],
+				    .rules_fd = fds[4] };
+	int			life[2], rc;
+
+	if (cgroup_limit(b->cgroup, plan.limits, rq->memory_bytes, err) == -1)
+		return -1;
+	cgroup_mark(b->cgroup);
 	if (pipe2(life, O_CLOEXEC) == -1)
 		return apw_err_set(err, errno, "no pipe for a box");
 	apw_autofd int life_r = life[0];
 	b->life_fd = life[1];
-	apw_autofd int canary = -1;
-	if ((rq->flags & APW_BOX_OWN_NET) != 0 &&
-	    (canary = attest_canary(&plan.canary_port)) == -1)
-		return apw_err_set(err, errno, "cannot listen on the host's "
-		    "loopback, to prove that a box does not reach it");
-	plan.talk_fd = theirs;
 	plan.life_fd = life_r;
-	rc = box_fork(b, &plan, err);
-	close(apw_take_fd(&theirs));
-	if (b->pidfd != -1)
-		out[(*nout)++] = b->pidfd;
-	if (rc == 0)
-		rc = box_raise(b, &plan, ours, out, nout, err);
+	rc = box_make(b, &plan, &birth, err);
+	b->pid = birth.pid;
+	b->pidfd = birth.pidfd;
+	reply->engine_pid = birth.engine_pid;
 	if (rc == -1)
 		box_kill(b);
 	return rc;

@@ -28,19 +28,40 @@ broker_on_signal(int sig)
 	broker_stopped = 1;
 }
 
+/* With the first box that has limits: a control group, and the filter, which
+ * depends on what that can hold. */
+static int
+broker_limits(struct broker *b, struct apw_err *err)
+{
+	if (b->filter.filter != NULL)
+		return 0;
+	b->cgroup = cgroup_open(b);
+	return filter_compile(cgroup_holds(b->cgroup, "memory") ?
+	    FILTER_BOX : FILTER_BOX_NO_MEMORY_GROUP, &b->filter, err);
+}
+
+/* Whatever boxes of these flags are cloned from. */
+static int
+broker_ready(struct broker *b, unsigned flags, struct apw_err *err)
+{
+	if ((flags & ~(unsigned)(APW_BOX_OWN_NET | APW_BOX_ISOLATES |
+	    APW_BOX_OUTSIDE | APW_BOX_HOST_FILES | APW_BOX_HARDEN)) != 0)
+		return apw_err_set(err, EPROTO, "an unknown kind of box");
+	if ((flags & APW_BOX_HOST_FILES) != 0)
+		return host_prepare(b, flags, err);
+	return broker_limits(b, err) == -1 ? -1 : template_make(b, err);
+}
+
 static int
 broker_do_boot(struct broker *b, const struct broker_request *rq,
     const int *fds, struct broker_reply *reply, int *out, int *nout,
     struct apw_err *err)
 {
-	if ((rq->flags & ~(unsigned)(APW_BOX_OWN_NET | APW_BOX_ISOLATES |
-	    APW_BOX_OUTSIDE)) != 0)
-		return apw_err_set(err, EPROTO, "an unknown kind of box");
 	if (b->pid != 0)
 		return apw_err_set(err, EBUSY, "the broker has a box");
-	if (template_make(b, err) == -1)
+	if (broker_ready(b, rq->flags, err) == -1)
 		return -1;
-	if (box_boot(b, rq, fds, out, nout, err) == -1) {
+	if (box_boot(b, rq, fds, reply, out, nout, err) == -1) {
 		/* what was admitted was for this box; its body is the slot's */
 		reply->pid = b->pid;
 		while (*nout > 1)
@@ -55,6 +76,14 @@ broker_do_boot(struct broker *b, const struct broker_request *rq,
 }
 
 static int
+broker_do_try(struct broker *b, const struct broker_request *rq,
+    struct apw_err *err)
+{
+	return broker_ready(b, rq->flags, err) == -1 ? -1 :
+	    box_try(b, rq->flags, err);
+}
+
+static int
 broker_do_admit(struct broker *b, const struct broker_request *rq,
     struct apw_err *err)
 {
@@ -64,7 +93,7 @@ broker_do_admit(struct broker *b, const struct broker_request *rq,
 	    !apw_str_is_segment(apw_str_c(rq->id)))
 		return apw_err_set(err, EPROTO, "what is to be admitted is "
 		    "no name of a folder");
-	if (template_make(b, err) == -1)
+	if (broker_ready(b, 0, err) == -1)
 		return -1;
 	return lane_admit(b, rq->what, rq->id, err);
 }
@@ -73,7 +102,8 @@ static int
 broker_do_describe(struct broker *b, struct broker_reply *reply,
     struct apw_err *err)
 {
-	if (b->conf->common != NULL && template_make(b, err) == -1)
+	if (broker_limits(b, err) == -1 ||
+	    (b->conf->common != NULL && template_make(b, err) == -1))
 		return -1;
 	cgroup_describe(b->cgroup, reply->text, sizeof(reply->text));
 	return 0;
@@ -87,6 +117,8 @@ broker_do(struct broker *b, const struct broker_request *rq, const int *fds,
 	switch ((enum broker_op)rq->op) {
 	case BROKER_BOOT:
 		return broker_do_boot(b, rq, fds, reply, out, nout, err);
+	case BROKER_TRY:
+		return broker_do_try(b, rq, err);
 	case BROKER_ADMIT:
 		return broker_do_admit(b, rq, err);
 	case BROKER_KILL:
@@ -113,8 +145,11 @@ broker_turn(struct broker *b)
 	ssize_t			n = message_recv(b->sock, &rq, sizeof(rq), fds,
 				    &nfds);
 
-	if (n != sizeof(rq) || rq.op >= BROKER_NOPS || nfds != wanted[rq.op])
+	if (n != sizeof(rq) || rq.op >= BROKER_NOPS || (nfds != wanted[rq.op] &&
+	    (rq.op != BROKER_BOOT || nfds != BROKER_FDS_MAX)))
 		return -1;
+	if (nfds < BROKER_FDS_MAX)
+		fds[BROKER_FDS_MAX - 1] = -1;	/* no rules */
 	reply.op = rq.op;
 	reply.status = broker_do(b, &rq, fds, &reply, out, &nout, &err);
 	if (reply.status == -1) {
@@ -205,17 +240,14 @@ static int
 broker_prepare(struct broker *b, struct apw_err *err)
 {
 	b->landlock_abi = landlock_abi();
-	b->cgroup = cgroup_open(b);
-	if (user_enter(b, err) == -1)
-		return -1;
-	return filter_compile(cgroup_holds(b->cgroup, "memory") ?
-	    FILTER_BOX : FILTER_BOX_NO_MEMORY_GROUP, &b->filter, err);
+	return user_enter(b, err);
 }
 
 _Noreturn void
 broker_main(const struct apw_broker_conf *conf, int sock, pid_t parent)
 {
 	struct broker	b = { .conf = conf, .sock = sock, .home_fd = -1,
+			    .host_fd = -1, .host_proc = true,
 			    .template_fd = -1, .common_fd = -1, .codes_fd = -1,
 			    .custom_fd = -1, .lane_fd = -1, .pidfd = -1,
 			    .life_fd = -1 };

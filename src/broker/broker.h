@@ -60,6 +60,11 @@ struct apw_broker_conf {		/* borrowed until start returns */
 	const char	*custom_pieces;	/* or NULL */
 	uid_t		 uid;		/* boxes' own, when we are root */
 	gid_t		 gid;
+	/* Of engines with the host's files; gid and groups count as root. */
+	uid_t		 host_uid;
+	gid_t		 host_gid;
+	const gid_t	*host_groups;
+	size_t		 host_ngroups;
 	struct apw_box_limits limits;
 	/* In the broker: wipe what its memory need not know; or NULL. */
 	void		(*forget)(void *);
@@ -83,6 +88,12 @@ enum apw_box_flag {
 					 * box proves it before it starts */
 	APW_BOX_ISOLATES = 1 << 1,	/* the engine runs V8 isolates */
 	APW_BOX_OUTSIDE	= 1 << 2,	/* with OWN_NET: led to the outside */
+	/* Not a box's files, users and limits, but the host's as host_uid
+	 * sees them: all that is its own is its processes, its /proc (where
+	 * that can be mounted), and its network with OWN_NET. */
+	APW_BOX_HOST_FILES = 1 << 3,
+	/* HOST_FILES: the syscall filter, too, and the order's rules. */
+	APW_BOX_HARDEN	= 1 << 4,
 };
 
 struct apw_box_order {			/* borrowed */
@@ -93,10 +104,13 @@ struct apw_box_order {			/* borrowed */
 	const char	 *cwd;		/* inside; NULL: /root */
 	int		  out_fd;	/* the engine's stdout and stderr */
 	int		  err_fd;
+	int		  rules_fd;	/* HARDEN: Landlock rules to enter, to
+					 * which its /proc is added; -1: none */
 };
 
 struct apw_box {			/* the caller owns what is in it */
 	pid_t	pid;			/* its init: a child of the caller */
+	pid_t	engine_pid;		/* of the command; 0: not known */
 	int	pidfd;
 	int	status_fd;		/* for apw_broker_end() */
 	int	link_fd, proxy_fd;	/* listeners; -1 without a own network */
@@ -108,6 +122,10 @@ int	apw_broker_boot(struct apw_broker *, const struct apw_box_order *,
 	    struct apw_box *, struct apw_err *);
 
 enum apw_admit { APW_ADMIT_FLOW, APW_ADMIT_PLATFORM };
+
+/* Can boxes of these flags be made here?  Makes one, up to where its command
+ * would begin, whether there is a box or not. */
+int	apw_broker_try(struct apw_broker *, unsigned flags, struct apw_err *);
 
 /* Let the code of one flow version, or the custom pieces of one platform,
  * appear in the box (before or after its boot).  id is one path segment.

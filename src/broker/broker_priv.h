@@ -26,6 +26,8 @@ struct broker {
 	uid_t	outer_uid;		/* what the inner uid is outside of the box */
 	gid_t	outer_gid;
 	int	home_fd;		/* our mount namespace */
+	int	host_fd;		/* as the host's: nothing of ours in it */
+	bool	host_proc;		/* engines there get a /proc of their own */
 	int	template_fd;		/* the boxes'; -1: not made yet */
 	int	common_fd, codes_fd;	/* the stock's folders, O_PATH */
 	int	custom_fd;		/* or -1 */
@@ -35,6 +37,7 @@ struct broker {
 	struct cgroup *cgroup;		/* NULL: none to be had */
 	int	landlock_abi;		/* 0: none */
 	struct sock_fprog filter;
+	struct sock_fprog host_filter;	/* of hardened engines; compiled once */
 
 	/* the box */
 	pid_t	pid;			/* 0: none */
@@ -46,19 +49,25 @@ struct broker {
 struct box_plan {
 	const struct broker	*b;
 	unsigned		 flags;
+	bool			 trial;		/* nothing is executed */
 	uint64_t		 memory_bytes;
+	const struct apw_box_limits *limits;
 	int			 talk_fd;	/* to the broker, until exec */
 	int			 life_fd;
 	int			 command_fd, out_fd, err_fd, status_fd;
 	unsigned		 canary_port;	/* OWN_NET: on the host's
 						 * loopback */
+	int			 rules_fd;	/* -1: none */
 };
 
 /* The first words on talk_fd are the broker's (go, one byte); then the box's:
- * one with the listeners when it has a network, and one more only when a
- * step failed.  It closes with exec. */
+ * one with the listeners when it has a network, one by which the engine shows
+ * its pid, and one more only when a step failed.  It closes with exec. */
+#define BOX_WORD_LISTENERS	-1
+#define BOX_WORD_ENGINE		-2	/* only with the host's files */
+
 struct box_word {
-	int	step;		/* -1: listeners */
+	int	step;		/* or one of the above */
 	int	error;
 };
 
@@ -97,7 +106,10 @@ _Noreturn void broker_main(const struct apw_broker_conf *, int sock,
 
 /* user.c: who we are, and who a box is */
 int	user_enter(struct broker *, struct apw_err *);
-int	user_map(const struct broker *, pid_t, struct apw_err *);
+int	user_map(const struct broker *, unsigned flags, pid_t,
+	    struct apw_err *);
+/* Does a box of these flags have a user namespace of its own? */
+bool	user_own(const struct broker *, unsigned flags);
 
 /* lane.c: what is admitted */
 int	lane_open(struct broker *, struct apw_err *);
@@ -120,9 +132,15 @@ int	etc_write(int root_fd, struct apw_err *);
 
 /* box.c */
 int	box_boot(struct broker *, const struct broker_request *,
-	    const int fds[4], int out[3], int *nout, struct apw_err *);
+	    const int *fds, struct broker_reply *, int out[3], int *nout,
+	    struct apw_err *);
+int	box_try(struct broker *, unsigned flags, struct apw_err *);
 void	box_kill(struct broker *);
 int	box_end(struct broker *, struct apw_box_end *, struct apw_err *);
+
+/* host.c: boxes with the host's files */
+int	host_prepare(struct broker *, unsigned flags, struct apw_err *);
+void	host_enter(const struct box_plan *);
 
 /* inside.c: the box's first process */
 _Noreturn void inside_main(const struct box_plan *);
@@ -149,7 +167,9 @@ int	rlimits_set(const struct box_plan *);
 
 /* caps.c */
 bool	caps_have_admin(void);
-int	caps_drop(void);
+/* bounds: the bounding set, too; it needs a privilege to shrink. */
+int	caps_drop(bool bounds);
+void	caps_drop_bounds(void);
 int	caps_broker(void);
 
 /* filter.c */

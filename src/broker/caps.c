@@ -27,11 +27,21 @@ caps_broker(void)
 	return capng_apply(CAPNG_SELECT_CAPS) == 0 ? 0 : -1;
 }
 
+/* What a change of the uid does not take, while that is still allowed. */
+void
+caps_drop_bounds(void)
+{
+	capng_setpid((int)getpid());
+	capng_clear(CAPNG_SELECT_BOUNDS);
+	capng_apply(CAPNG_SELECT_BOUNDS);
+}
+
 int
-caps_drop(void)
+caps_drop(bool bounds)
 {
 	/* the library remembers whom it was last used for */
 	capng_setpid((int)getpid());
 	capng_clear(CAPNG_SELECT_ALL);
-	return capng_apply(CAPNG_SELECT_ALL) == 0 ? 0 : -1;
+	return capng_apply(bounds ? CAPNG_SELECT_ALL :
+	    CAPNG_SELECT_CAPS | CAPNG_SELECT_AMBIENT) == 0 ? 0 : -1;
 }

@@ -347,41 +347,60 @@ cgroup_limit_memory(const struct cgroup *g, uint64_t bytes,
 	return 0;
 }
 
+/* None is written only where there was one. */
 static int
-cgroup_limit_cpu(const struct cgroup *g, const struct apw_box_limits *l,
+cgroup_limit_quota(const struct cgroup *g, const struct apw_box_limits *l,
     struct apw_err *err)
 {
 	char	text[64];
 
-	if (l->cpu_percent != 0 && g->version == 2) {
-		snprintf(text, sizeof(text), "%u 100000",
-		    l->cpu_percent * 1000);
-		if (cgroup_set(g, CGROUP_CPU, "cpu.max", text, err) == -1)
-			return -1;
-	} else if (l->cpu_percent != 0 && g->dir_fd[CGROUP_CPU] != -1) {
-		cgroup_write(g->dir_fd[CGROUP_CPU], "cpu.cfs_period_us",
-		    "100000");
-		snprintf(text, sizeof(text), "%u", l->cpu_percent * 1000);
-		if (cgroup_set(g, CGROUP_CPU, "cpu.cfs_quota_us", text,
-		    err) == -1)
-			return -1;
+	if (l->cpu_percent == 0 && (g->limits == NULL ||
+	    g->limits->cpu_percent == 0))
+		return 0;
+	if (g->version == 2) {
+		if (l->cpu_percent == 0)
+			strcpy(text, "max");
+		else
+			snprintf(text, sizeof(text), "%u 100000",
+			    l->cpu_percent * 1000);
+		return cgroup_set(g, CGROUP_CPU, "cpu.max", text, err);
 	}
-	if (l->cpu_weight == 0)
+	if (g->dir_fd[CGROUP_CPU] == -1)
+		return 0;
+	cgroup_write(g->dir_fd[CGROUP_CPU], "cpu.cfs_period_us", "100000");
+	snprintf(text, sizeof(text), "%d", l->cpu_percent == 0 ? -1 :
+	    (int)l->cpu_percent * 1000);
+	return cgroup_set(g, CGROUP_CPU, "cpu.cfs_quota_us", text, err);
+}
+
+static int
+cgroup_limit_cpu(const struct cgroup *g, const struct apw_box_limits *l,
+    struct apw_err *err)
+{
+	unsigned	weight = l->cpu_weight;
+	char		text[64];
+
+	if (cgroup_limit_quota(g, l, err) == -1)
+		return -1;
+	if (weight == 0 && g->limits != NULL && g->limits->cpu_weight != 0)
+		weight = 100;
+	if (weight == 0)
 		return 0;
 	/* v1 counts to 1024 where v2 counts to 100 */
-	snprintf(text, sizeof(text), "%u", g->version == 2 ? l->cpu_weight :
-	    l->cpu_weight * 1024 / 100 + 2);
+	snprintf(text, sizeof(text), "%u", g->version == 2 ? weight :
+	    weight * 1024 / 100 + 2);
 	return cgroup_set(g, CGROUP_CPU, g->version == 2 ? "cpu.weight" :
 	    "cpu.shares", text, err);
 }
 
+/* The limits must stay where they are: they are told by their address. */
 int
 cgroup_limit(struct cgroup *g, const struct apw_box_limits *l,
     uint64_t memory_bytes, struct apw_err *err)
 {
 	char	text[32];
 
-	if (g == NULL || (g->limited && g->memory_bytes == memory_bytes))
+	if (g == NULL || (g->limits == l && g->memory_bytes == memory_bytes))
 		return 0;
 	/* the broker and init are in it too */
 	snprintf(text, sizeof(text), "%u", l->pids + 2);
@@ -389,7 +408,7 @@ cgroup_limit(struct cgroup *g, const struct apw_box_limits *l,
 	    cgroup_set(g, CGROUP_PIDS, "pids.max", l->pids == 0 ? "max" : text,
 	    err) == -1 || cgroup_limit_cpu(g, l, err) == -1)
 		return -1;
-	g->limited = true;
+	g->limits = l;
 	g->memory_bytes = memory_bytes;
 	return 0;
 }

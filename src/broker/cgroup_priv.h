@@ -22,7 +22,7 @@ struct cgroup {
 	int		dir_fd[CGROUP_NNAMES];	/* ours; -1: not held */
 	int		up_fd[CGROUP_NNAMES];	/* its parent */
 	int		back_fd;		/* v2: of `own` */
-	bool		limited;
+	const struct apw_box_limits *limits;	/* that are set; NULL: none yet */
 	uint64_t	memory_bytes;
 	struct apw_box_end mark;		/* counters at the box's start */
 };

@@ -87,6 +87,22 @@ engine_stdio(const struct box_plan *plan)
 	    dup2(plan->out_fd, 1) == -1 || dup2(plan->err_fd, 2) == -1 ? -1 : 0;
 }
 
+/* With the host's files: its rules, and its own pid outside. */
+static void
+engine_host(const struct box_plan *plan)
+{
+	struct box_word	w = { .step = BOX_WORD_ENGINE };
+
+	if (plan->rules_fd != -1) {
+		/* another /proc than the one that is in the rules */
+		landlock_allow(plan->rules_fd, "/proc", LANDLOCK_READ);
+		if (landlock_enter(plan->rules_fd) == -1)
+			inside_fail(plan, BOX_LANDLOCK);
+	}
+	if (message_send(plan->talk_fd, &w, sizeof(w), NULL, 0) == -1)
+		inside_fail(plan, BOX_EXEC);
+}
+
 _Noreturn void
 engine_main(const struct box_plan *plan)
 {
@@ -105,8 +121,10 @@ engine_main(const struct box_plan *plan)
 		inside_fail(plan, BOX_LIMITS);
 	if (chdir(c.cwd) == -1)
 		inside_fail(plan, BOX_CWD);
+	if ((plan->flags & APW_BOX_HOST_FILES) != 0)
+		engine_host(plan);
 	/* the host's network has the host's abstract sockets in it */
-	if ((plan->flags & APW_BOX_OWN_NET) == 0 &&
+	else if ((plan->flags & APW_BOX_OWN_NET) == 0 &&
 	    landlock_scope(plan->b->landlock_abi) == -1)
 		inside_fail(plan, BOX_LANDLOCK);
 	execve(c.argv[0], c.argv, c.envp);

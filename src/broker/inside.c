@@ -50,7 +50,7 @@ inside_user(const struct box_plan *plan)
 static void
 inside_network(const struct box_plan *plan)
 {
-	struct box_word	w = { .step = -1 };
+	struct box_word	w = { .step = BOX_WORD_LISTENERS };
 	enum box_step	step;
 	int		fds[2];
 
@@ -74,7 +74,7 @@ inside_network(const struct box_plan *plan)
 static void
 inside_mounts(const struct box_plan *plan)
 {
-	const struct apw_box_limits	*l = &plan->b->conf->limits;
+	const struct apw_box_limits	*l = plan->limits;
 	char				 options[128];
 
 	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC |
@@ -104,12 +104,26 @@ inside_names(const struct box_plan *plan)
 static void
 inside_drop(const struct box_plan *plan)
 {
-	if (caps_drop() == -1)
+	bool	host = (plan->flags & APW_BOX_HOST_FILES) != 0;
+
+	if (caps_drop(user_own(plan->b, plan->flags)) == -1)
 		inside_fail(plan, BOX_CAPS);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		inside_fail(plan, BOX_NOPRIVS);
-	if (filter_install(&plan->b->filter) == -1)
+	if (host && (plan->flags & APW_BOX_HARDEN) == 0)
+		return;
+	if (filter_install(host ? &plan->b->host_filter :
+	    &plan->b->filter) == -1)
 		inside_fail(plan, BOX_FILTER);
+}
+
+static void
+inside_box(const struct box_plan *plan)
+{
+	inside_user(plan);
+	inside_network(plan);
+	inside_mounts(plan);
+	inside_names(plan);
 }
 
 _Noreturn void
@@ -118,12 +132,15 @@ inside_main(const struct box_plan *plan)
 	pid_t	engine;
 
 	inside_go(plan);
-	inside_user(plan);
-	inside_network(plan);
-	inside_mounts(plan);
-	inside_names(plan);
+	if ((plan->flags & APW_BOX_HOST_FILES) != 0) {
+		inside_network(plan);
+		host_enter(plan);
+	} else
+		inside_box(plan);
 	umask(077);
 	inside_drop(plan);
+	if (plan->trial)
+		_exit(0);
 	/* init is a copy of the broker's memory, and has the engine's uid */
 	prctl(PR_SET_DUMPABLE, 0);
 	engine = fork();

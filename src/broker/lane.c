@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -75,12 +76,30 @@ lane_stock(const char *path, struct apw_err *err)
 	return fd;
 }
 
+/* From now on what we mount is not in the namespace that engines with the
+ * host's files get. */
+static int
+lane_leave_host(struct broker *b, struct apw_err *err)
+{
+	int	fd;
+
+	if (unshare(CLONE_NEWNS) == -1 ||
+	    (fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC)) == -1)
+		return apw_err_set(err, errno,
+		    "cannot make a mount namespace");
+	close(b->home_fd);
+	b->home_fd = fd;
+	return 0;
+}
+
 /* Attached over the stock's own folder of codes, in our private namespace:
  * a place that exists everywhere; the folder below is reached by its
  * descriptor. */
 int
 lane_open(struct broker *b, struct apw_err *err)
 {
+	if (lane_leave_host(b, err) == -1)
+		return -1;
 	b->common_fd = lane_stock(b->conf->common, err);
 	b->codes_fd = lane_stock(b->conf->codes, err);
 	if (b->common_fd == -1 || b->codes_fd == -1)

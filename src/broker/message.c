@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -36,13 +37,46 @@ message_send(int sock, const void *data, size_t n, const int *fds, int nfds)
 	return sent == (ssize_t)n ? 0 : -1;
 }
 
+/* What the kernel has put into this message is ours, wanted or not. */
+static bool
+message_take(const struct cmsghdr *c, int *fds, int *nfds)
+{
+	const unsigned char	*p = CMSG_DATA(c);
+	size_t			 n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	bool			 room = true;
+	int			 fd;
+
+	for (; n > 0; n--, p += sizeof(int)) {
+		memcpy(&fd, p, sizeof(int));
+		if (*nfds < BROKER_FDS_MAX)
+			fds[(*nfds)++] = fd;
+		else {
+			close(fd);
+			room = false;
+		}
+	}
+	return room;
+}
+
 ssize_t
 message_recv(int sock, void *data, size_t n, int *fds, int *nfds)
 {
+	pid_t	pid;
+
+	return message_recv_from(sock, data, n, fds, nfds, &pid);
+}
+
+ssize_t
+message_recv_from(int sock, void *data, size_t n, int *fds, int *nfds,
+    pid_t *pid)
+{
 	union {
 		struct cmsghdr	head;
-		char		space[CMSG_SPACE(BROKER_FDS_MAX * sizeof(int))];
+		char		space[CMSG_SPACE(BROKER_FDS_MAX * sizeof(int)) +
+				    CMSG_SPACE(sizeof(struct ucred))];
 	} control;
+	struct ucred	 who;
+	bool		 whole;
 	struct iovec	 iov = { .iov_base = data, .iov_len = n };
 	struct msghdr	 msg = { .msg_iov = &iov, .msg_iovlen = 1,
 			     .msg_control = control.space,
@@ -51,18 +85,24 @@ message_recv(int sock, void *data, size_t n, int *fds, int *nfds)
 	ssize_t		 got;
 
 	*nfds = 0;
+	*pid = 0;
 	do
 		got = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
 	while (got == -1 && errno == EINTR);
 	if (got <= 0)
 		return got;
+	whole = (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
 	for (c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		if (c->cmsg_level != SOL_SOCKET)
 			continue;
-		*nfds = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		memcpy(fds, CMSG_DATA(c), (size_t)*nfds * sizeof(int));
+		if (c->cmsg_type == SCM_RIGHTS)
+			whole &= message_take(c, fds, nfds);
+		else if (c->cmsg_type == SCM_CREDENTIALS) {
+			memcpy(&who, CMSG_DATA(c), sizeof(who));
+			*pid = who.pid;
+		}
 	}
-	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+	if (!whole) {
 		while (*nfds > 0)
 			close(fds[--*nfds]);
 		errno = EMSGSIZE;

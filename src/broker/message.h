@@ -11,6 +11,7 @@
 /* name, descriptors that come with it, what it asks */
 #define BROKER_REQUESTS(X)						\
 	X(BOOT,		4, "start a box: command, stdout, stderr, status") \
+	X(TRY,		0, "can boxes of these flags be made here?")	\
 	X(ADMIT,	0, "bind one folder of the stock into the box")	\
 	X(KILL,		0, "end the box")				\
 	X(END,		0, "the box has ended: clean up, tell the evidence") \
@@ -20,12 +21,12 @@
 
 enum broker_op { BROKER_REQUESTS(BROKER_REQUEST_ENUM) BROKER_NOPS };
 
-#define BROKER_FDS_MAX	4
+#define BROKER_FDS_MAX	5		/* BOOT: and Landlock rules */
 #define BROKER_ID_BYTES	256
 
 struct broker_request {
 	uint32_t	op;
-	uint32_t	flags;			/* BOOT: enum apw_box_flag */
+	uint32_t	flags;			/* BOOT, TRY: enum apw_box_flag */
 	uint64_t	memory_bytes;		/* BOOT */
 	uint32_t	what;			/* ADMIT: enum apw_admit */
 	char		id[BROKER_ID_BYTES];	/* ADMIT */
@@ -36,6 +37,7 @@ struct broker_reply {
 	int32_t		status;			/* 0 or 1; -1: text says why */
 	int32_t		code;			/* of the error */
 	int32_t		pid;			/* BOOT; with pidfd, listeners */
+	int32_t		engine_pid;		/* BOOT; 0: not known */
 	struct apw_box_end end;			/* END */
 	char		text[768];
 };
@@ -57,6 +59,9 @@ struct command_head {
  * Returns the bytes of the message, 0 at the end. */
 int	message_send(int sock, const void *, size_t, const int *fds, int nfds);
 ssize_t	message_recv(int sock, void *, size_t, int *fds, int *nfds);
+/* The same, and who sent it (0: not told), of a socket that asks for it. */
+ssize_t	message_recv_from(int sock, void *, size_t, int *fds, int *nfds,
+	    pid_t *pid);
 /* Readable within ms?  1 yes, 0 no, -1 error. */
 int	message_wait(int fd, int64_t ms);
 

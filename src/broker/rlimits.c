@@ -38,8 +38,11 @@ rlimits_data(const struct box_plan *plan)
 int
 rlimits_set(const struct box_plan *plan)
 {
-	const struct apw_box_limits	*l = &plan->b->conf->limits;
+	const struct apw_box_limits	*l = plan->limits;
 
+	if ((plan->flags & APW_BOX_HOST_FILES) != 0)
+		return rlimits_one(RLIMIT_CORE, 0) == -1 ? -1 :
+		    rlimits_one(RLIMIT_NOFILE, 4096);
 	if (rlimits_one(RLIMIT_CORE, 0) == -1 ||
 	    rlimits_one(RLIMIT_MSGQUEUE, 0) == -1 ||	/* escapes memory */
 	    rlimits_one(RLIMIT_MEMLOCK, 64 << 10) == -1 ||

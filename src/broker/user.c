@@ -106,17 +106,31 @@ user_enter(struct broker *b, struct apw_err *err)
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
 		return apw_err_set(err, errno, "cannot make mounts private");
 	b->home_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-	if (b->home_fd == -1)
+	b->host_fd = dup(b->home_fd);
+	if (b->home_fd == -1 || b->host_fd == -1)
 		return apw_err_set(err, errno, "cannot hold /proc/self/ns/mnt");
 	return 0;
 }
 
+bool
+user_own(const struct broker *b, unsigned flags)
+{
+	return !b->root || (flags & APW_BOX_HOST_FILES) == 0;
+}
+
 int
-user_map(const struct broker *b, pid_t pid, struct apw_err *err)
+user_map(const struct broker *b, unsigned flags, pid_t pid,
+    struct apw_err *err)
 {
 	char	who[16], path[64];
 
+	if (!user_own(b, flags))
+		return 0;
 	snprintf(who, sizeof(who), "%d", (int)pid);
+	/* who it is outside is who it is inside: files are its own */
+	if ((flags & APW_BOX_HOST_FILES) != 0)
+		return user_write_maps(who, b->conf->host_uid, b->outer_uid,
+		    b->conf->host_gid, b->outer_gid, err);
 	snprintf(path, sizeof(path), "/proc/%s/oom_score_adj", who);
 	/* when the host runs out of memory engines go first */
 	user_write(path, "1000");

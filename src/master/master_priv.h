@@ -86,6 +86,7 @@ struct master {
 	int64_t			 grace_until_ms;
 	int64_t			 progress_ms;	/* last line about draining */
 	int64_t			 sweep_until_ms;
+	bool			 sweep_told;	/* of this end */
 	pid_t			 innocent[MASTER_INNOCENTS];
 	size_t			 ninnocent;
 	int			 exit_code;

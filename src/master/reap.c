@@ -196,20 +196,21 @@ ended_ours(struct mproc *p, int status)
 static void
 sweep_after(struct master *m, const struct ended *v, size_t n)
 {
-	bool	strangers = false;
 	size_t	i;
 
 	for (i = 0; i < n; i++) {
-		if (master_proc_by_pid(m, v[i].pid) != NULL)
+		if (master_proc_by_pid(m, v[i].pid) != NULL) {
 			m->sweep_until_ms = apw_now_ms() + SWEEP_FOR_MS;
-		else
-			strangers = true;
+			m->sweep_told = false;
+		}
 		forget_innocent(m, v[i].pid);
 	}
 	if (apw_now_ms() >= m->sweep_until_ms)
 		return;
-	if (master_sweep(m) > 0 && !strangers)
+	if (master_sweep(m) > 0 && !m->sweep_told) {
 		apw_notice("killing what a process left behind");
+		m->sweep_told = true;
+	}
 	sweep_again(m);
 }
 

@@ -316,7 +316,7 @@ apw_engine_info(const struct apw_engine *e, const char **sandbox_id,
 	if (e == NULL || e->child.pid == 0)
 		return false;
 	*sandbox_id = e->sandbox_id;
-	*pid = e->child.pid;
+	*pid = e->child.engine_pid;
 	*busy = e->taken;
 	return true;
 }

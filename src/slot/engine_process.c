@@ -157,9 +157,9 @@ engine_process_start(struct apw_engine *e, struct apw_err *err)
 	if (rv == -1)
 		return -1;
 	atomic_fetch_add(&e->env.score->engine_starts, 1);
-	atomic_store(&e->env.score->engine_pid, e->child.pid);
+	atomic_store(&e->env.score->engine_pid, e->child.engine_pid);
 	apw_capture_begin(&e->capture);
-	apw_info("engine started", APW_I("pid", e->child.pid),
+	apw_info("engine started", APW_I("pid", e->child.engine_pid),
 	    APW_S("sandbox", e->sandbox_id));
 	return engine_watch(e, err);
 }

@@ -45,7 +45,7 @@ struct tool {
 _Noreturn static void
 usage(void)
 {
-	fputs("usage: box-tool [-nivId] [-m MEMORY] [-p PIDS] [-t TMP] "
+	fputs("usage: box-tool [-niHSvId] [-u UID] [-m MEMORY] [-p PIDS] [-t TMP] "
 	    "[-T TMPFILES]\n"
 	    "    [-F FILESIZE] [-o OPENFILES] [-q CPU%] [-s SLOT] "
 	    "[-e NAME=VALUE]\n"
@@ -80,11 +80,17 @@ parse(struct tool *t, int argc, char **argv)
 	struct apw_box_limits	*l = &t->conf.limits;
 	int			 c;
 
-	while ((c = getopt(argc, argv, "+nivIdm:p:t:T:F:o:q:s:e:c:C:P:f:x:N:"
+	while ((c = getopt(argc, argv, "+niHSu:vIdm:p:t:T:F:o:q:s:e:c:C:P:f:x:N:"
 	    "M:w:k:b:B:a:K")) != -1) {
 		switch (c) {
 		case 'n': t->order.flags |= APW_BOX_OWN_NET; break;
 		case 'i': t->order.flags |= APW_BOX_ISOLATES; break;
+		case 'H': t->order.flags |= APW_BOX_HOST_FILES; break;
+		case 'S': t->order.flags |= APW_BOX_HARDEN; break;
+		case 'u':
+			t->conf.host_uid = (uid_t)atoi(optarg);
+			t->conf.host_gid = (gid_t)atoi(optarg);
+			break;
 		case 'v': t->verbose = true; break;
 		case 'I': t->interactive = true; break;
 		case 'd': t->describe = true; break;
@@ -370,7 +376,10 @@ bench_kill(struct tool *t, struct apw_broker *b)
 int
 main(int argc, char **argv)
 {
-	struct tool		 t = { .order = { .out_fd = 1, .err_fd = 2 } };
+	struct tool		 t = { .order = { .out_fd = 1, .err_fd = 2,
+				    .rules_fd = -1 }, .conf = {
+				    .host_uid = geteuid(),
+				    .host_gid = getegid() } };
 	struct apw_err		 err = APW_ERR_NONE;
 	struct apw_box_end	 end;
 	struct apw_broker	*b;

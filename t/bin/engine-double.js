@@ -43,12 +43,21 @@ const place = globalThis.APW_DOUBLE || { dir: __dirname, testdir: __dirname };
 const file = (name) => path.join(place.dir, name);
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
+/* Our pid says little without it: records are read outside. */
+const pidns = (() => {
+	try {
+		return fs.readlinkSync('/proc/self/ns/pid');
+	} catch {
+		return null;
+	}
+})();
+
 let socket, start = {}, op, op_ack, answered, operations = 0;
 
 function record(what, entry)
 {
-	const line = JSON.stringify({ what, pid: process.pid, t: Date.now(),
-	    ...entry });
+	const line = JSON.stringify({ what, pid: process.pid, pidns,
+	    t: Date.now(), ...entry });
 
 	try {
 		fs.appendFileSync(file('records.jsonl'), line + '\n');

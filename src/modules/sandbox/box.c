@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include "core/apw_auto.h"
 #include "core/apw_child.h"
 #include "core/apw_conf.h"
+#include "core/apw_log.h"
 #include "core/apw_module.h"
 #include "master/child.h"
 #include "stock/stock.h"
@@ -33,6 +35,8 @@ static struct {
 	int			 pidfd;		/* of the broker */
 	struct apw_box		 box;
 	bool			 open;		/* box is not ended yet */
+	enum { HOST_UNKNOWN, HOST_READY, HOST_NOT } host; /* with host's files */
+	gid_t			 groups[NGROUPS_MAX];
 	char			 node[PATH_MAX], node_modules[PATH_MAX];
 	char			 common[PATH_MAX], codes[PATH_MAX];
 	char			 custom[PATH_MAX];
@@ -90,35 +94,6 @@ box_limits(const struct apw_box_conf *c)
 	    .cpu_percent = c->cpu_percent, .cpu_weight = c->cpu_weight };
 }
 
-static int
-box_start(const struct apw_cycle *cycle, unsigned slot,
-    const struct apw_box_conf *c, struct apw_err *err)
-{
-	struct apw_broker_conf	conf = {
-		.slot = slot, .node = box.node, .common = box.common,
-		.ca_file = cycle->engine.ca_file,
-		.codes = box.codes, .custom_pieces = box.custom,
-		.limits = box_limits(c),
-		.forget = box_forget,
-		.forget_arg = (void *)(uintptr_t)cycle,
-	};
-
-	if (box_paths(cycle, err) == -1)
-		return -1;
-	if (box.node_modules[0] != '\0')
-		conf.node_modules = box.node_modules;
-	if ((box.broker = apw_broker_start(&conf, err)) == NULL)
-		return -1;
-	box.pidfd = (int)syscall(SYS_pidfd_open, apw_broker_pid(box.broker), 0);
-	if (box.pidfd == -1 || fcntl(box.pidfd, F_SETFD, FD_CLOEXEC) == -1 ||
-	    apw_child_own(apw_broker_pid(box.broker)) == -1) {
-		apw_err_set(err, errno, "cannot watch the broker");
-		apw_sandbox_finish();
-		return -1;
-	}
-	return 0;
-}
-
 /* The module whose limits count: the one that is configured, or the first
  * that makes boxes. */
 static const struct apw_module *
@@ -136,17 +111,72 @@ box_module(const struct apw_cycle *cycle)
 	return NULL;
 }
 
+/* Whom engines with the host's files are: what the slot is, or is about to
+ * become. */
+static int
+box_host_user(const struct apw_cycle *cycle, struct apw_broker_conf *conf,
+    struct apw_err *err)
+{
+	const struct apw_main_conf	*m = &cycle->main;
+	int				 n = APW_COUNT(box.groups);
+
+	conf->host_uid = geteuid();
+	conf->host_gid = getegid();
+	if (geteuid() == 0 && m->user != NULL) {
+		conf->host_uid = m->uid;
+		conf->host_gid = m->gid;
+		if (getgrouplist(m->user, m->gid, box.groups, &n) == -1)
+			return apw_err_set(err, 0, "too many groups of %s",
+			    m->user);
+	} else if ((n = getgroups(n, box.groups)) == -1)
+		return apw_err_set(err, errno, "cannot get our groups");
+	conf->host_ngroups = (size_t)n;
+	return 0;
+}
+
+/* c: NULL for the limits of the module whose count. */
+static int
+box_start(const struct apw_cycle *cycle, unsigned slot,
+    const struct apw_box_conf *c, struct apw_err *err)
+{
+	struct apw_broker_conf	conf = {
+		.slot = slot, .node = box.node, .common = box.common,
+		.codes = box.codes, .custom_pieces = box.custom,
+		.ca_file = cycle->engine.ca_file,
+		.host_groups = box.groups,
+		.forget = box_forget,
+		.forget_arg = (void *)(uintptr_t)cycle,
+	};
+	const struct apw_module	*m;
+
+	if (box_paths(cycle, err) == -1 ||
+	    box_host_user(cycle, &conf, err) == -1)
+		return -1;
+	if (c == NULL && (m = box_module(cycle)) != NULL)
+		c = APW_MODULE_CONF(cycle, m);
+	if (c != NULL)
+		conf.limits = box_limits(c);
+	if (box.node_modules[0] != '\0')
+		conf.node_modules = box.node_modules;
+	if ((box.broker = apw_broker_start(&conf, err)) == NULL)
+		return -1;
+	box.pidfd = (int)syscall(SYS_pidfd_open, apw_broker_pid(box.broker), 0);
+	if (box.pidfd == -1 || fcntl(box.pidfd, F_SETFD, FD_CLOEXEC) == -1 ||
+	    apw_child_own(apw_broker_pid(box.broker)) == -1) {
+		apw_err_set(err, errno, "cannot watch the broker");
+		apw_sandbox_finish();
+		return -1;
+	}
+	return 0;
+}
+
 int
 apw_sandbox_begin(const struct apw_cycle *cycle, unsigned slot,
     struct apw_err *err)
 {
-	const struct apw_module	*m = box_module(cycle);
-
 	box.cycle = cycle;
 	box.slot = slot;
-	if (m == NULL || geteuid() != 0)
-		return 0;
-	return box_start(cycle, slot, APW_MODULE_CONF(cycle, m), err);
+	return geteuid() != 0 ? 0 : box_start(cycle, slot, NULL, err);
 }
 
 unsigned
@@ -253,8 +283,7 @@ apw_box_fence(const void *conf, enum apw_network network,
 	*fence = APW_FENCE_NETNS;
 	if (box.cycle == NULL)
 		return box_try(conf, flags, err);
-	/* while there is one already, each proves it for itself */
-	return box.open ? 0 : box_try_one(box.broker, flags, err);
+	return apw_broker_try(box.broker, flags, err);
 }
 
 int
@@ -298,26 +327,13 @@ box_close(struct apw_box_end *end)
 	box.open = false;
 }
 
-int
-apw_box_boot(const void *conf, bool isolates, const struct apw_box_spec *spec,
-    struct apw_child *child, struct apw_err *err)
+/* The order but for its streams. */
+static int
+box_boot(struct apw_box_order *order, struct apw_child *child,
+    struct apw_err *err)
 {
-	struct apw_box_order	order = {
-		.flags = (isolates ? APW_BOX_ISOLATES : 0) |
-		    box_network_flags(spec->network),
-		.memory_bytes = spec->memory_bytes, .argv = spec->argv,
-		.envp = spec->envp,
-	};
-	struct apw_box_end	end;
-	int			out[2], fd_err[2];
+	int	out[2], fd_err[2];
 
-	(void)conf;
-	if (box.broker == NULL)
-		return apw_err_set(err, 0, "there is no broker");
-	box_close(&end);	/* of a start that was given up half-way */
-	if (box_admit_both(spec->flow_version_id, spec->platform_id,
-	    err) == -1)
-		return -1;
 	if (pipe2(out, O_CLOEXEC) == -1)
 		return apw_err_set(err, errno, "no pipe for an engine");
 	apw_autofd int out_r = out[0];
@@ -328,12 +344,14 @@ apw_box_boot(const void *conf, bool isolates, const struct apw_box_spec *spec,
 	apw_autofd int err_w = fd_err[1];
 	fcntl(out_r, F_SETFL, O_NONBLOCK);
 	fcntl(err_r, F_SETFL, O_NONBLOCK);
-	order.out_fd = out_w;
-	order.err_fd = err_w;
-	if (apw_broker_boot(box.broker, &order, &box.box, err) == -1)
+	order->out_fd = out_w;
+	order->err_fd = err_w;
+	if (apw_broker_boot(box.broker, order, &box.box, err) == -1)
 		return -1;
 	box.open = true;
 	child->pid = box.box.pid;
+	child->engine_pid = box.box.engine_pid != 0 ? box.box.engine_pid :
+	    box.box.pid;
 	child->pidfd = apw_take_fd(&box.box.pidfd);
 	child->out_fd = apw_take_fd(&out_r);
 	child->err_fd = apw_take_fd(&err_r);
@@ -343,6 +361,84 @@ apw_box_boot(const void *conf, bool isolates, const struct apw_box_spec *spec,
 	 * swept at once, and the start fails */
 	apw_child_own(child->pid);
 	return 0;
+}
+
+int
+apw_box_boot(const void *conf, bool isolates, const struct apw_box_spec *spec,
+    struct apw_child *child, struct apw_err *err)
+{
+	struct apw_box_order	order = {
+		.flags = (isolates ? APW_BOX_ISOLATES : 0) |
+		    box_network_flags(spec->network),
+		.memory_bytes = spec->memory_bytes, .argv = spec->argv,
+		.envp = spec->envp, .rules_fd = -1,
+	};
+	struct apw_box_end	end;
+
+	(void)conf;
+	if (box.broker == NULL)
+		return apw_err_set(err, 0, "there is no broker");
+	box_close(&end);	/* of a start that was given up half-way */
+	if (box_admit_both(spec->flow_version_id, spec->platform_id,
+	    err) == -1)
+		return -1;
+	return box_boot(&order, child, err);
+}
+
+/* The broker of a root's slot stays, for a mode that needs boxes; another is
+ * made when one is wanted. */
+bool
+apw_box_host_ready(void)
+{
+	struct apw_err	err = APW_ERR_NONE;
+
+	if (box.cycle == NULL || box.host != HOST_UNKNOWN)
+		return box.host == HOST_READY;
+	box.host = HOST_NOT;
+	if ((box.broker != NULL || (geteuid() != 0 &&
+	    box_start(box.cycle, box.slot, NULL, &err) == 0)) &&
+	    apw_broker_try(box.broker, APW_BOX_HOST_FILES, &err) == 0) {
+		box.host = HOST_READY;
+		return true;
+	}
+	apw_notice("engines have no pid namespace here", APW_E(&err));
+	if (geteuid() != 0)
+		apw_sandbox_finish();
+	return false;
+}
+
+bool
+apw_box_has(const struct apw_child *child)
+{
+	return box.open && box.box.pid == child->pid;
+}
+
+int
+apw_box_host_fence(enum apw_network network, struct apw_err *err)
+{
+	if (!apw_box_host_ready())
+		return apw_err_set(err, 0, "there are no namespaces for a "
+		    "network of its own");
+	return apw_broker_try(box.broker, APW_BOX_HOST_FILES |
+	    box_network_flags(network), err);
+}
+
+int
+apw_box_host_boot(const struct apw_box_spec *spec,
+    const struct apw_harden *harden, struct apw_child *child,
+    struct apw_err *err)
+{
+	struct apw_box_order	order = {
+		.flags = APW_BOX_HOST_FILES |
+		    box_network_flags(spec->network) |
+		    (harden != NULL ? APW_BOX_HARDEN : 0),
+		.argv = spec->argv, .envp = spec->envp, .cwd = spec->cwd,
+		.rules_fd = harden != NULL ? harden->ruleset_fd : -1,
+	};
+	struct apw_box_end	end;
+
+	box_close(&end);
+	return box_boot(&order, child, err);
 }
 
 void

@@ -3,6 +3,7 @@
 #ifndef APW_SANDBOX_BOX_H
 #define APW_SANDBOX_BOX_H
 
+#include "broker/harden.h"
 #include "core/apw_directive.h"
 #include "modules/sandbox/sandbox.h"
 
@@ -34,5 +35,15 @@ int	apw_box_admit(const void *conf, const char *flow_version_id,
 void	apw_box_end(const void *conf, const struct apw_child *,
 	    struct apw_sandbox_end *);
 int	apw_box_watch_fd(const void *conf);
+
+/* The same for engines that keep the host's files (plain.h).  ready: can
+ * this slot's broker make such boxes?  Asked once; what is missing is logged
+ * then. */
+bool	apw_box_host_ready(void);
+/* Is this child in a box of ours? */
+bool	apw_box_has(const struct apw_child *);
+int	apw_box_host_fence(enum apw_network, struct apw_err *);
+int	apw_box_host_boot(const struct apw_box_spec *, const struct apw_harden *,
+	    struct apw_child *, struct apw_err *);
 
 #endif

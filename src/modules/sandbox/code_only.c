@@ -25,6 +25,8 @@ static const struct apw_sandbox_ops code_only_ops = {
 	.boot = apw_plain_boot,
 	.kill = apw_plain_kill,
 	.fence = apw_plain_fence,
+	.end = apw_plain_end,
+	.watch_fd = apw_plain_watch_fd,
 };
 
 extern struct apw_module apw_sandbox_code_only_module;

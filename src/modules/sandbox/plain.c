@@ -8,6 +8,7 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 
 #include "core/apw_auto.h"
 #include "core/apw_child.h"
+#include "modules/sandbox/box.h"
 #include "modules/sandbox/plain_harden.h"
 
 #ifndef CLOSE_RANGE_CLOEXEC
@@ -185,24 +187,16 @@ plain_await_exec(int report_fd, const struct apw_box_spec *spec,
 	    plain_steps[r.step]);
 }
 
-int
-apw_plain_boot(const void *conf, const struct apw_box_spec *spec,
+static int
+plain_fork(const struct apw_box_spec *spec, const struct plain_hard *hard,
     struct apw_child *child, struct apw_err *err)
 {
 	struct plain_pipes	p;
-	struct plain_hard	hard;
 	pid_t			parent = getpid(), pid;
 	sigset_t		all, old;
 
-	if (spec->fence == APW_FENCE_NETNS)
-		return apw_err_set(err, 0, "a plain process has the host's "
-		    "network");
-	if (plain_harden(conf, spec, &hard, err) == -1)
+	if (plain_pipes_open(&p, err) == -1)
 		return -1;
-	if (plain_pipes_open(&p, err) == -1) {
-		plain_harden_close(&hard);
-		return -1;
-	}
 	apw_autofd int out = p.out[0];
 	apw_autofd int fd_err = p.err[0];
 	apw_autofd int report = p.report[0];
@@ -212,14 +206,13 @@ apw_plain_boot(const void *conf, const struct apw_box_spec *spec,
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
 	if ((pid = fork()) == 0)
-		plain_child(spec, &p, &hard, parent);
+		plain_child(spec, &p, hard, parent);
 	if (pid == -1)
 		apw_err_set(err, errno, "cannot fork an engine");
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	close(p.out[1]);
 	close(p.err[1]);
 	close(p.report[1]);
-	plain_harden_close(&hard);
 	if (pid == -1)
 		return -1;
 
@@ -232,7 +225,7 @@ apw_plain_boot(const void *conf, const struct apw_box_spec *spec,
 		waitpid(pid, NULL, 0);
 		return -1;
 	}
-	child->pid = pid;
+	child->pid = child->engine_pid = pid;
 	child->pidfd = apw_take_fd(&pidfd);
 	child->out_fd = apw_take_fd(&out);
 	child->err_fd = apw_take_fd(&fd_err);
@@ -240,10 +233,64 @@ apw_plain_boot(const void *conf, const struct apw_box_spec *spec,
 	return 0;
 }
 
+/* The same, in a pid namespace; its directory must not depend on ours. */
+static int
+plain_box(const struct apw_box_spec *spec, const struct plain_hard *hard,
+    struct apw_child *child, struct apw_err *err)
+{
+	struct apw_box_spec	here = *spec;
+	char			cwd[PATH_MAX];
+
+	if (realpath(spec->cwd, cwd) == NULL)
+		return apw_err_set(err, errno, "cannot enter %s", spec->cwd);
+	here.cwd = cwd;
+	if (hard->on)
+		here.envp = hard->envp;
+	return apw_box_host_boot(&here, hard->on ? &hard->rules : NULL, child,
+	    err);
+}
+
+int
+apw_plain_boot(const void *conf, const struct apw_box_spec *spec,
+    struct apw_child *child, struct apw_err *err)
+{
+	struct plain_hard	hard;
+	int			rc;
+
+	if (spec->fence == APW_FENCE_NETNS && !apw_box_host_ready())
+		return apw_err_set(err, 0, "a plain process has the host's "
+		    "network");
+	if (plain_harden(conf, spec, &hard, err) == -1)
+		return -1;
+	rc = apw_box_host_ready() && spec->fence != APW_FENCE_PORTS ?
+	    plain_box(spec, &hard, child, err) :
+	    plain_fork(spec, &hard, child, err);
+	plain_harden_close(&hard);
+	return rc;
+}
+
+void
+apw_plain_end(const void *conf, const struct apw_child *child,
+    struct apw_sandbox_end *end)
+{
+	*end = (struct apw_sandbox_end){ .code = -1 };
+	if (apw_box_has(child))
+		apw_box_end(conf, child, end);
+}
+
+int
+apw_plain_watch_fd(const void *conf)
+{
+	return apw_box_host_ready() ? apw_box_watch_fd(conf) : -1;
+}
+
 void
 apw_plain_kill(const void *conf, const struct apw_child *child)
 {
-	(void)conf;
+	if (apw_box_has(child)) {
+		apw_box_kill(conf, child);
+		return;
+	}
 	/* not reaped yet, so the numbers are still its own; first its group,
 	 * then itself in case it moved to another one */
 	kill(-child->pid, SIGKILL);

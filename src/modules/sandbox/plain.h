@@ -1,5 +1,6 @@
 /* A plain child: the engine as a process of its own session, without
- * privileges, without our descriptors, ending when we end. */
+ * privileges, without our descriptors, ending when we end.  Where the host
+ * has pid namespaces for us it is in one, and so is all that it starts. */
 #ifndef APW_SANDBOX_PLAIN_H
 #define APW_SANDBOX_PLAIN_H
 
@@ -38,6 +39,9 @@ int	apw_plain_boot(const void *conf, const struct apw_box_spec *,
 int	apw_plain_fence(const void *conf, enum apw_network, enum apw_fence *,
 	    struct apw_err *);
 void	apw_plain_kill(const void *conf, const struct apw_child *);
+void	apw_plain_end(const void *conf, const struct apw_child *,
+	    struct apw_sandbox_end *);
+int	apw_plain_watch_fd(const void *conf);
 
 /* plain_tmp.c: the folder that hardened engines may write to; empty.  NULL
  * and err when it cannot be had. */

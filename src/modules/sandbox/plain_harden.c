@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/apw_auto.h"
+#include "modules/sandbox/box.h"
 
 #define HARDEN_ALL	3	/* the grade with nothing missing */
 
@@ -29,6 +30,8 @@ apw_plain_probe(const void *conf, const char *mode, struct apw_err *err)
 	const struct apw_plain_conf	*c = conf;
 	int				 grade;
 
+	/* asked now, so that the slot can watch the broker */
+	apw_box_host_ready();
 	if (c->harden != APW_HARDEN_REQUIRE)
 		return 0;
 	grade = apw_harden_grade();
@@ -42,9 +45,12 @@ apw_plain_fence(const void *conf, enum apw_network network,
     enum apw_fence *fence, struct apw_err *err)
 {
 	(void)conf;
+	*fence = APW_FENCE_NETNS;
+	if (apw_box_host_fence(network, err) == 0)
+		return 0;
 	if (network != APW_NETWORK_STRICT)
-		return apw_err_set(err, 0, "it needs a network namespace, and "
-		    "plain processes have the host's");
+		return -1;
+	*err = (struct apw_err)APW_ERR_NONE;
 	*fence = APW_FENCE_PORTS;
 	return apw_ports_probe(err);
 }

@@ -58,7 +58,8 @@ struct apw_sandbox_end {
 
 /* A booted engine; the caller owns what is in it. */
 struct apw_child {
-	pid_t	pid;
+	pid_t	pid;		/* our child: the engine, or its box's init */
+	pid_t	engine_pid;	/* the engine as we see it; for people */
 	int	pidfd;
 	int	out_fd;		/* its real stdout and stderr, non-blocking */
 	int	err_fd;

@@ -16,6 +16,7 @@ use Fcntl qw/:flock/;
 use Test::More ();
 
 use Test::Apworker::Has;
+use Test::Apworker::Proc;
 use Test::Apworker::Util;
 
 sub new {
@@ -51,11 +52,20 @@ sub behave {
 	return $self;
 }
 
-# What each start and step wrote down: a list of {what, pid, ...}.
+# What each start and step wrote down: a list of {what, pid, ...}.  Pids are
+# ours: where an engine has its own, they are translated while it lives.
 sub records {
 	my ($self, $what) = @_;
 	my @all = map { unjson($_) } grep { /\}$/ }
 		split /\n/, slurp("$self->{dir}/records.jsonl");
+	for my $r (grep { $_->{what} =~ /^(start|fork)$/ } @all) {
+		for my $pid (grep { defined } @$r{qw/pid child/}) {
+			$pid = $self->{outside}{"$r->{pidns} $pid"} ||=
+				Test::Apworker::Proc::outside($pid, $r->{pidns});
+		}
+		$_ ||= Test::Apworker::Proc::NOBODY
+			for grep { defined } @$r{qw/pid child/};
+	}
 	return defined $what ? grep { $_->{what} eq $what } @all : @all;
 }
 

@@ -99,6 +99,20 @@ sub descendants {
 	return @all;
 }
 
+# A pid that no process has.
+use constant NOBODY => 4194305;
+
+# Our pid of a process that has this one in that pid namespace; 0: it is gone.
+sub outside {
+	my ($pid, $ns) = @_;
+	return $pid if ($ns // '') eq (readlink('/proc/self/ns/pid') // '');
+	for my $host (pids()) {
+		return $host if slurp("/proc/$host/status") =~ /^NSpid:.*\t$pid$/m
+			&& (readlink("/proc/$host/ns/pid") // '') eq $ns;
+	}
+	return 0;
+}
+
 sub pids {
 	opendir my $dh, '/proc' or return ();
 	return grep { /^\d+$/ } readdir $dh;
