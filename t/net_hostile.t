@@ -20,7 +20,8 @@ my $world = Test::Apworker::Netns->new($t);
 my @attacks = $world->attacks();
 my ($may, $may_not) = $world->by_proxy();
 
-# What is no way out: nobody can call a listener in a network of its own.
+# What is no way out: nobody can call a listener in a network of its own; and
+# what is a file, and open to the engine's user, where it has the host's files.
 my %ajar = (ports => [], namespace => [ "everybody's listener" ]);
 
 my ($open, $refused) = $world->results($world->outside(@attacks));
@@ -62,7 +63,8 @@ sub hostile {
 	my $held = $t->status()->{slots}[0]{network}{held_by};
 	my ($open, $why, $done) = $world->results($r->{out});
 	ok($done, "$mode: to its end, held by $held") or diag($r->{err});
-	is_deeply($open, [ @{ $ajar{$held} }, map { /^([^=]+)/ } @$may ],
+	is_deeply([ grep { $_ ne 'path socket' || $mode =~ /PROCESS/ } @$open ],
+		[ @{ $ajar{$held} }, map { /^([^=]+)/ } @$may ],
 		"$mode: nothing is open but what the proxy lets through");
 	is(scalar(keys %$why) + @$open, @attacks + @$may + @$may_not,
 		"$mode: all tried");
