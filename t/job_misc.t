@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# Chats, the on-call page, timings of runs, job data that is not what it should
+# Chats, timings of runs, job data that is not what it should
 # be, and an engine that talks without end.
 
 use strict;
@@ -12,10 +12,8 @@ use lib 't/lib', 'lib';
 use Test::Apworker;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
-	->write_app_conf(source => 'group g1;', mode => 'UNSANDBOXED',
-		main => 'network auto { allow 127.0.0.1; }');
+	->write_app_conf(mode => 'UNSANDBOXED');
 my $api = $t->api(settings => { APP_VERSION => '0.86.0' });
-$api->settings(PAGE_ONCALL_WEBHOOK => $api->url() . '/page?secret');
 $api->rule(at => 'rpc:saveChatMessages', do => 'null', times => 0);
 $api->rule(at => 'rpc:sendChatEvent', do => 'null', times => 0);
 $t->run();
@@ -60,17 +58,6 @@ ok(!(grep { $timings->{payload}{$_} !~ /^\d+$/ }
 	qw/bootMs provisionMs runMs/), 'in milliseconds');
 my @none = $api->calls('markPieceAsUsed');
 is(scalar @none, 0, 'methods that are gone are not called');
-
-# A dedicated worker calls somebody.
-$api->push_job(flow_job(id => 'broken', engine => [
-	{ do => 'exit', code => 9 } ]));
-is($api->wait_done('broken')->{status}, 'INTERNAL_ERROR', 'broken run');
-my $page = $api->wait_seen(kind => 'http', method => 'POST');
-is_deeply([ $page->{url}, unjson($page->{text}) ], [ '/page?secret', {
-	code => 'ENGINE_OPERATION_FAILURE',
-	message => 'Flow run run-broken ended with INTERNAL_ERROR',
-	params => { runId => 'run-broken', flowId => 'f1',
-	projectId => 'p1' } } ], 'the page');
 
 # Job data that is not what it should be: told, and the next job is fine.
 my %good = (

@@ -401,6 +401,12 @@ apw_poster_new(struct event_base *base, struct apw_egress_rules *rules,
 	return poster;
 }
 
+bool
+apw_poster_idle(const struct apw_poster *poster)
+{
+	return poster->posts == NULL;
+}
+
 void
 apw_poster_free(struct apw_poster *poster)
 {

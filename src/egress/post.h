@@ -20,6 +20,8 @@ struct apw_poster;		/* one a slot: what posts have in common */
 /* A reference to the rules is taken; the resolver is borrowed. */
 struct apw_poster *apw_poster_new(struct event_base *,
 	    struct apw_egress_rules *, struct apw_egress_resolver *);
+/* Nothing is under way. */
+bool	apw_poster_idle(const struct apw_poster *);
 /* Posts under way are given up without a callback. */
 void	apw_poster_free(struct apw_poster *);
 

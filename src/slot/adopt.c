@@ -125,6 +125,26 @@ slot_harden(void)
 		    APW_E(&err));
 }
 
+/* A dedicated worker runs the flows of one customer in boxes, and whoever
+ * sets it up has said whether engines are kept: the worker that the app comes
+ * with does not start otherwise. */
+static int
+slot_fit_group(struct apw_slot *s, const struct apw_sandbox_ops *ops,
+    struct apw_err *err)
+{
+	if (s->ops->group == NULL || s->ops->group(s->source) == NULL)
+		return 0;
+	if (!ops->boxed)
+		return apw_err_set(err, 0, "a worker group needs mode "
+		    "SANDBOX_PROCESS or SANDBOX_CODE_AND_PROCESS, and the "
+		    "mode is %.64s", s->settings->mode);
+	if (s->cycle->engine.reuse == APW_REUSE_AUTO)
+		return apw_err_set(err, 0, "a worker group needs to be told "
+		    "whether engines are reused: \"reuse\" of engine, or "
+		    "AP_REUSE_SANDBOX");
+	return 0;
+}
+
 static int
 slot_fit_sandbox(struct apw_slot *s, struct apw_err *err)
 {
@@ -138,6 +158,8 @@ slot_fit_sandbox(struct apw_slot *s, struct apw_err *err)
 		return apw_err_set(err, 0, "execution mode %.64s is not one "
 		    "this build knows", set->mode);
 	conf = APW_MODULE_CONF(s->cycle, m);
+	if (slot_fit_group(s, m->ops.sandbox, err) == -1)
+		return -1;
 	if (slot_wants_broker(s, m->ops.sandbox, conf, err) == -1 ||
 	    m->ops.sandbox->probe(conf, err) == -1)
 		return -1;

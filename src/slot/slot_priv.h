@@ -48,6 +48,7 @@ struct apw_slot {
 	struct apw_poster		*poster;
 	struct apw_fetcher		*fetcher;
 	struct apw_publisher		*publisher;
+	int64_t				 flush_until_ms;	/* at the end; 0: not yet */
 	struct apw_warmer		*warmer;	/* of the first slot only */
 	struct apw_recipes		*recipes;
 	struct apw_settings		*settings;	/* NULL before the first */

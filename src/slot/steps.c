@@ -14,10 +14,14 @@
 
 #include "core/apw_clock.h"
 #include "core/apw_log.h"
+#include "egress/post.h"
+#include "job/publish.h"
 #include "slot/warm.h"
 
+#define SLOT_FLUSH_MS	10000	/* of requests that are under way at the end */
+
 static const struct slot_step slot_connect, slot_prove, slot_blocked,
-    slot_idle, slot_busy, slot_drain, slot_leave, slot_stop;
+    slot_idle, slot_busy, slot_drain, slot_flush, slot_leave, slot_stop;
 
 void
 slot_go(struct apw_slot *s, const struct slot_step *step)
@@ -56,7 +60,7 @@ slot_rest(struct apw_slot *s)
 {
 	slot_adopt_settings(s);
 	if (s->draining)
-		slot_go(s, &slot_leave);
+		slot_go(s, &slot_flush);
 	else if (!s->ready)
 		slot_go(s, &slot_connect);
 	else if (slot_must_prove(s))
@@ -74,7 +78,7 @@ slot_rest(struct apw_slot *s)
 static void
 slot_leave_now(struct apw_slot *s)
 {
-	slot_go(s, &slot_leave);
+	slot_go(s, &slot_flush);
 }
 
 static const struct slot_step slot_connect = {
@@ -275,7 +279,7 @@ static void
 slot_drain_timeout(struct apw_slot *s)
 {
 	apw_warn("the parked poll was not answered in time");
-	slot_go(s, &slot_leave);
+	slot_go(s, &slot_flush);
 }
 
 static const struct slot_step slot_drain = {
@@ -285,6 +289,33 @@ static const struct slot_step slot_drain = {
 	.on_job = slot_idle_job,
 	.on_idle = slot_leave_now,
 	.on_timeout = slot_drain_timeout, .timeout_ms = 90000,
+};
+
+/* flush: requests of our own that nobody waited for are given a little time */
+
+static void
+slot_flush_enter(struct apw_slot *s)
+{
+	s->draining = true;
+	slot_warm_stop(s);
+	if (s->flush_until_ms == 0)
+		s->flush_until_ms = apw_now_ms() + SLOT_FLUSH_MS;
+	if ((apw_poster_idle(s->poster) && apw_publisher_idle(s->publisher)) ||
+	    apw_now_ms() >= s->flush_until_ms)
+		slot_go(s, &slot_leave);
+}
+
+static void
+slot_flush_again(struct apw_slot *s)
+{
+	slot_go(s, &slot_flush);
+}
+
+static const struct slot_step slot_flush = {
+	.name = "flush",
+	.score = APW_SLOT_DRAINING,
+	.enter = slot_flush_enter,
+	.on_timeout = slot_flush_again, .timeout_ms = 50,
 };
 
 /* leave: say good-bye to the source, end the engine */

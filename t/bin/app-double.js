@@ -205,8 +205,11 @@ function on_http(req, res)
 		note('http', { method: req.method, url: req.url, status,
 		    bytes: body.length, headers: req.headers,
 		    text: body.toString('utf8', 0, 4096) });
-		res.writeHead(status, { 'content-type': 'application/json' });
-		res.end(out);
+		setTimeout(() => {
+			res.writeHead(status,
+			    { 'content-type': 'application/json' });
+			res.end(out);
+		}, opt.http_delay_ms || 0);
 	});
 }
 
