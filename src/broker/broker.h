@@ -140,6 +140,7 @@ struct apw_box_end {			/* evidence */
 	bool	 told;			/* the box said how its command ended */
 	int	 code;			/* -1 when a signal ended it */
 	int	 signal;
+	bool	 oom_known;		/* oom_kills was counted */
 	uint64_t oom_kills;		/* by the kernel, in this box */
 	uint64_t pids_denied;		/* forks refused by the limit */
 	uint64_t memory_peak_bytes;	/* 0: not known */

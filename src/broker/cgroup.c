@@ -28,27 +28,6 @@
 
 static const char *const cgroup_names[] = { CGROUP_NAMES(CGROUP_NAME) };
 
-int
-cgroup_read(int dir_fd, const char *file, char *text, size_t size)
-{
-	apw_autofd int	fd = openat(dir_fd, file, O_RDONLY | O_CLOEXEC);
-	ssize_t		n = fd == -1 ? -1 : read(fd, text, size - 1);
-
-	if (n < 0)
-		return -1;
-	text[n] = '\0';
-	return 0;
-}
-
-int
-cgroup_write(int dir_fd, const char *file, const char *text)
-{
-	apw_autofd int	fd = openat(dir_fd, file, O_WRONLY | O_CLOEXEC);
-	size_t		n = strlen(text);
-
-	return fd != -1 && write(fd, text, n) == (ssize_t)n ? 0 : -1;
-}
-
 static uint64_t
 cgroup_number(const struct cgroup *g, enum cgroup_name which,
     const char *file)
@@ -94,6 +73,8 @@ cgroup_sweep_one(int parent_fd, const char *name)
 		return;
 	while (unlinkat(parent_fd, name, AT_REMOVEDIR) == -1 &&
 	    errno == EBUSY && apw_now_ms() < end) {
+		/* v2, from 5.14 on: all at once, forks included */
+		cgroup_write(fd, "cgroup.kill", "1");
 		if (cgroup_read(fd, "cgroup.procs", text, sizeof(text)) == -1)
 			return;
 		for (p = text; (pid = strtol(p, &next, 10)) > 1; p = next)
@@ -180,6 +161,24 @@ cgroup_open_v1(struct cgroup *g)
 			cgroup_enter(g, which, path);
 }
 
+/* Nothing is held any more: another place may be tried. */
+static void
+cgroup_forget(struct cgroup *g)
+{
+	enum cgroup_name	which;
+
+	for (which = 0; which < CGROUP_NNAMES; which++) {
+		if (g->dir_fd[which] != -1)
+			close(g->dir_fd[which]);
+		if (g->up_fd[which] != -1)
+			close(g->up_fd[which]);
+		g->dir_fd[which] = g->up_fd[which] = -1;
+	}
+	if (g->back_fd != -1)
+		close(g->back_fd);
+	g->back_fd = -1;
+}
+
 /* v2: one folder is all three; it can hold what its parent hands down. */
 static int
 cgroup_try_v2(struct cgroup *g, const char *parent)
@@ -210,6 +209,7 @@ cgroup_try_v2(struct cgroup *g, const char *parent)
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	if (cgroup_write(g->dir_fd[CGROUP_MEMORY], "cgroup.procs", pid) == -1) {
 		cgroup_leave(g);
+		cgroup_forget(g);
 		return -1;
 	}
 	return 0;
@@ -283,19 +283,10 @@ cgroup_leave(struct cgroup *g)
 void
 cgroup_close(struct cgroup *g)
 {
-	enum cgroup_name	which;
-
 	if (g == NULL)
 		return;
 	cgroup_leave(g);
-	for (which = 0; which < CGROUP_NNAMES; which++) {
-		if (g->dir_fd[which] != -1)
-			close(g->dir_fd[which]);
-		if (g->up_fd[which] != -1)
-			close(g->up_fd[which]);
-	}
-	if (g->back_fd != -1)
-		close(g->back_fd);
+	cgroup_forget(g);
 	free(g);
 }
 
@@ -332,7 +323,8 @@ cgroup_limit_memory(const struct cgroup *g, uint64_t bytes,
 	snprintf(text, sizeof(text), "%lld", bytes == 0 ? -1LL :
 	    (long long)bytes);
 	if (g->version == 2) {
-		cgroup_write(fd, "memory.swap.max", "0");
+		/* not there without swap accounting */
+		cgroup_write(fd, "memory.swap.max", bytes == 0 ? "max" : "0");
 		return cgroup_set(g, CGROUP_MEMORY, "memory.max",
 		    bytes == 0 ? "max" : text, err);
 	}
@@ -456,7 +448,11 @@ cgroup_evidence(struct cgroup *g, struct apw_box_end *end)
 	end->oom_kills = now.oom_kills - g->mark.oom_kills;
 	end->pids_denied = now.pids_denied - g->mark.pids_denied;
 	end->cpu_ms = now.cpu_ms - g->mark.cpu_ms;
-	end->memory_peak_bytes = now.memory_peak_bytes;
+	end->oom_known = g->dir_fd[CGROUP_MEMORY] != -1;
+	/* v2 keeps the highest of all boxes: only a new one is this box's */
+	if (g->version == 1 || now.memory_peak_bytes >
+	    g->mark.memory_peak_bytes)
+		end->memory_peak_bytes = now.memory_peak_bytes;
 }
 
 void

@@ -487,7 +487,7 @@ apw_box_end(const void *conf, const struct apw_child *child,
 	(void)child;
 	box_close(&end);
 	*to = (struct apw_sandbox_end){ .told = end.told, .code = end.code,
-	    .signal = end.signal, .oom_known = end.memory_peak_bytes != 0,
+	    .signal = end.signal, .oom_known = end.oom_known,
 	    .oom_kills = end.oom_kills };
 }
 
