@@ -1,0 +1,377 @@
+package Test::Apworker::Egress;
+
+# The egress proxy without a box (bin/egress-proxy), in a network namespace
+# that the test makes for itself: nothing but loopback, which gets the
+# addresses of a small internet.  A name server double and origins live in
+# there, too; no packet has a way out.
+
+use strict;
+use warnings;
+
+use IO::Handle;
+use IO::Select;
+use IO::Socket::IP;
+use POSIX ();
+use Socket qw/:all/;
+use Time::HiRes qw/time/;
+
+use Test::Apworker::Util;
+
+my (@children, @inputs);
+END { my $rc = $?; kill 'KILL', @children if @children; $? = $rc }
+
+# Run the test itself in a network of its own.
+sub alone {
+	my ($class, @addresses) = @_;
+
+	if (!$ENV{APW_EGRESS_ALONE}) {
+		$ENV{APW_EGRESS_ALONE} = 1;
+		exec 'unshare', ($> == 0 ? '-n' : '-rn'), '--', $^X,
+			(map { "-I$_" } @INC), $0, @ARGV;
+		die "unshare: $!";
+	}
+	my @links = grep { !/^\s*lo:/ } split /\n/, slurp('/proc/net/dev');
+	die "this is not a network of our own\n" if @links > 2;
+	system('ip link set lo up') == 0 or die 'ip link';
+	for my $a (@addresses) {
+		system('ip', 'addr', 'add', $a . ($a =~ /:/ ? '/128' : '/32'),
+			'dev', 'lo', $a =~ /:/ ? 'nodad' : ()) == 0
+			or die "ip addr $a";
+	}
+	delete $ENV{$_} for qw/HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy
+		https_proxy no_proxy/;
+	return;
+}
+
+sub new {
+	my ($class, $t) = @_;
+	return bless { t => $t, dir => $t->testdir(), n => 0 }, $class;
+}
+
+sub spawn {
+	my ($run) = @_;
+	my $parent = $$;
+	my $pid = fork() // die "fork: $!";
+	if ($pid == 0) {
+		@children = ();
+		close $_ for @inputs;	# their end is the test's to make
+		$SIG{PIPE} = 'IGNORE';
+		# PR_SET_PDEATHSIG
+		syscall(157, 1, 9) if (POSIX::uname())[4] eq 'x86_64';
+		$run->() if getppid() == $parent;
+		POSIX::_exit(0);
+	}
+	push @children, $pid;
+	return $pid;
+}
+
+# --- names ---
+
+# { name => records }; records: [addresses], [[first answer], [second], ...],
+# 'silent', 'nxdomain', 'servfail', or { cname => ..., a => [...], ttl => N }.
+sub dns {
+	my ($self, $zone, $address) = @_;
+	my $s = IO::Socket::IP->new(LocalHost => $address || '127.0.0.53',
+		LocalPort => 0, Proto => 'udp') or die "dns: $!";
+	my $log = "$self->{dir}/dns.log";
+	spawn(sub {
+		my %asked;
+		while (defined(my $peer = recv($s, my $q, 1500, 0))) {
+			my ($name, $type) = question($q) or next;
+			open my $f, '>>', $log;
+			print $f "$name $type\n";
+			close $f;
+			my $r = answer($q, $zone->{lc $name}, $type,
+				$asked{lc "$name $type"}++);
+			send($s, $r, 0, $peer) if defined $r;
+		}
+	});
+	return ($address || '127.0.0.53') . ':' . $s->sockport();
+}
+
+sub question {
+	my ($q) = @_;
+	my ($at, @labels) = (12);
+	while ($at < length $q and my $n = unpack 'C', substr $q, $at, 1) {
+		push @labels, substr $q, $at + 1, $n;
+		$at += $n + 1;
+	}
+	my ($type) = unpack 'n', substr $q, $at + 1, 2;
+	return (join('.', @labels), $type == 1 ? 'A' : $type == 28 ? 'AAAA' :
+		$type);
+}
+
+sub answer {
+	my ($q, $r, $type, $times) = @_;
+	my ($name) = question($q);
+	my $end = 12 + length($name) + 2 + 4;
+	my $head = sub {
+		return substr($q, 0, 2) . pack('n5', 0x8180 | $_[0], 1, $_[1],
+			0, 0) . substr($q, 12, $end - 12);
+	};
+	return $head->(3, 0) if !defined $r || $r eq 'nxdomain';
+	return undef if $r eq 'silent';
+	return $head->(2, 0) if $r eq 'servfail';
+	my ($ttl, $cname, $own, $n) = (60, undef, pack('n', 0xc00c), 0);
+	if (ref $r eq 'HASH') {
+		($ttl, $cname) = ($r->{ttl} // 60, $r->{cname});
+		$r = $r->{a};
+	}
+	$r = $r->[$times < @$r ? $times : $#$r] if ref $r->[0];
+	my $out = '';
+	if ($cname) {
+		my $to = join('', map { pack 'C/a', $_ } split /\./, $cname)
+			. "\0";
+		$out .= $own . pack('nnNn', 5, 1, $ttl, length $to) . $to;
+		$own = $to;
+		$n++;
+	}
+	for my $a (@$r) {
+		my $v6 = $a =~ /:/;
+		next if ($type eq 'AAAA') != ($v6 ? 1 : 0);
+		my $data = inet_pton($v6 ? AF_INET6 : AF_INET, $a);
+		$out .= $own . pack('nnNn', $v6 ? 28 : 1, 1, $ttl,
+			length $data) . $data;
+		$n++;
+	}
+	return $head->(0, $n) . $out;
+}
+
+# How often the names were asked for: { 'name TYPE' => times }.
+sub asked {
+	my ($self) = @_;
+	my %n;
+	$n{lc((split / /, $_)[0]) . ' ' . (split / /, $_)[1]}++
+		for split /\n/, slurp("$self->{dir}/dns.log");
+	return \%n;
+}
+
+# --- origins ---
+
+# An HTTP server on "ADDR:PORT"s; what it got is in got().  run($fd, $head,
+# $body) may answer itself; else paths are obeyed.
+sub origin {
+	my ($self, $run, @at) = @_;
+	my @listen = map {
+		my ($host, $port) = /^\[?(.*?)\]?:(\d+)$/;
+		my $s = IO::Socket::IP->new(LocalHost => $host,
+			LocalPort => $port, Listen => 600, ReuseAddr => 1)
+			or die "origin $_: $!";
+		[ $_, $s ]
+	} @at;
+	my $log = "$self->{dir}/origin.log";
+	for my $l (@listen) {
+		spawn(sub {
+			$SIG{CHLD} = 'IGNORE';
+			while (1) {
+				my $c = $l->[1]->accept() or next;
+				my $pid = fork();
+				if (!$pid) {
+					serve($c, $l->[0], $log, $run);
+					POSIX::_exit(0);
+				}
+				close $c;
+			}
+		});
+		close $l->[1];
+	}
+	return;
+}
+
+sub serve {
+	my ($c, $name, $log, $run) = @_;
+	my $in = '';
+	$c->autoflush(1);
+	while ($in !~ /\r\n\r\n/) {
+		sysread($c, $in, 65536, length $in) or return
+			note($log, $name, $in);
+	}
+	my ($head, $body) = split /\r\n\r\n/, $in, 2;
+	if ($head =~ /^Content-Length: (\d+)/mi) {
+		while (length $body < $1) {
+			sysread($c, $body, 65536, length $body) or last;
+		}
+	} elsif ($head =~ /^Transfer-Encoding: chunked/mi) {
+		while ($body !~ /(^|\r\n)0\r\n\r\n/) {
+			sysread($c, $body, 65536, length $body) or last;
+		}
+	}
+	note($log, $name, "$head\r\n\r\n$body");
+	return if $run && $run->($c, $head, $body);
+	my ($method, $path) = $head =~ m{^(\S+) (\S+)};
+	my $answer = "at $name: " . ($path =~ m{^/echo} ? $body : $path);
+	my @more = ('Content-Length: ' . length $answer, 'X-Origin: yes',
+		'Connection: keep-alive, X-Hop', 'X-Hop: 1',
+		'Keep-Alive: timeout=5', 'Upgrade: h2c');
+	if ($path =~ m{^/chunked}) {
+		@more = ('Transfer-Encoding: chunked');
+		$answer = join '', map { sprintf "%x\r\n%s\r\n", length, $_ }
+			$answer, 'x' x 70000;
+		$answer .= "0\r\nX-Trailer: 1\r\n\r\n";
+	} elsif ($path =~ m{^/big/(\d+)}) {
+		@more = ("Content-Length: $1");
+		$answer = 'b' x $1;
+	} elsif ($path =~ m{^/until-end}) {
+		@more = ();
+		$answer = 'e' x 100000;
+	} elsif ($path =~ m{^/to/(.*)}) {
+		print $c "HTTP/1.1 302 Found\r\nLocation: http://$1/\r\n"
+			. "Content-Length: 0\r\n\r\n";
+		return;
+	} elsif ($path =~ m{^/early}) {
+		print $c "HTTP/1.1 100 Continue\r\n\r\n";
+	}
+	print $c join "\r\n", 'HTTP/1.1 200 OK', @more, '', '';
+	print $c $answer if $method ne 'HEAD';
+	# a server that keeps the connection: its peer has to know the end
+	sysread($c, $in, 1) if $path !~ m{^/until-end};
+	return;
+}
+
+sub note {
+	my ($log, $name, $text) = @_;
+	open my $f, '>>', $log;
+	syswrite $f, json([ $name, $text ]) . "\n";
+	close $f;
+	return;
+}
+
+# [ [ADDR:PORT, request], ... ]
+sub got {
+	my ($self) = @_;
+	return map { unjson($_) } split /\n/, slurp("$self->{dir}/origin.log");
+}
+
+# --- the proxy ---
+
+sub proxy {
+	my ($self, $rules, %o) = @_;
+	my $n = ++$self->{n};
+	my $conf = "$self->{dir}/proxy$n.conf";
+	$self->{t}->write_file($conf, "$rules\n");
+	my $top = $ENV{APW_BUILD} || $self->{t}->srcdir() . '/..';
+	pipe(my $out, my $out_w) or die;
+	pipe(my $in_r, my $in) or die;
+	my $log = "$self->{dir}/proxy$n.log";
+	my $pid = fork() // die;
+	if ($pid == 0) {
+		close $in;
+		open STDIN, '<&', $in_r;
+		open STDOUT, '>&', $out_w;
+		open STDERR, '>', $log;
+		$ENV{$_} = $o{env}{$_} for keys %{$o{env} || {}};
+		{ exec "$top/t/bin/egress-proxy", '-c', $conf,
+			$o{api} ? ('-a', $o{api}) : (),
+			map { ('-l', $_) } @{$o{app} || []} }
+		POSIX::_exit(127);
+	}
+	$in->autoflush(1);
+	push @inputs, $in;
+	my $p = bless { pid => $pid, in => $in, out => $out, log => $log,
+		egress => $self }, 'Test::Apworker::Egress::Proxy';
+	close $in_r;
+	close $out_w;
+	my ($port) = ($p->line() || '') =~ /^ready (\d+)/
+		or die 'no proxy: ' . slurp($log);
+	$p->{port} = $port;
+	$self->{t}->note_pids($pid) if $self->{t}->can('note_pids');
+	return $p;
+}
+
+package Test::Apworker::Egress::Proxy;
+
+use Time::HiRes qw/time/;
+use Test::Apworker::Util;
+
+sub port { return $_[0]{port} }
+sub pid { return $_[0]{pid} }
+sub log { return slurp($_[0]{log}) }
+
+sub line {
+	my ($p) = @_;
+	my $s = IO::Select->new($p->{out});
+	my $end = time() + deadline();
+	while (($p->{buf} // '') !~ /\n/) {
+		return undef unless $s->can_read($end - time());
+		sysread($p->{out}, $p->{buf}, 4096, length($p->{buf} // ''))
+			or return undef;
+	}
+	$p->{buf} =~ s/^(.*)\n//;
+	return $1;
+}
+
+sub tell {
+	my ($p, $line) = @_;
+	print { $p->{in} } "$line\n";
+	return $p->line();
+}
+
+# The lines of decisions, as hashes.
+sub decisions {
+	my ($p) = @_;
+	return map {
+		my %f;
+		while (/ (\w+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))/g) {
+			$f{$1} = $2 // $3;
+		}
+		\%f
+	} grep { / egress run=/ } split /\n/, $p->log();
+}
+
+sub wait_log {
+	my ($p, $re) = @_;
+	return wait_for(sub { $p->log() =~ $re }, "$re in the proxy's log");
+}
+
+# It ends with the end of its stdin; its exit status.
+sub stop {
+	my ($p) = @_;
+	close $p->{in};
+	waitpid $p->{pid}, 0;
+	return $?;
+}
+
+sub connect {
+	my ($p) = @_;
+	return IO::Socket::IP->new(PeerHost => '127.0.0.1',
+		PeerPort => $p->{port}) || die "proxy: $!";
+}
+
+# Send bytes, read until the end (or until it matches); what came.
+sub raw {
+	my ($p, $bytes, %o) = @_;
+	my $s = $p->connect();
+	local $SIG{PIPE} = 'IGNORE';
+	syswrite $s, $bytes;
+	$s->shutdown(1) if $o{half};
+	my ($got, $end) = ('', time() + ($o{seconds} || deadline()));
+	my $sel = IO::Select->new($s);
+	while ($sel->can_read($end - time() > 0 ? $end - time() : 0)) {
+		last unless sysread $s, $got, 65536, length $got;
+		last if $o{until} && $got =~ $o{until};
+	}
+	return wantarray ? ($got, $s) : $got;
+}
+
+# The status line's number and the body.
+sub status {
+	my ($p, @args) = @_;
+	my $got = $p->raw(@args);
+	my ($status) = $got =~ m{^HTTP/1\.[01] (\d+)};
+	my ($body) = $got =~ m{\r\n\r\n(.*)}s;
+	return wantarray ? ($status, $body) : $status;
+}
+
+sub get {
+	my ($p, $url, %o) = @_;
+	my ($host) = $url =~ m{^\w+://([^/?]*)};
+	return $p->status("GET $url HTTP/1.1\r\nHost: $host\r\n\r\n", %o);
+}
+
+sub connect_to {
+	my ($p, $target, %o) = @_;
+	return $p->status("CONNECT $target HTTP/1.1\r\nHost: $target\r\n\r\n",
+		until => qr/\r\n\r\n/, %o);
+}
+
+1;
