@@ -44,6 +44,7 @@ egress_client_free(struct egress_client *c)
 		egress_client_record(c, APW_EGRESS_GONE);
 	event_del(&c->readable);
 	event_del(&c->writable);
+	event_del(&c->closed);
 	event_del(&c->timer);
 	if (c->server_fd != -1) {
 		event_del(&c->server_readable);
@@ -80,6 +81,7 @@ client_on_dial(void *arg, const struct apw_egress_dialled *end)
 
 	APW_CAST(c, arg, CLIENT_MAGIC);
 	c->dial = NULL;
+	event_del(&c->closed);
 	memcpy(c->address, end->address, sizeof(c->address));
 	if (end->why[0] != '\0')
 		c->why = strdup(end->why);
@@ -156,6 +158,7 @@ client_asked(struct egress_client *c, size_t n)
 		return;
 	}
 	c->state = CLIENT_DIAL;
+	event_add(&c->closed, NULL);
 	c->dial = apw_egress_dial_new(c->proxy->base, c->proxy->rules,
 	    c->proxy->resolver, c->request.host, c->request.port,
 	    client_on_dial, c);
@@ -222,6 +225,19 @@ client_on_io(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+/* Nobody waits for the connection any more. */
+static void
+client_on_closed(evutil_socket_t fd, short what, void *arg)
+{
+	struct egress_client	*c;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(c, arg, CLIENT_MAGIC);
+	if (c->state == CLIENT_DIAL)
+		egress_client_free(c);
+}
+
 static void
 client_on_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -272,6 +288,7 @@ egress_client_new(struct apw_egress_proxy *p, int fd)
 	    client_on_io, c);
 	event_assign(&c->writable, p->base, fd, EV_WRITE | EV_PERSIST,
 	    client_on_io, c);
+	event_assign(&c->closed, p->base, fd, EV_CLOSED, client_on_closed, c);
 	event_assign(&c->timer, p->base, -1, 0, client_on_timer, c);
 	TAILQ_INSERT_TAIL(&p->clients, c, link);
 	p->n++;

@@ -36,6 +36,7 @@ struct egress_client {
 	enum client_state	 state;
 	int			 fd, server_fd;	/* owned; -1 */
 	struct event		 readable, writable;	/* the client */
+	struct event		 closed;	/* it left, while we dial */
 	struct event		 server_readable, server_writable;
 	struct event		 timer;
 	struct apw_buf		 head;		/* of request, then answer */
