@@ -228,6 +228,9 @@ int	apw_conf_keep_secret(struct apw_conf *, struct apw_secret *,
 /* The value of an environment variable that is a secret: moved to memory of
  * its own and starred out in the environment.  NULL: not set. */
 const char *apw_conf_env_secret(const char *name);
+/* Those that were moved so: name and value. */
+void	apw_conf_env_secrets_each(void (*)(void *, const char *, const char *),
+	    void *arg);
 /* The same secrets, byte by byte? */
 bool	apw_conf_same_secrets(const struct apw_cycle *,
 	    const struct apw_cycle *);

@@ -138,6 +138,17 @@ apw_conf_env_secret(const char *name)
 }
 
 void
+apw_conf_env_secrets_each(void (*fn)(void *, const char *, const char *),
+    void *arg)
+{
+	size_t	i;
+
+	for (i = 0; i < ENV_SECRETS_MAX; i++)
+		if (env_secrets[i].pages != NULL)
+			fn(arg, env_secrets[i].name, env_secrets[i].pages);
+}
+
+void
 apw_secrets_wipe(struct apw_cycle *cycle)
 {
 	size_t	i;

@@ -82,7 +82,6 @@ struct apw_score_slot {
 	char	 network_from[32];	/* who said so */
 	char	 fence[16];		/* what holds it: "namespace" */
 	char	 network_rules[1024];	/* of its proxy; "" without one */
-	char	 network_allow[512];
 	};
     };
 };

@@ -60,7 +60,7 @@ cycle_make_procs(struct master *m, struct mtrial *t, struct apw_err *err)
 	t->keep_monitor = m->monitor != NULL &&
 	    (t->changes & APW_CHANGES_MONITOR) == 0 &&
 	    proc_keepable(m->monitor);
-	if (!t->keep_monitor && next->conf->monitor.enabled &&
+	if (!t->keep_monitor && !m->upgrade.up && next->conf->monitor.enabled &&
 	    next->conf->monitor.listen.n > 0 &&
 	    (t->monitor = master_proc_new(m, next, 0, err)) == NULL)
 		return -1;
@@ -189,7 +189,8 @@ master_cycle_commit(struct master *m, struct mtrial *t, bool rolling)
 		old->procs++;
 		cycle_keep_procs(m, t);
 	}
-	apw_listeners_close(&m->listeners, &t->listeners, !m->inherited);
+	apw_listeners_close(&m->listeners, &t->listeners,
+	    !master_upgrade_peer(m) && !m->inherited);
 	m->inherited = false;
 	m->listeners = t->listeners;
 	m->cycle = next;

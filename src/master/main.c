@@ -15,6 +15,7 @@
 #include "core/apw_module.h"
 #include "master/child.h"
 #include "master/daemon.h"
+#include "master/handoff.h"
 #include "master/master_priv.h"
 #include "master/options.h"
 #include "master/pidfile.h"
@@ -86,7 +87,8 @@ make_absolute(const char **path, struct apw_err *err)
 /* The starter of a daemon waits for `report`: it is told of success and of
  * failure. */
 static int
-serve(struct apw_options *o, struct apw_cycle *cycle)
+serve(struct apw_options *o, struct apw_cycle *cycle,
+    const struct apw_handoff *old)
 {
 	static struct master master;	/* children see it until they end */
 	struct apw_err	 err = APW_ERR_NONE;
@@ -100,7 +102,7 @@ serve(struct apw_options *o, struct apw_cycle *cycle)
 	}
 	if (make_absolute(&o->conf.file, &err) == -1 ||
 	    make_absolute(&o->conf.prefix, &err) == -1 ||
-	    (cycle->main.daemon && apw_daemon_detach(&report, &err) == -1)) {
+	    (cycle->main.daemon && !old->given && apw_daemon_detach(&report, &err) == -1)) {
 		complain(&err);
 		apw_cycle_free(cycle);
 		return APW_EXIT_OS;
@@ -108,7 +110,7 @@ serve(struct apw_options *o, struct apw_cycle *cycle)
 	master.options = &o->conf;
 	master.daemon = cycle->main.daemon;
 	apw_title_set("apworkerd: master %s", file_name(o));
-	if (apw_master_start(&master, cycle, &err) == -1) {
+	if (apw_master_start(&master, cycle, old, &err) == -1) {
 		complain(&err);
 		if (apw_log_fd() != STDERR_FILENO)
 			apw_error("cannot start", APW_E(&err));
@@ -122,6 +124,9 @@ serve(struct apw_options *o, struct apw_cycle *cycle)
 	}
 	if (report != -1)
 		apw_daemon_up(&report, APW_EXIT_OK, keep_stderr);
+	if (old->given)
+		master_upgrade_tell(&master, old->ready_fd);
+	master_notify(&master, "READY=1\nMAINPID=%d", (int)getpid());
 	rc = apw_master_run(&master);
 	apw_master_free(&master);
 	return rc;
@@ -185,6 +190,7 @@ main(int argc, char **argv)
 	struct apw_options	 o;
 	struct apw_err		 err = APW_ERR_NONE;
 	struct apw_cycle	*cycle;
+	static struct apw_handoff old;	/* its texts live as long as we */
 	int			 rc;
 
 	apw_daemon_std_fds();
@@ -195,6 +201,14 @@ main(int argc, char **argv)
 	if (apw_options_parse(&o, argc, argv, &err) == -1) {
 		complain(&err);
 		return APW_EXIT_CONF;
+	}
+	if (apw_handoff_read(&old, &err) == -1) {
+		complain(&err);
+		return APW_EXIT_OS;
+	}
+	if (old.given) {
+		o.conf = old.conf;
+		o.conf.cycle = 1;
 	}
 	apw_modules_init();
 	if (o.help || o.version || o.build) {
@@ -209,7 +223,7 @@ main(int argc, char **argv)
 	if ((cycle = read_conf(&o)) == NULL)
 		return APW_EXIT_CONF;
 	if (!o.test && o.signal_name == NULL)
-		return serve(&o, cycle);
+		return serve(&o, cycle, &old);
 	rc = o.test ? test(&o, cycle) : send_signal(&o, cycle);
 	apw_cycle_free(cycle);
 	return rc;

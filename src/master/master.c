@@ -17,6 +17,7 @@
 #include "core/apw_clock.h"
 #include "core/apw_exit.h"
 #include "master/dirs.h"
+#include "master/handoff.h"
 #include "master/pidfile.h"
 #include "master/state.h"
 
@@ -117,6 +118,8 @@ master_on_tick(evutil_socket_t fd, short what, void *arg)
 	watch_progress(m, now);
 	hurry |= master_trial_watch(m, now, late);
 	say_progress(m, now);
+	master_upgrade_watch(m);
+	master_notify_tick(m, now);
 	master_note_innocents(m);
 	m->tick_ms = now;
 	tick_again(m, hurry ? TICK_BOOT_MS : TICK_MS);
@@ -138,6 +141,18 @@ master_on_reload(evutil_socket_t fd, short what, void *arg)
 	 * file is read after the last of them */
 	m->reload_again = true;
 	master_trial_watch(m, apw_now_ms(), 0);
+	tick_again(m, TICK_BOOT_MS);
+}
+
+static void
+master_on_upgrade(evutil_socket_t fd, short what, void *arg)
+{
+	struct master	*m;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(m, arg, MASTER_MAGIC);
+	master_upgrade(m);
 	tick_again(m, TICK_BOOT_MS);
 }
 
@@ -198,6 +213,10 @@ leave_begin(struct master *m, enum mleave how)
 	const struct timeval tv = { main->drain_timeout_ms / 1000,
 	    (main->drain_timeout_ms % 1000) * 1000 };
 
+	if (m->upgrade.up)	/* the service goes on without us */
+		master_notify(m, "MAINPID=%d", (int)m->upgrade.pid);
+	else
+		master_notify(m, "STOPPING=1\nSTATUS=draining");
 	if (how == LEAVE_STOP) {
 		event_add(m->deadline, &tv);
 		apw_notice("stopping", APW_I("slots", master_slots_count(m)),
@@ -301,6 +320,8 @@ master_loop_forget(struct master *m)
 	event_free(m->tick);
 	event_free(m->sweeper);
 	event_free(m->deadline);
+	if (m->upgrade.ready_event != NULL)
+		event_free(m->upgrade.ready_event);
 	TAILQ_FOREACH(p, &m->procs, entry)
 		event_free(p->timer);
 	event_base_free(m->base);
@@ -318,6 +339,7 @@ master_events(struct master *m, struct apw_err *err)
 		{ SIGINT,   master_on_stop   },
 		{ SIGUSR1,  master_on_reopen },
 		{ SIGWINCH, master_on_winch  },
+		{ SIGUSR2, master_on_upgrade },
 	};
 	size_t	i;
 
@@ -362,13 +384,21 @@ master_lock_state(struct master *m, const struct apw_cycle *cycle,
 /* Everything that can be refused happens here, before the first fork. */
 int
 apw_master_start(struct master *m, struct apw_cycle *cycle,
-    struct apw_err *err)
+    const struct apw_handoff *old, struct apw_err *err)
 {
 	sigset_t	none;
 
 	m->magic = MASTER_MAGIC;
 	m->pid = getpid();
 	m->pid_fd = m->state_fd = -1;
+	if (old->given) {
+		m->listeners = old->listeners;
+		m->inherited = true;
+		m->lanes = old->lanes;
+		m->state_fd = old->lock_fd;
+		m->upgrade.old_pid = getppid();
+	}
+	master_notify_init(m);
 	TAILQ_INIT(&m->procs);
 	m->on_terminal = has_terminal();
 	/* what is ours after a slot's death comes to us, not to init */
@@ -381,7 +411,7 @@ apw_master_start(struct master *m, struct apw_cycle *cycle,
 		return apw_err_set(err, ENOMEM, "pidfile");
 	if (apw_dirs_make(cycle, err) == -1 ||
 	    apw_pidfile_take(m->pid_path, &m->pid_fd, err) == -1 ||
-	    master_lock_state(m, cycle, err) == -1 ||
+	    (m->state_fd == -1 && master_lock_state(m, cycle, err) == -1) ||
 	    apw_log_open(cycle->main.log_path, cycle->main.log_level,
 	    cycle->main.log_format, err) == -1)
 		return -1;
@@ -429,7 +459,10 @@ apw_master_free(struct master *m)
 {
 	size_t	i;
 
-	apw_listeners_close(&m->listeners, NULL, true);
+	apw_listeners_close(&m->listeners, NULL, !master_upgrade_peer(m));
+	master_upgrade_free(m);
+	if (m->notify.fd != -1)
+		close(m->notify.fd);
 	if (m->state_fd != -1)
 		close(m->state_fd);
 	if (m->pid_fd != -1)

@@ -48,10 +48,29 @@ struct mroll {
 	int64_t			 until_ms;
 };
 
+/* Two masters beside each other: we are the old one (pid) or the new one
+ * (old_pid). */
+struct mupgrade {
+	pid_t			 pid;		/* of the new one; 0: none */
+	pid_t			 old_pid;	/* 0: none */
+	struct event		*ready_event;	/* owned, with its descriptor */
+	char			*pid_path;	/* owned: ours before; NULL */
+	bool			 up;		/* the new one serves */
+	bool			 again;		/* when the reload is through */
+};
+
+struct mnotify {
+	int			 fd;		/* -1: nobody to tell */
+	char			 path[108];
+	char			 status[96];	/* as told last */
+	int64_t			 watchdog_ms;	/* 0: none wanted */
+	int64_t			 fed_ms, told_ms;
+};
+
 /* How we are leaving; a later one outdoes an earlier one. */
 enum mleave { LEAVE_NOT, LEAVE_DRAIN, LEAVE_STOP, LEAVE_NOW };
 
-#define MASTER_SIGNALS 8
+#define MASTER_SIGNALS 9
 
 #define MASTER_MAGIC	0x6d617374
 struct master {
@@ -70,6 +89,8 @@ struct master {
 	struct mprocs		 procs;
 	struct mtrial		 trial;
 	struct mroll		 roll;
+	struct mupgrade		 upgrade;
+	struct mnotify		 notify;
 	bool			 reload_again;	/* asked for meanwhile */
 	bool			 inherited;	/* the listeners: others serve
 						 * on them, too */
@@ -94,7 +115,9 @@ struct master {
 
 /* master.c: runs until told to leave; the exit status. */
 int	apw_master_run(struct master *);
-int	apw_master_start(struct master *, struct apw_cycle *, struct apw_err *);
+struct apw_handoff;
+int	apw_master_start(struct master *, struct apw_cycle *,
+	    const struct apw_handoff *, struct apw_err *);
 void	apw_master_free(struct master *);
 void	master_loop_forget(struct master *);	/* in a fresh child */
 
@@ -122,6 +145,22 @@ void	master_trial_end(struct master *);
 void	master_roll_end(struct master *);	/* all old slots drain now */
 /* At each tick; true: look again soon. */
 bool	master_trial_watch(struct master *, int64_t now, int64_t late_ms);
+
+/* upgrade.c */
+void	master_upgrade(struct master *);
+bool	master_upgrade_ended(struct master *, pid_t, int status);
+void	master_upgrade_tell(struct master *, int ready_fd);
+void	master_upgrade_watch(struct master *);
+void	master_upgrade_free(struct master *);
+/* Does another binary serve on our addresses, too? */
+bool	master_upgrade_peer(const struct master *);
+
+/* notify.c */
+void	master_notify_init(struct master *);
+void	master_notify(struct master *, const char *fmt, ...)
+	    __attribute__((format(printf, 2, 3)));
+void	master_notify_reloading(struct master *);
+void	master_notify_tick(struct master *, int64_t now);
 
 /* check.c: what parsing cannot tell: can this host run the sandbox mode?
  * Complaints go to `out`.  Returns -1 when there was any. */

@@ -24,7 +24,7 @@ static const struct option_row {
 	{ 'g', "global",    "TEXT",   "directives that win over the file's" },
 	{ 't', "test",      NULL,     "check the configuration and this host" },
 	{ 'T', "dump",      NULL,     "check, then print what is in effect" },
-	{ 's', "signal",    "SIGNAL", "stop, quit, reload or reopen" },
+	{ 's', "signal",    "SIGNAL", "stop, quit, reload, reopen or upgrade" },
 	{ 'v', "version",   NULL,     "print the version" },
 	{ 'V', "build",     NULL,     "print version, modules and libraries" },
 	{ 'h', "help",      NULL,     "print this" },
@@ -32,7 +32,7 @@ static const struct option_row {
 
 static const struct { const char *name; int signo; } signals[] = {
 	{ "stop", SIGTERM }, { "quit", SIGQUIT }, { "reload", SIGHUP },
-	{ "reopen", SIGUSR1 },
+	{ "reopen", SIGUSR1 }, { "upgrade", SIGUSR2 },
 };
 
 const char *
@@ -112,7 +112,7 @@ set_signal(struct apw_options *o, const char *name, struct apw_err *err)
 		return apw_err_set(err, 0, "unknown signal \"%s\"; "
 		    "did you mean \"%s\"?", name, near);
 	return apw_err_set(err, 0, "unknown signal \"%s\"; expected stop, "
-	    "quit, reload or reopen", name);
+	    "quit, reload, reopen or upgrade", name);
 }
 
 static int

@@ -230,6 +230,8 @@ master_on_child(evutil_socket_t fd, short what, void *arg)
 		for (i = 0; i < n; i++)
 			if ((p = master_proc_by_pid(m, v[i].pid)) != NULL)
 				ended_ours(p, v[i].status);
+			else
+				master_upgrade_ended(m, v[i].pid, v[i].status);
 	}
 }
 

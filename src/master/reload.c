@@ -26,6 +26,9 @@ score_reload(struct master *m, bool ok, int64_t began_ms, const char *text)
 		s->reload_error[--n] = '\0';
 	apw_score_end(&s->seq);
 	atomic_store(&s->reloaded_wall_ms, apw_wall_ms());
+	master_notify(m, "READY=1\nSTATUS=%s", ok ? "reloaded" :
+	    "reload refused: the old configuration stays");
+	m->notify.status[0] = '\0';
 	atomic_store(&s->reload_refused, !ok);
 	atomic_store(&s->reload_began_ms, began_ms);
 	atomic_fetch_add(ok ? &s->reloads_ok : &s->reloads_failed, 1);
@@ -164,6 +167,7 @@ master_reload(struct master *m)
 	int64_t			 began_ms = apw_now_ms();
 	char			 none[] = "out of memory";
 
+	master_notify_reloading(m);
 	if (out == NULL) {
 		master_reload_refused(m, began_ms, none);
 		return;
