@@ -2,6 +2,8 @@
  * certainly gone.  Room: job. */
 #include "job/job_priv.h"
 
+#include <limits.h>
+
 #include "proto/apw_raw.h"
 
 #define COMPLETE_REFUSALS	8
@@ -103,8 +105,11 @@ job_complete_compose(struct apw_job *job)
 static void
 complete_send(struct apw_job *job)
 {
-	static const struct job_repeat	repeat = { .leased = true,
-	    .refusals = COMPLETE_REFUSALS };
+	/* a source that keeps its jobs itself says no for a full disk: that
+	 * passes */
+	const struct job_repeat		repeat = { .leased = true,
+	    .refusals = job->env.source->terms == NULL ? UINT_MAX :
+	    COMPLETE_REFUSALS };
 	struct apw_str			payload = apw_buf_view(&job->complete);
 
 	job_call(job, "completeJob", &payload, 1, &repeat, complete_on_reply,

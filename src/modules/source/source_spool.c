@@ -243,6 +243,15 @@ spool_source_close(struct apw_source *src)
 static void
 spool_source_want(struct apw_source *src)
 {
+	if (src->job != NULL) {
+		/* its result could not be written for long: whoever looks
+		 * next has it, and its attempts are counted */
+		apw_error("a job is left in the spool without its result",
+		    APW_S("id", src->job->id));
+		spool_job_free(src->job);
+		src->job = NULL;
+		spool_run_end(&src->run);
+	}
 	src->wanted = true;
 	src->unwanting = false;
 	spool_look_soon(src);

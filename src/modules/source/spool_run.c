@@ -209,6 +209,9 @@ spool_run_outcome(struct spool_run *run, struct apw_str complete,
 	const char	*run_status;
 	char		*text;
 
+	/* it may be asked again, when the result could not be written */
+	apw_buf_reset(&run->run);
+	apw_buf_reset(&run->output);
 	if (!member_text(complete, "status", &run->logs))
 		return -1;
 	copy_text(run->job_status, sizeof(run->job_status), &run->logs);
@@ -242,7 +245,7 @@ spool_run_outcome(struct spool_run *run, struct apw_str complete,
 	}
 	run_compose_output(run);
 	o->output = apw_buf_view(&run->output);
-	if (run->payloads.len != 0) {
+	if (run->payloads.len != 0 && !run->payloads_whole) {
 		struct apw_buf all = APW_BUF_INIT(run->payloads.len + 8);
 
 		apw_buf_puts(&all, "[");
@@ -250,7 +253,8 @@ spool_run_outcome(struct spool_run *run, struct apw_str complete,
 		apw_buf_puts(&all, "]\n");
 		apw_buf_free(&run->payloads);
 		run->payloads = all;
-		o->payloads = apw_buf_view(&run->payloads);
+		run->payloads_whole = true;
 	}
+	o->payloads = apw_buf_view(&run->payloads);
 	return 0;
 }

@@ -3,6 +3,7 @@
 #define APW_SPOOL_RUN_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <sys/queue.h>
 
 #include "core/apw_buf.h"
@@ -17,7 +18,9 @@ struct spool_run {
 	size_t		 nsteps, steps_bytes;
 	struct apw_buf	 response;	/* the first sendFlowResponse, raw */
 	struct apw_buf	 missing;	/* what was asked for in vain, in words */
-	struct apw_buf	 payloads;	/* submitPayloads, savePayloads: elements of an array */
+	struct apw_buf	 payloads;	/* submitPayloads, savePayloads: elements of an array,
+					   an array once payloads_whole */
+	bool		 payloads_whole;
 	/* composed by spool_run_outcome() */
 	char		 status[40], job_status[40];
 	struct apw_buf	 run, output, logs, error;

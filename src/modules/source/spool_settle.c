@@ -2,6 +2,7 @@
  * published by one rename.  Room: source, in a slot. */
 #include "modules/source/spool_priv.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,6 +12,7 @@
 
 #include "core/apw_auto.h"
 #include "core/apw_clock.h"
+#include "core/apw_find.h"
 #include "core/apw_log.h"
 #include "modules/source/spool_files.h"
 
@@ -110,6 +112,30 @@ out:
 	return rc;
 }
 
+/* What a result was that could not be made: it would only fill the disk. */
+static void
+spool_undo_in(int at, const char *name, unsigned depth)
+{
+	DIR		*dir = apw_opendirat(at, name);
+	struct dirent	*e;
+
+	while (dir != NULL && (e = readdir(dir)) != NULL)
+		if (strcmp(e->d_name, ".") != 0 &&
+		    strcmp(e->d_name, "..") != 0 &&
+		    unlinkat(dirfd(dir), e->d_name, 0) == -1 && depth > 0)
+			spool_undo_in(dirfd(dir), e->d_name, depth - 1);
+	if (dir != NULL)
+		closedir(dir);
+	unlinkat(at, name, AT_REMOVEDIR);
+}
+
+static void
+spool_undo(struct spool *sp, const char *folder)
+{
+	if (folder[0] != '\0')
+		spool_undo_in(sp->dir_fd[SPOOL_TMP], folder, 2);
+}
+
 /* Put the folder where it is seen.  A second job of the same id gets a name
  * of its own beside the first. */
 static int
@@ -147,9 +173,12 @@ spool_settle(struct spool *sp, struct spool_job *job,
 	enum spool_dir	to = o->ok ? SPOOL_DONE : SPOOL_FAILED;
 	char		folder[NAME_MAX], from[NAME_MAX], kept[NAME_MAX * 2];
 
+	folder[0] = '\0';
 	if (spool_compose(sp, job->id, job->attempt, job->claimed_wall_ms, o,
-	    folder, err) == -1)
+	    folder, err) == -1) {
+		spool_undo(sp, folder);
 		return -1;
+	}
 	/* The job's file goes along; until the folder is published a crash
 	 * leaves job.json in tmp/, so it is linked, then unlinked. */
 	spool_run_name(from, job->id, job->attempt);
@@ -158,8 +187,10 @@ spool_settle(struct spool *sp, struct spool_job *job,
 	    0) == -1)
 		apw_warn("cannot keep the job's file with its result",
 		    APW_S("id", job->id), APW_S("error", strerror(errno)));
-	if (spool_publish(sp, folder, to, job->id, err) == -1)
+	if (spool_publish(sp, folder, to, job->id, err) == -1) {
+		spool_undo(sp, folder);	/* the job's file is still in run/ */
 		return -1;
+	}
 	if (unlinkat(sp->dir_fd[SPOOL_RUN], from, 0) == -1 && errno != ENOENT)
 		return apw_err_set(err, errno, "cannot remove %s/run/%s",
 		    sp->path, from);
