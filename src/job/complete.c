@@ -65,6 +65,20 @@ complete_compose_least(struct apw_job *job)
 	apw_buf_puts(&job->complete, "}");
 }
 
+/* How long a paused run wants to wait; later apps know it from the run. */
+static void
+complete_delay(const struct apw_job *job, struct apw_buf *b)
+{
+	struct apw_str	delay;
+
+	if (!job->env.settings->app->delay ||
+	    apw_raw_member(apw_buf_view(&job->response), "delayInSeconds",
+	    &delay) != 1 || apw_raw_type(delay) != APW_RAW_NUMBER)
+		return;
+	apw_buf_puts(b, ",\"delayInSeconds\":");
+	apw_buf_str(b, apw_raw_trim(delay));
+}
+
 void
 job_complete_compose(struct apw_job *job)
 {
@@ -92,6 +106,7 @@ job_complete_compose(struct apw_job *job)
 		apw_buf_puts(b, ",\"response\":");
 		apw_buf_str(b, response);
 	}
+	complete_delay(job, b);
 	if ((sends & APW_SENDS_LOGS) != 0)
 		complete_text(b, "logs", apw_buf_view(&job->logs));
 	if (job->env.source->receipts && job->has_run &&

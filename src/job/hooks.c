@@ -44,6 +44,24 @@ apw_job_flow_version(const struct apw_job *job)
 	return apw_buf_view(&job->recipe->flow_version);
 }
 
+const struct apw_engine_form *
+apw_job_form(const struct apw_job *job)
+{
+	return apw_engine_form(job->env.engine);
+}
+
+const struct apw_app_dialect *
+apw_job_dialect(const struct apw_job *job)
+{
+	return job->env.settings->app;
+}
+
+struct apw_str
+apw_job_payload(const struct apw_job *job, struct apw_str raw)
+{
+	return job->payload.n != 0 ? job->payload : raw;
+}
+
 struct apw_str
 apw_job_package(const struct apw_job *job)
 {

@@ -142,7 +142,7 @@ late_complete(struct apw_job *job)
 	job_end(job);
 }
 
-enum { WALK_FLOW_VERSION, WALK_PIECES, WALK_ARCHIVES, WALK_STOCK, WALK_BOOT,
+enum { WALK_FLOW_VERSION, WALK_PIECES, WALK_ARCHIVES, WALK_PAYLOAD, WALK_STOCK, WALK_BOOT,
 	WALK_RUN, WALK_REPORT, WALK_COMPLETE };
 
 static const struct job_step job_walk[] = {
@@ -152,6 +152,8 @@ static const struct job_step job_walk[] = {
 	    job_pieces_enter,		late_resolve,	limit_pieces },
 	[WALK_ARCHIVES] = { "archives",
 	    job_archives_enter,		late_resolve,	limit_archives },
+	[WALK_PAYLOAD] = { "payload",
+	    job_payload_enter,		late_resolve,	limit_resolve },
 	[WALK_STOCK] = { "stock",
 	    job_stock_enter,		late_stock,	limit_stock },
 	[WALK_BOOT] = { "boot",
@@ -468,6 +470,7 @@ apw_job_free(struct apw_job *job)
 	apw_buf_free(&job->message);
 	apw_buf_free(&job->logs);
 	apw_buf_free(&job->response);
+	apw_buf_free(&job->payload_file);
 	apw_buf_free(&job->report);
 	apw_buf_free(&job->complete);
 	apw_arena_free(job->arena);

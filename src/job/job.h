@@ -124,6 +124,9 @@ struct apw_job_ops {
 	/* All is provisioned and there is nothing to run: the job ends DONE
 	 * without an engine.  May be NULL. */
 	bool	(*nothing)(struct apw_job *);
+	/* The raw JobPayload of the operation, for an engine that takes the
+	 * value alone; apw_job_payload() then has that.  May be NULL. */
+	struct apw_str (*payload)(struct apw_job *);
 	/* What to send to the engine: append the operation object.  Returns
 	 * its type. */
 	const char *(*operation)(struct apw_job *, struct apw_job_parts *);
@@ -148,6 +151,11 @@ const char *apw_job_text(struct apw_job *, struct apw_str literal);
 struct apw_str apw_job_package(const struct apw_job *);	/* of ids.piece, raw */
 const struct apw_job_env *apw_job_env(const struct apw_job *);
 const struct apw_job_ids *apw_job_ids(const struct apw_job *);
+/* How the engine and the app want it. */
+const struct apw_engine_form *apw_job_form(const struct apw_job *);
+const struct apw_app_dialect *apw_job_dialect(const struct apw_job *);
+/* The value of the family's payload if the engine takes that, else raw. */
+struct apw_str apw_job_payload(const struct apw_job *, struct apw_str raw);
 /* Append the base members of every operation that are not fields of the job:
  * limit, URLs, engine token; each preceded by a comma. */
 void	apw_job_base(struct apw_job *, struct apw_job_parts *);

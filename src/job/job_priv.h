@@ -1,7 +1,7 @@
 /* The job's inside, for src/job only.  The walk through the files:
  *
  *	job.c ─ fields.c ─ lease.c ─ flow_version.c (walk.c, recipe.c) ─
- *	resolve.c ─ archive.c ─ provision.c ─ run.c (relay.c) ─ verdict.c ─
+ *	resolve.c ─ archive.c ─ payload.c ─ provision.c ─ run.c (relay.c) ─ verdict.c ─
  *	outcome.c ─ report.c ─ complete.c
  *
  * Beside the way: keep.c and journal.h, what survives the slot.
@@ -76,6 +76,9 @@ struct apw_job {
 	/* what it needs */
 	struct apw_recipe *recipe;			/* ours until given back */
 	size_t		 next_piece, open_pieces, next_archive;
+	struct apw_buf	 payload_file;			/* fetched; owned */
+	struct apw_str	 payload;			/* its value; empty: as in
+							   the job */
 	struct apw_stock_order order;
 	struct apw_stock_ticket *ticket;		/* NULL: none under way */
 	bool		 provisioned;			/* all of it is there */
@@ -155,6 +158,7 @@ void	job_flow_version_ask(struct apw_job *);	/* the app */
 void	job_flow_version_given(struct apw_job *, struct apw_str text);
 void	job_pieces_enter(struct apw_job *);
 void	job_archives_enter(struct apw_job *);
+void	job_payload_enter(struct apw_job *);
 void	job_stock_enter(struct apw_job *);
 void	job_stock_forget(struct apw_job *);
 void	job_mark_pieces(struct apw_job *);

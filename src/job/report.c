@@ -93,6 +93,7 @@ job_report_compose(struct apw_job *job)
 	const struct apw_outcome	*o = job->outcome;
 	struct apw_buf			 b = APW_BUF_INIT(4 * JOB_ERROR_MAX);
 	char				 now[APW_ISO8601_SIZE];
+	bool				 sparse = job->env.settings->app->sparse;
 
 	apw_buf_reset(&job->report);
 	if (o->run_status == NULL || job->ids.run_id == NULL)
@@ -102,14 +103,15 @@ job_report_compose(struct apw_job *job)
 	report_member(&b, "status", o->run_status);
 	report_member(&b, "projectId", job->ids.project_id);
 	if (job->ids.stream_step_progress.n != 0) {
-		apw_buf_puts(&b, ",\"streamStepProgress\":");
+		apw_buf_puts(&b, job->env.settings->app->old_names ?
+		    ",\"progressUpdateType\":" : ",\"streamStepProgress\":");
 		apw_buf_str(&b, job->ids.stream_step_progress);
 	}
 	report_member(&b, "finishTime", now);
-	if (o->source != NULL ||
-	    job->env.settings->release < APW_RELEASE(0, 86, 0))
+	if (!sparse && (o->source != NULL ||
+	    job->env.settings->release < APW_RELEASE(0, 86, 0)))
 		report_member(&b, "logsFileId", job->ids.logs_file_id);
-	if (o->source != NULL)
+	if (!sparse && o->source != NULL)
 		report_internal_error(job, &b, now);
 	apw_buf_puts(&b, "}");
 	apw_buf_str(&job->report, apw_buf_view(&b));

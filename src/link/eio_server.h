@@ -43,6 +43,8 @@ struct apw_eio_server_events {
 	/* The session is over, but for apw_eio_session_close(); once.  It
 	 * must not be used any more. */
 	void	 (*on_closed)(void *data, const char *reason);
+	/* it has left polling for a WebSocket; may be NULL */
+	void	 (*on_upgraded)(void *data);
 };
 
 struct apw_eio_server *
@@ -86,6 +88,9 @@ void	 apw_eio_server_free(struct apw_eio_server *,
  * is being closed then, and on_closed follows. */
 int	 apw_eio_session_send(struct apw_eio_session *, bool binary,
 	    const struct apw_str *parts, size_t nparts);
+
+/* Does it live on a WebSocket (already)? */
+bool	 apw_eio_session_websocket(const struct apw_eio_session *);
 
 /* Close after what is queued went out.  No callback follows. */
 void	 apw_eio_session_close(struct apw_eio_session *);

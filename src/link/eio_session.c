@@ -294,6 +294,12 @@ apw_eio_session_send(struct apw_eio_session *s, bool binary,
 	return r;
 }
 
+bool
+apw_eio_session_websocket(const struct apw_eio_session *s)
+{
+	return s->ws != NULL;
+}
+
 void
 apw_eio_session_fail(struct apw_eio_session *s, const char *reason)
 {

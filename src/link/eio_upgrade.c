@@ -45,6 +45,8 @@ probe_win(struct apw_eio_session *s)
 	eio_polling_drop(s);
 	if (s->closing)
 		eio_session_end(s, "closed");
+	else if (!s->orphan && s->server->ev.on_upgraded != NULL)
+		s->server->ev.on_upgraded(s->data);
 }
 
 static void

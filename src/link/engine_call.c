@@ -18,7 +18,7 @@ engine_call_refuse(struct apw_engine_link *l, uint64_t id, const char *text)
 {
 	struct apw_str	parts[3];
 
-	if (l->dialect->commands)
+	if (l->dialect->commands || l->conf.silent)
 		return;		/* that generation takes silence for failure */
 	apw_buf_reset(&l->scratch);
 	if (apw_rpc_error_put(&l->scratch, text) == -1)

@@ -8,8 +8,12 @@
 #include "link/engine_link_priv.h"
 
 static const struct engine_dialect dialects[] = {
-	[APW_ENGINE_DIALECT_A] = { .name = "A", .commands = true },
-	[APW_ENGINE_DIALECT_B0] = { .name = "B0" },
+	[APW_ENGINE_DIALECT_A] = { .name = "A", .commands = true,
+	    .form = { .old_names = true, .plain_payloads = true,
+	    .plain_webhooks = true, .logs_url = true, .state = true,
+	    .app_events = true } },
+	[APW_ENGINE_DIALECT_B0] = { .name = "B0",
+	    .form = { .plain_webhooks = true, .logs_url = true } },
 	[APW_ENGINE_DIALECT_B1] = { .name = "B1", .token = true },
 	[APW_ENGINE_DIALECT_B2] = { .name = "B2", .token = true },
 };
@@ -29,6 +33,12 @@ const struct engine_dialect *
 engine_dialect_get(enum apw_engine_dialect d)
 {
 	return &dialects[d];
+}
+
+const struct apw_engine_form *
+apw_engine_link_form(const struct apw_engine_link *l)
+{
+	return &l->dialect->form;
 }
 
 const struct engine_command *

@@ -59,6 +59,15 @@ link_on_connect(void *arg, struct apw_sio_socket *sock, struct apw_str nsp,
 	return "unauthorized";
 }
 
+/* Engines of this generation know one port only: whoever is in leaves it to
+ * the next. */
+static void
+link_give_port_up(struct apw_engine_link *l)
+{
+	if (l->conf.adopts && l->dialect->commands)
+		apw_eio_server_deafen(apw_sio_server_eio(l->sio));
+}
+
 static void
 link_on_join(void *arg, struct apw_sio_socket *sock, struct apw_str auth)
 {
@@ -73,7 +82,19 @@ link_on_join(void *arg, struct apw_sio_socket *sock, struct apw_str auth)
 		return;
 	}
 	l->sock = sock;
+	if (apw_sio_socket_websocket(sock))
+		link_give_port_up(l);
 	l->ev.on_ready(l->arg);
+}
+
+static void
+link_on_upgraded(void *arg, struct apw_sio_socket *sock)
+{
+	struct apw_engine_link	*l;
+
+	APW_CAST(l, arg, ENGINE_LINK_MAGIC);
+	if (sock == l->sock)
+		link_give_port_up(l);
 }
 
 static void
@@ -160,6 +181,7 @@ link_listen(struct apw_engine_link *l, struct apw_err *err)
 		.on_event = link_on_event,
 		.on_ack = link_on_ack,
 		.on_leave = link_on_leave,
+		.on_upgraded = link_on_upgraded,
 	};
 	const struct apw_sio_server_conf		conf = {
 		.eio = {

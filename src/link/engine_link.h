@@ -23,6 +23,9 @@
 #include "core/apw_err.h"
 #include "core/apw_str.h"
 
+/* Engines of dialect A call back here and nowhere else. */
+#define APW_ENGINE_PORT_A	12345
+
 struct event_base;
 struct apw_engine_link;
 
@@ -41,15 +44,26 @@ enum apw_engine_dialect {
 	APW_ENGINE_DIALECT_B2
 };
 
+/* How operations are written for an engine. */
+struct apw_engine_form {
+	bool	old_names;	/* serverHandlerId, progressUpdateType */
+	bool	plain_payloads;	/* of runs: the value instead of where it is */
+	bool	plain_webhooks;	/* the same for what triggers are asked */
+	bool	logs_url;	/* logsUploadUrl, if the job has one */
+	bool	state;		/* executionState, which later engines load */
+	bool	app_events;	/* appWebhookUrl with every trigger operation */
+};
+
 /* Zero means "the default in brackets" for every number. */
 struct apw_engine_link_conf {
 	enum apw_engine_dialect	 dialect;
+	bool		 silent;		/* a call that fails is not
+						   answered; always so in A */
 	bool		 adopts;		/* binds nothing: listens on what
 						   it is given for each start,
 						   apw_engine_link_adopt() */
 	const char	*address;		/* [127.0.0.1], loopback only */
-	uint16_t	 port;			/* [ephemeral]; dialect A wants
-						   12345 */
+	uint16_t	 port;			/* [ephemeral] */
 	const char	*path;			/* [/worker/ws] */
 	size_t		 max_payload_bytes;	/* [104857600] one message */
 	unsigned	 ping_interval_ms;	/* [25000] */
@@ -103,6 +117,10 @@ struct apw_engine_link *
 	    const struct apw_engine_link_conf *,
 	    const struct apw_engine_link_events *, void *arg,
 	    struct apw_err *);
+
+/* What the dialect wants operations to look like. */
+const struct apw_engine_form *
+	 apw_engine_link_form(const struct apw_engine_link *);
 
 /* The bound port, for AP_SANDBOX_WS_PORT; 0 for one that adopts. */
 uint16_t apw_engine_link_port(const struct apw_engine_link *);

@@ -163,6 +163,18 @@ server_on_closed(void *data, const char *reason)
 	conn_release(c);
 }
 
+static void
+server_on_upgraded(void *data)
+{
+	struct apw_sio_socket	*sock;
+	struct sio_conn		*c;
+
+	APW_CAST(c, data, SIO_CONN_MAGIC);
+	sock = LIST_FIRST(&c->sockets);
+	if (sock != NULL && c->server->ev.on_upgraded != NULL)
+		c->server->ev.on_upgraded(c->server->arg, sock);
+}
+
 /* --- sending --- */
 
 static int
@@ -399,6 +411,7 @@ apw_sio_server_new(struct event_base *base,
 		.on_open = server_on_open,
 		.on_message = server_on_message,
 		.on_closed = server_on_closed,
+		.on_upgraded = server_on_upgraded,
 	};
 	struct apw_sio_server				*s;
 
@@ -468,6 +481,13 @@ void *
 apw_sio_socket_get(const struct apw_sio_socket *sock)
 {
 	return sock->data;
+}
+
+bool
+apw_sio_socket_websocket(const struct apw_sio_socket *sock)
+{
+	return sock->conn->session != NULL &&
+	    apw_eio_session_websocket(sock->conn->session);
 }
 
 struct apw_str

@@ -49,6 +49,8 @@ struct apw_sio_server_events {
 	/* a joined socket is gone, but for kick(); it must not be used */
 	void	(*on_leave)(void *arg, struct apw_sio_socket *,
 		    const char *reason);
+	/* the connection of this one has left polling; may be NULL */
+	void	(*on_upgraded)(void *arg, struct apw_sio_socket *);
 };
 
 struct apw_sio_server *
@@ -68,6 +70,8 @@ void	 apw_sio_server_free(struct apw_sio_server *, void (*freed)(void *),
 /* The owner's pointer, NULL at first. */
 void	 apw_sio_socket_set(struct apw_sio_socket *, void *data);
 void	*apw_sio_socket_get(const struct apw_sio_socket *);
+/* Does its connection live on a WebSocket (already)? */
+bool	 apw_sio_socket_websocket(const struct apw_sio_socket *);
 struct apw_str apw_sio_socket_nsp(const struct apw_sio_socket *);
 
 /*

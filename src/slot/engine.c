@@ -141,7 +141,7 @@ apw_engine_new(const struct apw_engine_env *env, struct apw_err *err)
 	e->env = *env;
 	e->step = &engine_cold;
 	e->child = engine_no_child;
-	e->proxy_fd = -1;
+	e->proxy_fd = e->link_fd = -1;
 	apw_capture_init(&e->capture, env->cycle->engine.output_bytes);
 	e->timer = evtimer_new(env->base, engine_on_timer, e);
 	e->sweep_timer = evtimer_new(env->base, engine_on_sweep, e);
@@ -299,7 +299,7 @@ apw_engine_release(struct apw_engine *e)
 			engine_end(e, false, "it is not kept");
 	} else if (e->step == &engine_boot || e->step == &engine_run)
 		engine_end(e, false, "its job was given up");
-	else if (e->step == &engine_failed)
+	else if (e->step == &engine_failed || e->step == &engine_queue)
 		engine_go(e, &engine_cold);
 }
 
@@ -307,6 +307,12 @@ const struct apw_capture *
 apw_engine_capture(const struct apw_engine *e)
 {
 	return &e->capture;
+}
+
+const struct apw_engine_form *
+apw_engine_form(const struct apw_engine *e)
+{
+	return apw_engine_link_form(e->link);
 }
 
 bool

@@ -13,6 +13,7 @@
 #include "egress/account.h"
 #include "egress/rules.h"
 #include "job/verdict.h"
+#include "link/engine_link.h"
 #include "modules/sandbox/sandbox.h"
 #include "slot/reuse.h"
 #include "slot/settings.h"
@@ -91,6 +92,9 @@ void	apw_engine_release(struct apw_engine *);
 
 /* What the last operation (or start) wrote; valid until the next begins. */
 const struct apw_capture *apw_engine_capture(const struct apw_engine *);
+
+/* How its operations are written; known since the settings are. */
+const struct apw_engine_form *apw_engine_form(const struct apw_engine *);
 
 /* For the machine information: false when there is no process. */
 bool	apw_engine_info(const struct apw_engine *, const char **sandbox_id,

@@ -32,15 +32,23 @@ int
 engine_net_settings(struct apw_engine *e, const struct apw_settings *s,
     const struct apw_engine_net *net, struct apw_err *err)
 {
+	enum apw_engine_dialect		dialect = engine_dialect(e);
 	struct apw_engine_link_conf	conf = {
-		.dialect = engine_dialect(e),
-		.adopts = net->fence == APW_FENCE_NETNS,
+		.dialect = dialect,
+		.silent = s->app->silent,
+		/* the one port of dialect A is every slot's in turn */
+		.adopts = net->fence == APW_FENCE_NETNS ||
+		    dialect == APW_ENGINE_DIALECT_A,
 		.max_payload_bytes = (size_t)(s->file_mb + 4 > 100 ?
 		    s->file_mb + 4 : 100) * ENGINE_MIB,
 		.max_call_bytes = (size_t)e->env.cycle->engine.calls_bytes,
 	};
 
-	if (e->link != NULL && (e->fence == APW_FENCE_NETNS) != conf.adopts) {
+	if (dialect == APW_ENGINE_DIALECT_A && net->fence == APW_FENCE_NETNS)
+		return apw_err_set(err, 0, "engines of dialect A look for "
+		    "their worker on port %u of the host: they cannot have a "
+		    "network of their own", APW_ENGINE_PORT_A);
+	if (e->link != NULL && e->link_adopts != conf.adopts) {
 		/* who is connected to it belongs to the old rules */
 		apw_engine_link_free(e->link);
 		e->link = NULL;
@@ -48,25 +56,31 @@ engine_net_settings(struct apw_engine *e, const struct apw_settings *s,
 	if (e->link == NULL)
 		e->link = apw_engine_link_new(e->env.base, &conf,
 		    &engine_link_events, e, err);
+	e->link_adopts = conf.adopts;
+	e->shares_port = dialect == APW_ENGINE_DIALECT_A;
 	e->fence = net->fence;
 	apw_egress_rules_unref(e->rules);
 	e->rules = net->rules == NULL ? NULL : apw_egress_rules_ref(net->rules);
 	return e->link == NULL ? -1 : 0;
 }
 
-/* A proxy on the host's loopback, where the fence is of ports. */
+/* On the host's loopback: a proxy, where the fence is of ports, or the link
+ * of an engine that knows one port only. */
 static int
-engine_net_listen(struct apw_err *err)
+engine_net_listen(unsigned port, struct apw_err *err)
 {
 	struct sockaddr_in	a = { .sin_family = AF_INET,
+				    .sin_port = htons((uint16_t)port),
 				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	apw_autofd int		fd = socket(AF_INET, SOCK_STREAM |
 				    SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int			on = 1;
 
-	if (fd == -1 || bind(fd, (struct sockaddr *)&a, sizeof(a)) == -1 ||
+	if (fd == -1 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on,
+	    sizeof(on)) == -1 || bind(fd, (struct sockaddr *)&a, sizeof(a)) == -1 ||
 	    listen(fd, ENGINE_PROXY_BACKLOG) == -1)
-		return apw_err_set(err, errno, "cannot listen for an engine's "
-		    "proxy");
+		return apw_err_set(err, errno, "cannot listen for an engine on "
+		    "port %u", port);
 	return apw_take_fd(&fd);
 }
 
@@ -88,11 +102,15 @@ engine_net_ports(struct apw_engine *e, unsigned *link, unsigned *proxy,
 	*proxy = APW_BOX_PROXY_PORT;
 	if (e->fence == APW_FENCE_NETNS)
 		return 0;
-	*link = apw_engine_link_port(e->link);
+	*link = e->shares_port ? APW_ENGINE_PORT_A :
+	    apw_engine_link_port(e->link);
+	if (e->shares_port &&
+	    (e->link_fd = engine_net_listen(APW_ENGINE_PORT_A, err)) == -1)
+		return -1;
 	*proxy = 0;
 	if (e->fence == APW_FENCE_NONE)
 		return 0;
-	e->proxy_fd = engine_net_listen(err);
+	e->proxy_fd = engine_net_listen(0, err);
 	if (e->proxy_fd == -1)
 		return -1;
 	*proxy = engine_net_port(e->proxy_fd);
@@ -129,7 +147,9 @@ engine_net_start(struct apw_engine *e, struct apw_err *err)
 		    err) == -1)
 			return -1;
 		e->proxy_fd = apw_take_fd(&c->proxy_fd);
-	}
+	} else if (e->shares_port && apw_engine_link_adopt(e->link,
+	    apw_take_fd(&e->link_fd), err) == -1)
+		return -1;
 	return e->rules == NULL ? 0 : engine_net_proxy(e, err);
 }
 
@@ -159,6 +179,9 @@ engine_net_stop(struct apw_engine *e)
 	if (e->proxy_fd != -1)
 		close(e->proxy_fd);
 	e->proxy_fd = -1;
+	if (e->link_fd != -1)
+		close(e->link_fd);
+	e->link_fd = -1;
 }
 
 void

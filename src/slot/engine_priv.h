@@ -55,6 +55,11 @@ struct apw_engine {
 	struct event			*exit_event, *out_event, *err_event;
 	int				 proxy_fd;	/* for its proxy; -1 */
 	struct apw_egress_proxy		*proxy;		/* owned; NULL: not strict */
+	bool				 link_adopts;
+	bool				 shares_port;	/* dialect A: with other slots */
+	int64_t				 queued_ms;	/* since when it is waited for */
+	int				 link_fd;	/* for its link, until that
+							   has it; -1 */
 	char				 sandbox_id[24];
 	uint64_t			 booted_from;	/* fingerprint at boot */
 	uint64_t			 booted_stock;	/* stock's generation at boot */
@@ -97,7 +102,7 @@ void	engine_process_reap(struct apw_engine *);
 void	engine_process_forget(struct apw_engine *);
 
 /* engine_steps.c */
-extern const struct engine_step engine_cold, engine_boot, engine_idle,
+extern const struct engine_step engine_cold, engine_queue, engine_boot, engine_idle,
     engine_ready, engine_run, engine_linger, engine_dying, engine_sweep,
     engine_failed;
 void	engine_go(struct apw_engine *, const struct engine_step *);

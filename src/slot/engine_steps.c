@@ -8,6 +8,7 @@
  * every step. */
 #include "slot/engine_priv.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "core/apw_clock.h"
@@ -69,6 +70,8 @@ engine_start(struct apw_engine *e)
 	e->serving = true;
 	e->lost[0] = e->refused[0] = '\0';
 	e->refusals = 0;
+	if (e->step != &engine_queue)
+		e->queued_ms = apw_now_ms();
 	if (engine_process_start(e, &err) == 0) {
 		engine_go(e, &engine_boot);
 		return;
@@ -77,8 +80,20 @@ engine_start(struct apw_engine *e)
 	engine_process_forget(e);
 	apw_engine_link_reset(e->link);
 	e->start_error = err;
-	engine_go(e, &engine_failed);
+	if (e->shares_port && err.code == EADDRINUSE &&
+	    apw_now_ms() - e->queued_ms <
+	    e->env.cycle->engine.start_timeout_ms)
+		engine_go(e, &engine_queue);
+	else
+		engine_go(e, &engine_failed);
 }
+
+/* queue: the engine of another slot is on its way over the port they share */
+
+const struct engine_step engine_queue = {
+	.name = "queue",
+	.on_timeout = engine_start, .timeout_ms = 50,
+};
 
 /* Nothing is left of the last one. */
 static void

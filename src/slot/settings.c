@@ -321,6 +321,18 @@ settings_effective(struct settings_raw *raw, const struct apw_cycle *cycle)
 	s->release = settings_release(s->app_version);
 }
 
+/* What a key was before it had its name: L1. */
+static void
+settings_old_names(struct settings_raw *raw, struct apw_str json)
+{
+	struct apw_str	v;
+
+	if (apw_raw_member(json, "NETWORK_MODE", &v) == 0 &&
+	    apw_raw_member(json, "SSRF_PROTECTION_ENABLED", &v) == 1 &&
+	    apw_raw_type(v) == APW_RAW_TRUE)
+		raw->network = apw_arena_strdup(raw->s.arena, "STRICT");
+}
+
 struct apw_settings *
 apw_settings_read(const struct apw_cycle *cycle, struct apw_str json,
     struct apw_err *err)
@@ -344,8 +356,19 @@ apw_settings_read(const struct apw_cycle *cycle, struct apw_str json,
 	raw->s.arena = arena;
 	settings_defaults(raw);
 	settings_walk(raw, &it);
+	settings_old_names(raw, json);
 	settings_effective(raw, cycle);
+	apw_settings_dialect(&raw->s, apw_app_dialect_choose(json));
 	return &raw->s;
+}
+
+void
+apw_settings_dialect(struct apw_settings *s, const struct apw_app_dialect *d)
+{
+	s->app = d;
+	/* the app did not say its release, or is not to be taken at its word */
+	if (apw_app_dialect_of(s->release) != d)
+		s->release = d->release;
 }
 
 void

@@ -9,6 +9,7 @@
 
 #include "core/apw_cycle.h"
 #include "core/apw_str.h"
+#include "link/app_dialect.h"
 
 struct apw_settings {
 	struct apw_arena *arena;	/* owned; holds all below */
@@ -39,6 +40,7 @@ struct apw_settings {
 	uint64_t	 memory_mb;		/* engine's heap limit */
 	enum apw_reuse	 reuse;			/* never AUTO unless the mode decides */
 	char		*public_api_url;	/* ends with "/api/" */
+	const struct apw_app_dialect *app;	/* how the app speaks */
 	unsigned	 release;		/* 85004 for "0.85.4"; 0: unknown */
 };
 
@@ -50,6 +52,9 @@ struct apw_settings {
  * NULL and err only when the text is no object, or out of memory. */
 struct apw_settings *apw_settings_read(const struct apw_cycle *,
 	    struct apw_str json, struct apw_err *);
+/* Known better than the settings tell: the source's word. */
+void	apw_settings_dialect(struct apw_settings *,
+	    const struct apw_app_dialect *);
 void	apw_settings_free(struct apw_settings *);
 
 /* "unrestricted", "private", "strict" */

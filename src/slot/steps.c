@@ -423,6 +423,8 @@ slot_source_ready(void *arg, struct apw_str text)
 			return;
 		}
 	}
+	if (next != NULL && s->ops->dialect != NULL)
+		apw_settings_dialect(next, s->ops->dialect(s->source));
 	s->ready = true;
 	apw_settings_free(next == NULL ? NULL : s->next);
 	s->next = next == NULL ? s->next : next;

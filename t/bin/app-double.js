@@ -443,6 +443,8 @@ function gate(info)
 	const mine = settings.APP_VERSION;
 	const theirs = info && info.workerProps && info.workerProps.version;
 
+	if (!('APP_VERSION' in settings))
+		return false;			/* the apps before 0.85 */
 	return !mine || !theirs || mine !== theirs || mine === '0.0.0';
 }
 
@@ -618,6 +620,7 @@ const commands = {
 	async listen(a) {
 		opt = { poll_ms: 50000, lock_ms: 120000, stalled_ms: 30000,
 		    listen_delay_ms: 0, ...a };
+		(a.without || []).forEach((k) => delete settings[k]);
 		Object.assign(settings, a.settings);
 		(a.rules || []).forEach((r) => commands.rule(r));
 		(a.versions || []).forEach((v) => versions.set(v.id, v));

@@ -68,12 +68,21 @@ webhook_nothing(struct apw_job *job)
 	return !webhook_saves(f) && !webhook_executes(f);
 }
 
+static struct apw_str
+webhook_payload(struct apw_job *job)
+{
+	const struct webhook_fields	*f = apw_job_fields(job);
+
+	return f->payload;
+}
+
 static const char *
 webhook_operation(struct apw_job *job, struct apw_job_parts *p)
 {
 	const struct webhook_fields	*f = apw_job_fields(job);
 	struct trigger_hook		 hook = {
-		.name = "RUN", .payload = f->payload, .app_events = true,
+		.name = "RUN", .app_events = true,
+		.payload = apw_job_payload(job, f->payload),
 		.test = webhook_saves(f) && !f->sampled,
 	};
 
@@ -139,6 +148,7 @@ static const struct apw_job_ops webhook_ops = {
 	.fields_size = sizeof(struct webhook_fields),
 	.provision = webhook_provision,
 	.nothing = webhook_nothing,
+	.payload = webhook_payload,
 	.operation = webhook_operation,
 	.answered = webhook_answered,
 	.limit_ms = trigger_limit,

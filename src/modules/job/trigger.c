@@ -119,7 +119,8 @@ const char *
 trigger_operation(struct apw_job *job, struct apw_job_parts *p,
     const struct trigger_hook *hook)
 {
-	struct apw_buf	head = APW_BUF_INIT(65536);
+	const struct apw_engine_form	*form = apw_job_form(job);
+	struct apw_buf			 head = APW_BUF_INIT(65536);
 
 	trigger_head(job, &head, hook);
 	p->failed = p->failed || head.failed;
@@ -128,7 +129,7 @@ trigger_operation(struct apw_job *job, struct apw_job_parts *p,
 	    apw_arena_str(apw_job_arena(job), apw_buf_view(&head)));
 	apw_buf_free(&head);
 	apw_parts_member(p, "\"flowVersion\"", apw_job_flow_version(job));
-	if (hook->payload.n != 0 && hook->bare) {
+	if (hook->payload.n != 0 && hook->bare && !form->plain_webhooks) {
 		apw_parts_lit(p, ",\"triggerPayload\":{\"type\":\"inline\","
 		    "\"value\":");
 		apw_parts_raw(p, hook->payload);
@@ -136,7 +137,7 @@ trigger_operation(struct apw_job *job, struct apw_job_parts *p,
 	} else
 		apw_parts_member(p, "\"triggerPayload\"", hook->payload);
 	apw_job_base(job, p);
-	if (hook->app_events)
+	if (hook->app_events || form->app_events)
 		trigger_app_events(job, p);
 	apw_parts_lit(p, "}");
 	return "EXECUTE_TRIGGER_HOOK";
@@ -188,7 +189,9 @@ trigger_submit(struct apw_job *job, struct apw_str output,
 	p.failed = head.failed || more->failed;
 	apw_parts_raw(&p, apw_buf_view(&head));
 	apw_parts_member(&p, "\"payloads\"", output);
-	apw_parts_lit(&p, ",\"streamStepProgress\":\"NONE\"");
+	apw_parts_lit(&p, apw_job_dialect(job)->old_names ?
+	    ",\"progressUpdateType\":\"NONE\"" :
+	    ",\"streamStepProgress\":\"NONE\"");
 	n = apw_parts_slices(more, slices);
 	for (i = 0; i < n; i++)
 		apw_parts_raw(&p, slices[i]);

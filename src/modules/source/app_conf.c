@@ -11,6 +11,12 @@
 #include "core/apw_conf.h"
 #include "proto/apw_raw.h"
 
+static const struct apw_enum dialects[] = {
+	{ "auto", APP_CONF_AUTO }, { "l1", APP_CONF_L1 },
+	{ "l2", APP_CONF_L2 }, { "l3", APP_CONF_L3 }, { "l4", APP_CONF_L4 },
+	{ NULL, 0 }
+};
+
 const struct apw_directive app_directives[] = {
 	{ .name = "url", .args = { 1, 1 }, .set = apw_set_url,
 	  .offset = offsetof(struct app_conf, url), .env = "AP_FRONTEND_URL",
@@ -50,6 +56,12 @@ const struct apw_directive app_directives[] = {
 	  .reload = APW_NEW_SLOTS, .arg_help = "auto | RELEASE",
 	  .help = "The release we say we are; the app hands out jobs only to "
 	    "its own release. auto says what the app says of itself." },
+	{ .name = "dialect", .args = { 1, 1 }, .set = apw_set_enum,
+	  .offset = offsetof(struct app_conf, dialect), .limits = dialects,
+	  .dflt = "auto", .reload = APW_NEW_SLOTS,
+	  .arg_help = "auto | l1 | l2 | l3 | l4",
+	  .help = "How the app speaks: l1 before 0.81.3, l2 up to 0.83, l3 "
+	    "0.85, l4 from 0.86 on. auto finds out from its settings." },
 	{ .name = "settings_timeout", .args = { 1, 1 }, .set = apw_set_ms,
 	  .offset = offsetof(struct app_conf, settings_timeout_ms),
 	  .limits = APW_BOUNDS(100, 600000), .dflt = "10s",

@@ -4,6 +4,9 @@
 
 #include "core/apw_directive.h"
 
+enum app_conf_dialect { APP_CONF_AUTO, APP_CONF_L1, APP_CONF_L2, APP_CONF_L3,
+	APP_CONF_L4 };
+
 struct app_conf {
 	char		 *url;		/* base URL of the app */
 	struct apw_secret token;	/* worker token (JWT) */
@@ -12,6 +15,7 @@ struct app_conf {
 	bool		  verify;	/* the peer's certificate */
 	char		 *proxy;	/* "auto", "off", or its URL */
 	char		 *version;	/* "auto", or what we say we are */
+	enum app_conf_dialect dialect;
 	int64_t		  settings_timeout_ms;
 	int64_t		  call_timeout_ms;
 	int64_t		  poll_timeout_ms;

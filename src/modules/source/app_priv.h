@@ -4,6 +4,7 @@
 
 #include <event2/event.h>
 
+#include "link/app_dialect.h"
 #include "link/app_link.h"
 #include "modules/source/app_conf.h"
 #include "modules/source/machine.h"
@@ -51,6 +52,7 @@ struct apw_source {
 	char			 worker_id[32];
 	char			 version[32];	/* what we say we are */
 	char			 app_version[32];
+	const struct apw_app_dialect *dialect;	/* of the app; NULL: not known */
 	char			 memory_limit[24]; /* KiB, as the app says it */
 	char			 blocked[256];	/* why no job will come, or "" */
 	struct machine		 machine;

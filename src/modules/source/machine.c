@@ -145,7 +145,7 @@ machine_json(struct machine *m, const struct machine_props *p,
 		apw_buf_json_c(out, p->memory_kib);
 		apw_buf_printf(out, ",\"REUSE_SANDBOX\":\"%s\"",
 		    p->reuse ? "true" : "false");
-		if (p->version != NULL) {
+		if (p->version != NULL && !p->sparse) {
 			apw_buf_puts(out, ",\"version\":");
 			apw_buf_json_c(out, p->version);
 		}
@@ -154,6 +154,8 @@ machine_json(struct machine *m, const struct machine_props *p,
 	    "\"totalAvailableRamInBytes\":%llu,\"totalCpuCores\":%g,\"ip\":",
 	    m->ram_percent, (unsigned long long)m->ram_bytes, m->cores);
 	apw_buf_json_c(out, m->host);	/* the app shows this as the host */
+	if (p->sparse)
+		return apw_buf_puts(out, "}");
 	apw_buf_puts(out, ",\"sandboxes\":[");
 	if (p->sandbox_id != NULL) {
 		apw_buf_puts(out, "{\"sandboxId\":");

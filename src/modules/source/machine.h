@@ -31,6 +31,7 @@ struct machine_props {
 	pid_t		 engine_pid;
 	unsigned	 slot;
 	bool		 busy;
+	bool		 sparse;	/* neither version nor sandboxes */
 };
 
 int	machine_json(struct machine *, const struct machine_props *,

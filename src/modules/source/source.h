@@ -10,6 +10,7 @@
 #include "core/apw_err.h"
 #include "core/apw_score.h"
 #include "core/apw_str.h"
+#include "link/app_dialect.h"
 
 struct apw_source;
 
@@ -117,6 +118,10 @@ struct apw_source_ops {
 	/* It keeps what else is known of a job beside its result: completeJob
 	 * may have more members than the app's contract knows. */
 	bool	receipts;
+
+	/* How the other side speaks, once it is ready; the function itself may
+	 * be NULL: as the settings tell. */
+	const struct apw_app_dialect *(*dialect)(struct apw_source *);
 
 	/* Say good-bye (DISCONNECT event, 41, close frame), then done(arg).
 	 * Bounded by 2 s. */

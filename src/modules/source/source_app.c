@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "core/apw_auto.h"
 #include "core/apw_clock.h"
 #include "core/apw_log.h"
 #include "core/apw_module.h"
@@ -115,6 +116,35 @@ app_setting(struct apw_str settings, const char *key, char *text, size_t size)
 	apw_buf_free(&b);
 }
 
+/* The configured one, or NULL. */
+static const struct apw_app_dialect *
+app_conf_dialect(const struct apw_source *src)
+{
+	static const char *const	names[] = {
+		[APP_CONF_L1] = "L1", [APP_CONF_L2] = "L2",
+		[APP_CONF_L3] = "L3", [APP_CONF_L4] = "L4",
+	};
+
+	return src->conf->dialect == APP_CONF_AUTO ? NULL :
+	    apw_app_dialect_named(names[src->conf->dialect]);
+}
+
+static void
+app_take_dialect(struct apw_source *src, struct apw_str settings)
+{
+	const struct apw_app_dialect	*was = src->dialect;
+	struct apw_str			 v;
+
+	src->dialect = app_conf_dialect(src);
+	if (src->dialect == NULL)
+		src->dialect = apw_app_dialect_choose(settings);
+	if (was != src->dialect && apw_raw_member(settings, "APP_VERSION",
+	    &v) == 1 && apw_app_release(v) >= APW_APP_RELEASE_UNKNOWN)
+		apw_notice("the app is newer than any release this build "
+		    "knows", APW_S("app_version", src->app_version),
+		    APW_S("taken_for", src->dialect->name));
+}
+
 /* Which release are we for this app?  The app hands out jobs only to a worker
  * that names exactly the app's own. */
 static void
@@ -130,6 +160,7 @@ app_take_settings(struct apw_source *src, struct apw_str settings)
 	else
 		snprintf(src->version, sizeof(src->version), "%s",
 		    src->app_version);
+	app_take_dialect(src, settings);
 	src->blocked[0] = '\0';
 	if (strcmp(src->app_version, "0.0.0") == 0)
 		snprintf(src->blocked, sizeof(src->blocked), "the app says it "
@@ -163,7 +194,8 @@ app_on_settings(void *arg, const struct apw_app_link_reply *reply)
 		src->failures = 0;
 		app_take_settings(src, reply->result);
 		apw_notice("connected to the app", APW_S("url", src->conf->url),
-		    APW_S("app_version", src->app_version));
+		    APW_S("app_version", src->app_version),
+		    APW_S("dialect", src->dialect->name));
 		if (src->ready_before)
 			atomic_fetch_add(&src->env->score->reconnects, 1);
 		src->ready_before = true;
@@ -197,6 +229,7 @@ app_machine(struct apw_source *src, struct apw_buf *out)
 		    src->env->cycle->engine.reuse != APW_REUSE_NONE,
 		.version = src->version[0] == '\0' ? NULL : src->version,
 		.slot = src->env->slot,
+		.sparse = src->dialect != NULL && src->dialect->sparse,
 	};
 	char	kib[24];
 
@@ -273,6 +306,23 @@ app_name_worker(struct apw_source *src, struct apw_err *err)
 	return 0;
 }
 
+/* Which generation will answer is not known yet: each knows its own key. */
+static void
+app_put_group(const struct apw_source *src, struct apw_buf *auth)
+{
+	static const char *const	names[] = { "L1", "L2" };
+	const struct apw_app_dialect	*only = app_conf_dialect(src), *d;
+	size_t				 i;
+
+	for (i = 0; i < APW_COUNT(names) && src->conf->group != NULL; i++) {
+		d = apw_app_dialect_named(names[i]);
+		if (only != NULL && strcmp(only->group_key, d->group_key) != 0)
+			continue;
+		apw_buf_printf(auth, ",\"%s\":", d->group_key);
+		apw_buf_json_c(auth, src->conf->group);
+	}
+}
+
 static int
 app_make_link(struct apw_source *src, struct apw_err *err)
 {
@@ -293,10 +343,7 @@ app_make_link(struct apw_source *src, struct apw_err *err)
 	    src->conf->token.n });
 	apw_buf_puts(&auth, ",\"workerId\":");
 	apw_buf_json_c(&auth, src->worker_id);
-	if (src->conf->group != NULL) {
-		apw_buf_puts(&auth, ",\"workerGroupId\":");
-		apw_buf_json_c(&auth, src->conf->group);
-	}
+	app_put_group(src, &auth);
 	apw_buf_puts(&auth, "}");
 	if (auth.failed)
 		return apw_err_set(err, 0, "worker token too large");
@@ -407,6 +454,12 @@ app_terms(struct apw_source *src, struct apw_lease_terms *terms)
 	terms->scope = src->scope;
 }
 
+static const struct apw_app_dialect *
+app_dialect(struct apw_source *src)
+{
+	return src->dialect;
+}
+
 static const struct apw_source_ops app_ops = {
 	.open = app_open,
 	.want = app_want,
@@ -415,6 +468,7 @@ static const struct apw_source_ops app_ops = {
 	.cancel = app_cancel,
 	.internal_api_url = app_api_url,
 	.group = app_group,
+	.dialect = app_dialect,
 	.terms = app_terms,
 	.leave = app_leave,
 	.close = app_close,
