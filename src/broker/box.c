@@ -180,6 +180,9 @@ box_make(struct broker *b, struct box_plan *plan, struct box_birth *birth,
 		return apw_err_set(err, errno, "cannot listen on the host's "
 		    "loopback, to prove that a box does not reach it");
 	plan->talk_fd = theirs;
+	if (host_codes(b, plan, err) == -1)
+		return -1;
+	apw_autofd int codes = plan->codes_fd;
 	rc = box_fork(b, plan, birth, err);
 	close(apw_take_fd(&theirs));
 	if (birth->pidfd != -1)
@@ -219,11 +222,13 @@ box_try(struct broker *b, unsigned flags, struct apw_err *err)
 {
 	int	step, rc = box_try_once(b, flags, &step, err);
 
-	if (rc == 0 || (flags & APW_BOX_HOST_FILES) == 0 || !b->host_proc ||
-	    step != BOX_PROC)
+	if (rc == 0 || (flags & APW_BOX_HOST_FILES) == 0 ||
+	    (step != BOX_PROC && step != BOX_WALLS))
 		return rc;
 	/* a container that hides parts of its /proc: with that, then */
-	b->host_proc = false;
+	if (step == BOX_PROC)
+		b->host_proc = false;
+	b->host_walls = false;
 	return box_try_once(b, flags, &step, err);
 }
 

@@ -93,7 +93,8 @@ broker_do_admit(struct broker *b, const struct broker_request *rq,
 	    !apw_str_is_segment(apw_str_c(rq->id)))
 		return apw_err_set(err, EPROTO, "what is to be admitted is "
 		    "no name of a folder");
-	if (broker_ready(b, 0, err) == -1)
+	/* what the lane leads to is made with the first box */
+	if (b->lane_fd == -1 && lane_open(b, err) == -1)
 		return -1;
 	return lane_admit(b, rq->what, rq->id, err);
 }
@@ -248,6 +249,7 @@ broker_main(const struct apw_broker_conf *conf, int sock, pid_t parent)
 {
 	struct broker	b = { .conf = conf, .sock = sock, .home_fd = -1,
 			    .host_fd = -1, .host_proc = true,
+			    .host_walls = true,
 			    .template_fd = -1, .common_fd = -1, .codes_fd = -1,
 			    .custom_fd = -1, .lane_fd = -1, .pidfd = -1,
 			    .life_fd = -1 };

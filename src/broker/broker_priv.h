@@ -28,6 +28,7 @@ struct broker {
 	int	home_fd;		/* our mount namespace */
 	int	host_fd;		/* as the host's: nothing of ours in it */
 	bool	host_proc;		/* engines there get a /proc of their own */
+	bool	host_walls;		/* hardened ones a read-only host, too */
 	int	template_fd;		/* the boxes'; -1: not made yet */
 	int	common_fd, codes_fd;	/* the stock's folders, O_PATH */
 	int	custom_fd;		/* or -1 */
@@ -58,6 +59,7 @@ struct box_plan {
 	unsigned		 canary_port;	/* OWN_NET: on the host's
 						 * loopback */
 	int			 rules_fd;	/* -1: none */
+	int			 codes_fd;	/* what is admitted; -1: no walls */
 };
 
 /* The first words on talk_fd are the broker's (go, one byte); then the box's:
@@ -83,6 +85,7 @@ struct box_word {
 	X(HEARD, "cannot reach its own listeners")			\
 	X(PROC, "cannot mount its /proc")				\
 	X(TMP, "cannot mount its /tmp")					\
+	X(WALLS, "cannot make the host's files read-only")		\
 	X(HOSTNAME, "cannot set its host name")				\
 	X(KEYRING, "cannot take a keyring of its own")			\
 	X(COMMAND, "cannot read its command")				\
@@ -140,6 +143,8 @@ int	box_end(struct broker *, struct apw_box_end *, struct apw_err *);
 
 /* host.c: boxes with the host's files */
 int	host_prepare(struct broker *, unsigned flags, struct apw_err *);
+/* Before a clone: what a hardened engine sees in the place of all code. */
+int	host_codes(struct broker *, struct box_plan *, struct apw_err *);
 void	host_enter(const struct box_plan *);
 
 /* inside.c: the box's first process */

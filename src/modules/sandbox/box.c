@@ -25,6 +25,7 @@
 #include "core/apw_log.h"
 #include "core/apw_module.h"
 #include "master/child.h"
+#include "modules/sandbox/plain.h"
 #include "stock/stock.h"
 
 /* One a process: a slot has one engine. */
@@ -40,6 +41,7 @@ static struct {
 	char			 node[PATH_MAX], node_modules[PATH_MAX];
 	char			 common[PATH_MAX], codes[PATH_MAX];
 	char			 custom[PATH_MAX];
+	char			 tmp[PATH_MAX];	/* of hardened engines */
 } box = { .pidfd = -1 };
 
 /* In the broker.  Its first processes are in boxes' /proc: what that shows
@@ -150,8 +152,10 @@ box_start(const struct apw_cycle *cycle, unsigned slot,
 	const struct apw_module	*m;
 
 	if (box_paths(cycle, err) == -1 ||
-	    box_host_user(cycle, &conf, err) == -1)
+	    box_host_user(cycle, &conf, err) == -1 ||
+	    apw_plain_tmp_path(box.tmp, sizeof(box.tmp), err) == -1)
 		return -1;
+	conf.host_tmp = box.tmp;
 	if (c == NULL && (m = box_module(cycle)) != NULL)
 		c = APW_MODULE_CONF(cycle, m);
 	if (c != NULL)
@@ -397,7 +401,8 @@ apw_box_host_ready(void)
 	box.host = HOST_NOT;
 	if ((box.broker != NULL || (geteuid() != 0 &&
 	    box_start(box.cycle, box.slot, NULL, &err) == 0)) &&
-	    apw_broker_try(box.broker, APW_BOX_HOST_FILES, &err) == 0) {
+	    apw_broker_try(box.broker, APW_BOX_HOST_FILES | APW_BOX_HARDEN,
+	    &err) == 0) {
 		box.host = HOST_READY;
 		return true;
 	}
@@ -438,6 +443,9 @@ apw_box_host_boot(const struct apw_box_spec *spec,
 	struct apw_box_end	end;
 
 	box_close(&end);
+	if (harden != NULL && box_admit_both(spec->flow_version_id, NULL,
+	    err) == -1)
+		return -1;
 	return box_boot(&order, child, err);
 }
 

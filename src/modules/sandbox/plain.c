@@ -278,6 +278,18 @@ apw_plain_end(const void *conf, const struct apw_child *child,
 		apw_box_end(conf, child, end);
 }
 
+/* Of hardened engines only what is admitted is seen. */
+int
+apw_plain_admit(const void *conf, const char *flow_version_id,
+    const char *platform_id, struct apw_err *err)
+{
+	const struct apw_plain_conf	*c = conf;
+
+	(void)platform_id;		/* its pieces are where all are */
+	return c->harden == APW_HARDEN_OFF || !apw_box_host_ready() ? 0 :
+	    apw_box_admit(conf, flow_version_id, NULL, err);
+}
+
 int
 apw_plain_watch_fd(const void *conf)
 {

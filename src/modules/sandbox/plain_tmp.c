@@ -58,24 +58,29 @@ tmp_empty(int dir_fd, unsigned depth)
 	closedir(dir);
 }
 
+int
+apw_plain_tmp_path(char *path, size_t size, struct apw_err *err)
+{
+	const struct apw_cycle	*cycle;
+	unsigned		 slot = apw_sandbox_slot(&cycle);
+
+	if (cycle == NULL)
+		return apw_err_set(err, 0, "no slot, no folder for its "
+		    "engine");
+	return (size_t)snprintf(path, size, "%s/tmp.%u",
+	    cycle->main.state_path, slot) < size ? 0 :
+	    apw_err_set(err, ENAMETOOLONG, "%s", cycle->main.state_path);
+}
+
 const char *
 apw_plain_tmp(struct apw_err *err)
 {
 	static char		 path[PATH_MAX];
-	const struct apw_cycle	*cycle;
-	unsigned		 slot = apw_sandbox_slot(&cycle);
 	apw_autofd int		 fd = -1;
 	struct stat		 st;
 
-	if (cycle == NULL) {
-		apw_err_set(err, 0, "no slot, no folder for its engine");
+	if (apw_plain_tmp_path(path, sizeof(path), err) == -1)
 		return NULL;
-	}
-	if (snprintf(path, sizeof(path), "%s/tmp.%u", cycle->main.state_path,
-	    slot) >= PATH_MAX) {
-		apw_err_set(err, ENAMETOOLONG, "%s", cycle->main.state_path);
-		return NULL;
-	}
 	if (mkdir(path, 0700) == -1 && errno != EEXIST) {
 		apw_err_set(err, errno, "cannot make %s", path);
 		return NULL;
