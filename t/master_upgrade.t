@@ -149,6 +149,7 @@ ok($t->wait_log(qr/the old binary has gone/), 'the new one knows');
 
 my $third = upgrade($new);
 ok($third && $third != $new, 'the next upgrade');
+wait_for(sub { !exists family($t, $new)->{monitor} }, 'monitor');
 kill 'KILL', $new;
 ok(wait_for(sub { !alive($new) && !-e "$pidfile.oldbin" }, 'gone'),
 	'one that is killed is cleaned up after');

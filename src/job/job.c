@@ -200,6 +200,7 @@ job_go(struct apw_job *job, const struct job_step *step)
 	job_phase(job, step->name);
 	apw_debug("job goes on", APW_S("step", step->name));
 	event_add(job->timer, &tv);
+	atomic_store(&job->env.score->step_until_ms, apw_now_ms() + ms);
 	if (step->enter != NULL)
 		step->enter(job);
 }
@@ -351,6 +352,7 @@ job_end(struct apw_job *job)
 	job_lease_stop(job);
 	apw_journal_close(job->env.journal);
 	event_del(job->timer);
+	atomic_store(&job->env.score->step_until_ms, 0);
 	event_active(job->end_event, EV_TIMEOUT, 0);
 }
 

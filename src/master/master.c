@@ -24,7 +24,6 @@
 #define TICK_MS		1000
 #define TICK_BOOT_MS	50	/* while somebody is starting */
 #define TICK_LATE_MS	5000	/* we were stopped, or the host was */
-#define PROGRESS_MS	10000	/* between two lines about draining */
 
 static void master_go_on_leaving(struct master *);
 
@@ -34,71 +33,6 @@ tick_again(struct master *m, int64_t ms)
 	const struct timeval	tv = { ms / 1000, (ms % 1000) * 1000 };
 
 	event_add(m->tick, &tv);
-}
-
-/* Kills what has not turned its loop for too long.  When our own tick came
- * late, everybody was stopped (a frozen container, a suspended host): then
- * they get the whole time again. */
-static void
-watch_progress(struct master *m, int64_t now)
-{
-	struct mproc	*p, *next;
-	int64_t		 limit;
-
-	if (m->tick_ms != 0 && now - m->tick_ms > TICK_LATE_MS)
-		m->grace_until_ms = now +
-		    m->cycle->conf->main.progress_timeout_ms;
-	for (p = TAILQ_FIRST(&m->procs); p != NULL; p = next) {
-		next = TAILQ_NEXT(p, entry);
-		limit = p->cycle->conf->main.progress_timeout_ms;
-		if (p->score == NULL || p->pid == 0 || limit <= 0 ||
-		    p->state == MPROC_STUCK || p->state == MPROC_KILLED)
-			continue;
-		if (now >= m->grace_until_ms &&
-		    now - atomic_load(&p->score->tick_ms) > limit)
-			master_proc_feed(p, MPROC_EV_STALLED);
-	}
-}
-
-static bool
-watch_boots(struct master *m)
-{
-	struct mproc		*p;
-	enum apw_slot_state	 s;
-	bool			 booting = false;
-
-	TAILQ_FOREACH(p, &m->procs, entry) {
-		if (p->state != MPROC_BOOTING || p->score == NULL)
-			continue;
-		s = atomic_load(&p->score->state);
-		if (s >= APW_SLOT_CONNECTING && s <= APW_SLOT_DRAINING)
-			master_proc_feed(p, MPROC_EV_UP);
-		else
-			booting = true;
-	}
-	return booting;
-}
-
-static void
-say_progress(struct master *m, int64_t now)
-{
-	struct mproc	*p;
-	int64_t		 since, longest = 0;
-	unsigned	 busy = 0;
-
-	if (m->leave == LEAVE_NOT || now - m->progress_ms < PROGRESS_MS)
-		return;
-	m->progress_ms = now;
-	TAILQ_FOREACH(p, &m->procs, entry) {
-		if (p->score == NULL ||
-		    (since = atomic_load(&p->score->job_since_ms)) == 0)
-			continue;
-		busy++;
-		if (now - since > longest)
-			longest = now - since;
-	}
-	apw_notice("draining", APW_I("slots", master_slots_count(m)),
-	    APW_I("busy", busy), APW_I("longest_ms", longest));
 }
 
 static void
@@ -114,10 +48,10 @@ master_on_tick(evutil_socket_t fd, short what, void *arg)
 	atomic_store(&m->score->tick_ms, now);
 	late = m->tick_ms != 0 && now - m->tick_ms > TICK_LATE_MS ?
 	    now - m->tick_ms : 0;
-	hurry = watch_boots(m);
-	watch_progress(m, now);
+	hurry = master_watch_boots(m);
+	master_watch_progress(m, now, late != 0);
 	hurry |= master_trial_watch(m, now, late);
-	say_progress(m, now);
+	master_say_progress(m, now);
 	master_upgrade_watch(m);
 	master_notify_tick(m, now);
 	master_note_innocents(m);
@@ -277,6 +211,7 @@ master_on_winch(evutil_socket_t fd, short what, void *arg)
 	master_trial_refuse(m, "the slots are to leave");
 	master_roll_end(m);
 	m->slots_drained = true;
+	m->progress_ms = apw_now_ms();
 	atomic_store(&m->score->slots, 0);
 	master_slots_feed(m, NULL, MPROC_EV_DRAIN);
 }

@@ -303,6 +303,9 @@ proc_spawn(struct mproc *p)
 
 	p->stalled = false;
 	p->started_ms = apw_now_ms();
+	if (p->score == NULL)
+		atomic_store(&p->master->score->monitor_tick_ms,
+		    p->started_ms);
 	if (p->score != NULL) {
 		score_reset(p);
 		apw_score_state(p->score, APW_SLOT_BOOTING);

@@ -91,6 +91,14 @@ int64_t	master_pace(struct mproc *, const struct apw_main_conf *,
 void	master_obituary(const struct mproc *, const char *next,
 	    int64_t rest_ms);
 
+/* look.c: what the kernel says of a process that is about to be killed. */
+void	master_look(const struct mproc *, const char *why);
+
+/* watch.c */
+void	master_watch_progress(struct master *, int64_t now, bool late);
+bool	master_watch_boots(struct master *);
+void	master_say_progress(struct master *, int64_t now);
+
 /* child.c */
 int	master_proc_fork(struct mproc *, struct apw_err *);
 void	master_proc_signal(const struct mproc *, int signo);

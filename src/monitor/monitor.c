@@ -8,6 +8,7 @@
 #include <event2/event.h>
 
 #include "core/apw_auto.h"
+#include "core/apw_clock.h"
 #include "core/apw_conf.h"
 #include "core/apw_exit.h"
 #include "core/apw_log.h"
@@ -15,12 +16,15 @@
 #include "monitor/pages_priv.h"
 
 #define DRAIN_S		2
+#define TICK_S		1
 
 #define MONITOR_MAGIC	0x6d6f6e69
 struct monitor {
 	uint32_t		 magic;
 	struct event_base	*base;
 	struct mon_http		*http;
+	struct apw_score	*score;		/* borrowed; read-only but
+						 * for our page */
 	bool			 draining;
 };
 
@@ -49,6 +53,18 @@ monitor_on_leave(evutil_socket_t fd, short what, void *arg)
 	mon_http_drain(mon->http, monitor_on_drained, mon);
 }
 
+/* The one page that we write: our master looks whether we live. */
+static void
+monitor_on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct monitor	*mon;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(mon, arg, MONITOR_MAGIC);
+	atomic_store(&mon->score->monitor_tick_ms, apw_now_ms());
+}
+
 static void
 monitor_on_stop(evutil_socket_t fd, short what, void *arg)
 {
@@ -74,7 +90,7 @@ monitor_on_reopen(evutil_socket_t fd, short what, void *arg)
 }
 
 int
-apw_monitor_main(struct apw_cycle *cycle, const struct apw_score *score,
+apw_monitor_main(struct apw_cycle *cycle, struct apw_score *score,
     const int *listen_fds, size_t nfds)
 {
 	static const struct { int signo; event_callback_fn on; } signals[] = {
@@ -83,8 +99,9 @@ apw_monitor_main(struct apw_cycle *cycle, const struct apw_score *score,
 		{ SIGINT,  monitor_on_stop   },
 		{ SIGUSR1, monitor_on_reopen },
 	};
-	struct event	*ev[APW_COUNT(signals)];
-	struct monitor	 mon = { .magic = MONITOR_MAGIC };
+	const struct timeval	 second = { TICK_S, 0 };
+	struct event	*ev[APW_COUNT(signals)], *tick;
+	struct monitor	 mon = { .magic = MONITOR_MAGIC, .score = score };
 	struct apw_err	 err = APW_ERR_NONE;
 	size_t		 i;
 	int		 rc;
@@ -99,14 +116,17 @@ apw_monitor_main(struct apw_cycle *cycle, const struct apw_score *score,
 		if (ev[i] == NULL || event_add(ev[i], NULL) == -1)
 			return APW_EXIT_OS;
 	}
-	/* the pages only read; the cast is for the void * */
+	tick = event_new(mon.base, -1, EV_PERSIST, monitor_on_tick, &mon);
+	if (tick == NULL || event_add(tick, &second) == -1)
+		return APW_EXIT_OS;
 	mon.http = mon_http_new(mon.base, listen_fds, nfds, mon_page,
-	    (void *)(uintptr_t)score, &err);
+	    score, &err);
 	if (mon.http == NULL) {
 		apw_error("cannot serve", APW_E(&err));
 		return APW_EXIT_OS;
 	}
 	rc = event_base_dispatch(mon.base);
+	event_free(tick);
 	mon_http_free(mon.http);
 	for (i = 0; i < APW_COUNT(signals); i++)
 		event_free(ev[i]);

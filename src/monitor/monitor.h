@@ -8,7 +8,7 @@
 /* Runs in the freshly forked child; listeners were bound by the master
  * (fds in the order of cycle->monitor.listen, owned by the caller).
  * The value is the exit status. */
-int	apw_monitor_main(struct apw_cycle *, const struct apw_score *,
+int	apw_monitor_main(struct apw_cycle *, struct apw_score *,
 	    const int *listen_fds, size_t nfds);
 
 #endif

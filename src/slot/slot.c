@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "core/apw_auto.h"
@@ -22,6 +23,7 @@
 #include "slot/warm.h"
 
 #define SLOT_TICK_MS	1000
+#define SLOT_ORPHAN_MS	700	/* then nothing of ours is left */
 
 static bool
 slot_engine_info(void *arg, const char **sandbox_id, pid_t *pid, bool *busy)
@@ -117,6 +119,32 @@ slot_sig_child(evutil_socket_t sig, short what, void *arg)
 	(void)what;
 	(void)arg;
 	apw_tree_sweep(false);
+}
+
+/* Our master is dead.  The loop is told, and has this long to end the engine's
+ * tree; a loop that hangs ends with the alarm. */
+static void
+slot_orphaned(int signo)
+{
+	static const struct itimerval	last = { .it_value =
+	    { 0, SLOT_ORPHAN_MS * 1000 } };
+
+	(void)signo;
+	setitimer(ITIMER_REAL, &last, NULL);
+	kill(getpid(), SIGINT);
+}
+
+static int
+slot_follow(void)
+{
+	struct sigaction	act = { .sa_handler = slot_orphaned };
+
+	signal(SIGALRM, SIG_DFL);
+	sigemptyset(&act.sa_mask);
+	if (sigaction(SIGUSR2, &act, NULL) == -1)
+		return -1;
+	/* not SIGKILL: the engine's whole tree goes first */
+	return prctl(PR_SET_PDEATHSIG, SIGUSR2);
 }
 
 static int
@@ -286,9 +314,7 @@ apw_slot_main(const struct apw_cycle *cycle, unsigned number,
 	snprintf(room, sizeof(room), "slot/%u", number);
 	apw_log_room(room);
 	prctl(PR_SET_NAME, "apworkerd-slot");
-	/* SIGINT, not SIGKILL: the engine's whole tree goes first */
-	prctl(PR_SET_PDEATHSIG, SIGINT);
-	if (s == NULL || getppid() != master)
+	if (s == NULL || slot_follow() == -1 || getppid() != master)
 		return APW_EXIT_TEMP;
 	s->magic = SLOT_MAGIC;
 	s->number = number;
