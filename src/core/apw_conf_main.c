@@ -265,6 +265,11 @@ static const struct apw_directive stock_directives[] = {
 	  .limits = APW_BOUNDS(SECOND, HOUR), .dflt = "1m",
 	  .reload = APW_NEW_SLOTS, .arg_help = "TIME",
 	  .help = "How long building one code step may take." },
+	{ .name = "build_memory", .args = { 1, 1 }, .set = apw_set_bytes,
+	  .offset = STOCK(build_memory), .limits = APW_BOUNDS(0, 1024 * GB),
+	  .dflt = "2g", .reload = APW_NEW_SLOTS, .arg_help = "SIZE",
+	  .help = "How much memory an installer or bundler may use, with all "
+	      "it starts. 0: no limit." },
 	{ .name = "negative_ttl", .args = { 1, 1 }, .set = apw_set_ms,
 	  .offset = STOCK(negative_ttl_ms), .limits = APW_BOUNDS(0, DAY),
 	  .dflt = "30s", .reload = APW_NEW_SLOTS, .arg_help = "TIME",

@@ -119,6 +119,7 @@ struct apw_stock_conf {
 	char		*registry;		/* NULL: our environment, or the tools' own */
 	char		*npmrc;			/* NULL: none */
 	bool		 jail;			/* tools see only what they need */
+	uint64_t	 build_memory;		/* of an installer's or bundler's tree; 0: any */
 	bool		 warm;			/* pieces in use are installed early */
 };
 

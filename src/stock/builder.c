@@ -11,15 +11,13 @@
 #include <stdio.h>
 #include <cap-ng.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "core/apw_auto.h"
 #include "core/apw_clock.h"
 
-#define BUILDER_FILE_BYTES	((rlim_t)2 << 30)	/* one file of a tool */
-#define BUILDER_NOFILE		8192
+#define BUILDER_LOOK_MS		100	/* how often the tree is looked at */
 #define KILL_TREE_MS		5000
 
 struct builder {
@@ -29,29 +27,6 @@ struct builder {
 	int			 pidfd, out_fd, err_fd;	/* owned */
 	int64_t			 end_ms;
 };
-
-static void
-limit(int what, rlim_t value)
-{
-	struct rlimit	rl;
-
-	if (getrlimit(what, &rl) == -1)
-		return;
-	if (value > rl.rlim_max)
-		value = rl.rlim_max;
-	rl.rlim_cur = rl.rlim_max = value;
-	setrlimit(what, &rl);
-}
-
-static void
-set_limits(int64_t timeout_ms)
-{
-	limit(RLIMIT_CORE, 0);
-	limit(RLIMIT_FSIZE, BUILDER_FILE_BYTES);
-	limit(RLIMIT_NOFILE, BUILDER_NOFILE);
-	/* wall time is watched; this catches one that burns all cores */
-	limit(RLIMIT_CPU, timeout_ms / 1000 * 4 + 10);
-}
 
 /* The kernel should take a build before it takes a slot or an engine. */
 static void
@@ -79,7 +54,7 @@ child_main(const struct stock_run *run, char *const *argv, char *const *envp,
 	}
 	signal(SIGPIPE, SIG_DFL);
 	offer_to_oom_killer();
-	set_limits(run->timeout_ms);
+	stock_limit_set(run->timeout_ms);
 	capng_clear(CAPNG_SELECT_BOTH);
 	capng_apply(CAPNG_SELECT_BOTH);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
@@ -250,6 +225,8 @@ kill_tree(struct builder *b, int *status)
 static void
 builder_wait(struct builder *b)
 {
+	int64_t	look_ms = apw_now_ms() + BUILDER_LOOK_MS;
+
 	for (;;) {
 		int64_t		left = b->end_ms - apw_now_ms();
 		struct pollfd	p[] = {
@@ -263,14 +240,19 @@ builder_wait(struct builder *b)
 			b->outcome->timed_out = true;
 			return;
 		}
-		if (b->k->background && left > STOCK_HURRY_MS)
-			left = STOCK_HURRY_MS;
-		/* without a pidfd (old kernel) look every now and then */
-		if (b->pidfd == -1 && left > 20)
-			left = 20;
+		/* for its tree's size, for others who wait, and (without a
+		 * pidfd) for its end */
+		if (left > BUILDER_LOOK_MS)
+			left = b->pidfd == -1 ? 20 : BUILDER_LOOK_MS;
 		poll(p, APW_COUNT(p), left);
 		drain(&b->out_fd, &b->outcome->out);
 		drain(&b->err_fd, &b->outcome->err);
+		if (apw_now_ms() >= look_ms) {
+			look_ms = apw_now_ms() + BUILDER_LOOK_MS;
+			b->outcome->over = stock_limit_exceeded(b->k->stock);
+			if (b->outcome->over != NULL)
+				return;
+		}
 		if (p[1].revents != 0 || stock_hurry_called(b->k)) {
 			b->k->cancelled = b->outcome->cancelled = true;
 			return;

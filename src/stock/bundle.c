@@ -20,7 +20,9 @@ static const char *const esbuild_args[] = {
 };
 static const char *const bun_args[] = {
 	"build", "index.ts", "--target", "node", "--format", "cjs",
-	"--outfile", "index.js", "--metafile=meta.json", NULL
+	"--outfile", "index.js", "--metafile=meta.json",
+	/* they would be run, at build time */
+	"--no-macros", NULL
 };
 
 #define ARTEFACT_HEAD	"exports.code = async () => { throw new Error("
@@ -164,7 +166,8 @@ bundle_failed(const struct stock_outcome *o, const char *cwd,
 	stock_outcome_text(o, &text);
 	cut_folder(&text, cwd);
 	/* both tools leave with 1 when the code is at fault */
-	if (o->timed_out || o->cancelled || o->exit_code != 1 ||
+	if (o->timed_out || o->cancelled || o->over != NULL ||
+	    o->exit_code != 1 ||
 	    text.data == NULL || bundler_is_ill(text.data)) {
 		apw_err_set(err, 0, "bundler: %s", text.data == NULL ?
 		    "failed" : text.data);

@@ -55,7 +55,7 @@ stock_fault_of(const struct stock_outcome *o)
 
 	if (stock_outcome_ok(o))
 		return APW_STOCK_OK;
-	if (o->timed_out || o->cancelled || o->signal != 0 ||
+	if (o->timed_out || o->cancelled || o->over != NULL || o->signal != 0 ||
 	    o->exit_code == 127)
 		return APW_STOCK_OURS;
 	apw_buf_str(&text, apw_buf_view(&o->out));

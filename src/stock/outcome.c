@@ -9,7 +9,7 @@
 bool
 stock_outcome_ok(const struct stock_outcome *o)
 {
-	return !o->timed_out && !o->cancelled && o->exit_code == 0;
+	return !o->timed_out && !o->cancelled && o->over == NULL && o->exit_code == 0;
 }
 
 void
@@ -76,6 +76,8 @@ stock_outcome_text(const struct stock_outcome *o, struct apw_buf *text)
 {
 	if (o->timed_out)
 		apw_buf_puts(text, "Timeout");
+	else if (o->over != NULL)
+		apw_buf_printf(text, "Ended for using %s", o->over);
 	else if (o->signal != 0)
 		apw_buf_printf(text, "Killed by signal %d", o->signal);
 	else

@@ -150,7 +150,11 @@ int	stock_keeper_sleep(struct stock_keeper *, int64_t ms);
 void	stock_hurry_low(struct stock_keeper *);	/* be one of the latter */
 void	stock_hurry_call(struct stock_keeper *);
 bool	stock_hurry_called(struct stock_keeper *);	/* then it is cancelled */
-#define STOCK_HURRY_MS	100	/* how often they look */
+
+/* limit.c */
+void	stock_limit_set(int64_t timeout_ms);	/* in the tool's process */
+/* In the keeper, while a tool runs: what it has too much of; NULL: nothing. */
+const char *stock_limit_exceeded(const struct apw_stock *);
 
 /* builder.c: a tool run by a keeper */
 struct stock_run {
@@ -164,6 +168,7 @@ struct stock_run {
 struct stock_outcome {
 	bool		timed_out;
 	bool		cancelled;
+	const char	*over;		/* the limit it ran over, in words; NULL */
 	int		exit_code;	/* -1 when it did not exit */
 	int		signal;		/* 0: none */
 	struct apw_buf	out, err;

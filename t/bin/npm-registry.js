@@ -3,8 +3,8 @@
 // A registry of npm packages on the loopback: node npm-registry.js DIR
 //
 // DIR/packages.json, read at each request:
-//	{ NAME: { versions: { VERSION: { files: { PATH: TEXT }, dependencies,
-//	    bin } }, status: answer with it, hang: never answer,
+//	{ NAME: { versions: { VERSION: { files: { PATH: TEXT or { link: TO } },
+//	    dependencies, bin } }, status: answer with it, hang: never answer,
 //	    tarball: { status, hang, cut: so many bytes, then the end,
 //	    wrong: other bytes than announced, wait: until DIR/go-NAME } } }
 // Writes its port to DIR/port and a line for each request to DIR/requests.
@@ -22,7 +22,8 @@ function octal(n, width) {
 }
 
 function tarEntry(name, text) {
-	const body = Buffer.from(text);
+	const link = typeof text === 'object' ? text.link : undefined;
+	const body = Buffer.from(link === undefined ? text : '');
 	const head = Buffer.alloc(512);
 	head.write(name, 0, 100);
 	head.write(octal(0o644, 8), 100);
@@ -31,7 +32,8 @@ function tarEntry(name, text) {
 	head.write(octal(body.length, 12), 124);
 	head.write(octal(0, 12), 136);
 	head.write('        ', 148);
-	head.write('0', 156);
+	head.write(link === undefined ? '0' : '2', 156);
+	head.write(link || '', 157, 100);
 	head.write('ustar\x0000', 257);
 	let sum = 0;
 	for (const byte of head)

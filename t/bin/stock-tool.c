@@ -3,7 +3,8 @@
  *
  *	{ "stock": { "path", "installer", "installer_path", "bundler",
  *	    "bundler_path", "install_timeout_ms", "build_timeout_ms",
- *	    "negative_ttl_ms", "registry", "npmrc", "jail", "max_bytes" },
+ *	    "negative_ttl_ms", "registry", "npmrc", "jail", "max_bytes",
+ *	    "build_memory" },
  *	  "engine": "main.js", "node": "/usr/bin/node",
  *	  "flow_version_id", "platform_id", "packages", "per_platform",
  *	  "background",
@@ -140,6 +141,7 @@ read_conf(struct apw_cycle *c, json_t *in)
 	conf->install_timeout_ms = number(s, "install_timeout_ms", 120000);
 	conf->build_timeout_ms = number(s, "build_timeout_ms", 60000);
 	conf->negative_ttl_ms = number(s, "negative_ttl_ms", 30000);
+	conf->build_memory = number(s, "build_memory", 0);
 	conf->max_bytes = number(s, "max_bytes", 0);
 	conf->jail = !json_is_false(json_object_get(s, "jail"));
 }
