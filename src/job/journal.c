@@ -18,6 +18,7 @@
 #include "core/apw_clock.h"
 #include "core/apw_log.h"
 
+#define JOURNAL_PHASE_MS 10
 #define JOURNAL_SYNC_MS	1000	/* the longest that something waits for the disk */
 
 /* Of this boot; when it cannot be read, of this process only. */
@@ -101,7 +102,8 @@ journal_blank(struct apw_journal *j, uint64_t upto)
 
 	memset(&j->rec, 0, sizeof(j->rec));
 	j->rec.seq = seq;
-	if (journal_write_block(j) == -1 || journal_write_block(j) == -1)
+	j->stale = false;
+	if (journal_write_block(j) == -1)
 		return -1;
 	for (at = APW_JOURNAL_TEXTS; at < upto; at += n) {
 		n = upto - at < sizeof(zeroes) ? upto - at : sizeof(zeroes);
@@ -159,6 +161,7 @@ journal_fail(struct apw_journal *j, const char *what)
 static void
 journal_put(struct apw_journal *j, bool hard)
 {
+	j->stale = false;
 	if (journal_write_block(j) == -1)
 		journal_fail(j, "state");
 	else
@@ -238,14 +241,27 @@ apw_journal_again(struct apw_journal *j, bool crashed)
 	journal_put(j, true);
 }
 
+/* Steps that take no time leave no trace: what is written with the next
+ * thing, or soon, is where the job waits. */
 void
 apw_journal_phase(struct apw_journal *j, const char *phase)
 {
+	static const struct timeval	soon = { 0, JOURNAL_PHASE_MS * 1000 };
+
 	if (!journal_open(j) || strcmp(j->rec.phase, phase) == 0)
 		return;
 	memset(j->rec.phase, 0, sizeof(j->rec.phase));
 	snprintf(j->rec.phase, sizeof(j->rec.phase), "%s", phase);
-	journal_put(j, false);
+	j->stale = true;
+	if (!event_pending(j->of->phase, EV_TIMEOUT, NULL))
+		event_add(j->of->phase, &soon);
+}
+
+void
+journal_phase_put(struct apw_journal *j)
+{
+	if (journal_open(j) && j->stale)
+		journal_put(j, false);
 }
 
 void

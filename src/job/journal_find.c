@@ -309,6 +309,19 @@ journals_on_sync(evutil_socket_t fd, short what, void *arg)
 		journal_sync(js->taken);
 }
 
+static void
+journals_on_phase(evutil_socket_t fd, short what, void *arg)
+{
+	struct apw_journals	*js;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(js, arg, JOURNALS_MAGIC);
+	journal_phase_put(js->own);
+	if (js->taken != js->own)
+		journal_phase_put(js->taken);
+}
+
 static int
 journals_open_dir(struct apw_journals *js, const struct apw_cycle *cycle,
     struct apw_err *err)
@@ -334,7 +347,8 @@ journals_watch(struct apw_journals *js, struct apw_err *err)
 {
 	js->sync = evtimer_new(js->base, journals_on_sync, js);
 	js->later = evtimer_new(js->base, journals_on_later, js);
-	if (js->sync == NULL || js->later == NULL)
+	js->phase = evtimer_new(js->base, journals_on_phase, js);
+	if (js->sync == NULL || js->later == NULL || js->phase == NULL)
 		return apw_err_set(err, ENOMEM, "leases");
 	js->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (js->inotify_fd == -1 || inotify_add_watch(js->inotify_fd,
@@ -396,6 +410,8 @@ apw_journals_close(struct apw_journals *js)
 		event_free(js->later);
 	if (js->sync != NULL)
 		event_free(js->sync);
+	if (js->phase != NULL)
+		event_free(js->phase);
 	if (js->inotify_fd != -1)
 		close(js->inotify_fd);
 	if (js->dir_fd != -1)

@@ -18,6 +18,7 @@ struct apw_journal {
 	uint64_t		 used;		/* bytes of texts, to overwrite */
 	bool			 failed;	/* has been logged */
 	bool			 dirty;		/* not on the disk yet */
+	bool			 stale;		/* the phase is newer than the file */
 };
 
 struct apw_journals {
@@ -32,9 +33,9 @@ struct apw_journals {
 	struct apw_journal	*taken;		/* owned; may be own */
 	bool			 look;		/* there may be orphans */
 	int			 inotify_fd;	/* owned */
-	struct event		*watch;		/* owned, as the next two */
+	struct event		*watch;		/* owned, as all events */
 	struct event		*later;		/* look for orphans then */
-	struct event		*sync;
+	struct event		*sync, *phase;
 	void			(*orphan)(void *);
 	void			*arg;
 };
@@ -51,5 +52,6 @@ int	journal_pwrite(int fd, const void *, size_t, uint64_t at);
 /* Empty it and overwrite all that is in it; -1 and errno. */
 int	journal_blank(struct apw_journal *, uint64_t upto);
 void	journal_sync(struct apw_journal *);
+void	journal_phase_put(struct apw_journal *);
 
 #endif

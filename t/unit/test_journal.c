@@ -156,6 +156,14 @@ nothing(void *arg)
 	(void)arg;
 }
 
+static void
+stop_loop(evutil_socket_t fd, short what, void *base)
+{
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(base);
+}
+
 static struct apw_journals *
 open_as(struct event_base *base, unsigned slot)
 {
@@ -218,6 +226,9 @@ test_life(void **arg)
 	assert_true(has_token());
 	assert_null(apw_journals_take(b));
 	apw_journal_phase(apw_journals_own(a), "run");
+	event_base_once(base, -1, EV_TIMEOUT, stop_loop, base,
+	    &(struct timeval){ 0, 100000 });
+	event_base_dispatch(base);
 	apw_journals_close(a);		/* dies: the record stays */
 
 	a = open_as(base, 2);
