@@ -165,7 +165,7 @@ for my $case ([ '0.85.4', '', 'L3' ], [ '0.86.1', '', 'L4' ],
 	is($ops[0]{operation}{progressUpdateType}, 'TEST_FLOW',
 		'with the word of its time');
 	is($ops[0]{operation}{serverHandlerId}, undef, 'and the name');
-	isnt($ops[0]{pid}, $ops[1]{pid}, 'by two processes');
+	isnt($ops[0]{sandbox}, $ops[1]{sandbox}, 'by two engines');
 	is(scalar(my @r = $t->engine()->records('refused')), 0,
 		'nobody was refused');
 	$api->push_job(flow_job(id => 'j3'));

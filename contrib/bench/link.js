@@ -2,11 +2,13 @@
 
 /*
  * What a message and a connection cost in the link library, beside the npm
- * socket.io server, in one run on the same work:
+ * socket.io server, in one run on the same work; and what it costs to pass an
+ * engine's call on to the app and the answer back, beside the same in Node:
  *
- *	node contrib/bench/link.js [PATH of sio-server]
+ *	node contrib/bench/link.js [PATH of sio-server [PATH of link-relay]]
  *
- * The build should be an ordinary one, without sanitizers.  Prints a JSON line
+ * The build should be an ordinary one, without sanitizers (make check_PROGRAMS
+ * of it makes the two).  Prints a JSON line
  * for each measurement, and one for each ratio (Node / ours: above 1 is
  * cheaper).
  */
@@ -17,7 +19,6 @@ const { spawn } = require('child_process');
 
 const top = path.resolve(__dirname, '../..');
 const modules = path.join(top, 't/node_modules');
-const HZ = 100;
 
 /* ------------------------------------------------ the Node server, a child */
 if (process.argv[2] === 'serve') {
@@ -40,6 +41,35 @@ if (process.argv[2] === 'serve') {
 	return;
 }
 
+/* ---------------- the app, and Node between an engine and it, children too */
+if (process.argv[2] === 'app') {
+	const { Server } = require(`${modules}/socket.io`);
+	const http = require('http').createServer();
+	const io = new Server(http, { path: '/api/socket.io',
+		transports: [ 'websocket' ], maxHttpBufferSize: 2e8 });
+
+	io.on('connection', (s) => s.on('rpc', (request, ack) => ack(null)));
+	http.listen(0, '127.0.0.1', () => console.log('port',
+	    http.address().port));
+	process.stdin.resume().on('end', () => process.exit(0));
+	return;
+}
+if (process.argv[2] === 'relay') {
+	const { Server } = require(`${modules}/socket.io`);
+	const http = require('http').createServer();
+	const io = new Server(http, { path: '/worker/ws',
+		maxHttpBufferSize: 2e8 });
+	const app = require(`${modules}/socket.io-client`).io(process.argv[3], {
+		path: '/api/socket.io', transports: [ 'websocket' ] });
+
+	io.on('connection', (s) => s.on('rpc', async (request, ack) =>
+	    ack(await app.timeout(60000).emitWithAck('rpc', request))));
+	app.on('connect', () => http.listen(0, '127.0.0.1', () => console.log(
+	    'port', http.address().port, 'none')));
+	process.stdin.resume().on('end', () => process.exit(0));
+	return;
+}
+
 const WebSocket = require(`${modules}/ws`);
 const { io } = require(`${modules}/socket.io-client`);
 const results = {};
@@ -54,11 +84,14 @@ function start(name, cmd, args)
 	}));
 }
 
+/* of all its threads */
 function cpu_us({ child })
 {
-	const f = fs.readFileSync(`/proc/${child.pid}/stat`, 'utf8')
-	    .replace(/^.*\) /, '').split(' ');
-	return (Number(f[11]) + Number(f[12])) * 1e6 / HZ;
+	const tasks = `/proc/${child.pid}/task`;
+
+	return fs.readdirSync(tasks).reduce((sum, task) => sum + Number(
+	    fs.readFileSync(`${tasks}/${task}/schedstat`, 'utf8')
+	    .split(' ')[0]) / 1e3, 0);
 }
 
 function memory_kib({ child }, what)
@@ -125,6 +158,73 @@ async function echo(server, kind, bytes, window, n, quiet)
 	    cpu_us: Number(((cpu_us(server) - cpu) / n).toFixed(2)) });
 }
 
+/* An engine calls, the app answers; the one between them is measured. */
+async function relay(server, bytes, window, n, quiet)
+{
+	const ws = new WebSocket(`ws://127.0.0.1:${server.sio}/worker/ws/` +
+	    '?EIO=4&transport=websocket', { perMessageDeflate: false });
+	const payload = JSON.stringify({ runId: 'r1', x: 'x'.repeat(bytes) });
+	let sent = 0, got = 0;
+	const pump = () => {
+		for (; sent < n && sent - got < window; sent++)
+			ws.send(`42${sent}["rpc",{"method":"uploadRunLog",` +
+			    `"payload":${payload}}]`);
+	};
+	let cpu, t;
+
+	await new Promise((done, fail) => ws.on('message', (data) => {
+		const text = String(data);
+
+		if (text[0] === '0')
+			ws.send('40' + JSON.stringify({ sandboxId: 'sb1',
+			    connectionToken: server.eio }));
+		else if (text[0] === '2')
+			ws.send('3');
+		else if (text.startsWith('40')) {
+			cpu = cpu_us(server);
+			t = process.hrtime.bigint();
+			pump();
+		} else if (text.startsWith('43')) {
+			if (!text.endsWith('[null]'))
+				fail(new Error(text));
+			pump(got++);
+			if (got === n)
+				done();
+		}
+	}));
+	const seconds = Number(process.hrtime.bigint() - t) / 1e9;
+	if (!quiet)
+		report(server, `relay ${bytes} B window ${window}`, {
+	    per_second: Math.round(n / seconds),
+	    cpu_us: Number(((cpu_us(server) - cpu) / n).toFixed(2)) });
+	const closed = new Promise((done) => ws.on('close', done));
+	ws.terminate();
+	await closed;
+	/* the link serves one engine at a time: let it see this one go */
+	await new Promise((done) => setTimeout(done, 100));
+}
+
+async function relays()
+{
+	const app = await start('app', process.execPath, [ __filename, 'app' ]);
+	const url = `http://127.0.0.1:${app.sio}`;
+	const servers = [
+		await start('apworkerd', process.argv[3] || path.join(
+		    process.argv[2] ? path.dirname(process.argv[2]) :
+		    path.join(top, 't/bin'), 'link-relay'), [ url ]),
+		await start('node', process.execPath, [ __filename, 'relay',
+		    url ]),
+	];
+
+	for (const [ bytes, n ] of [ [ 1024, 10000 ], [ 16384, 3000 ] ])
+		for (const window of [ 1, 16 ])
+			for (const s of servers) {
+				await relay(s, bytes, window, n / 5, true);
+				await relay(s, bytes, window, n);
+			}
+	servers.concat(app).forEach((s) => s.child.stdin.end());
+}
+
 async function connect(server, n)
 {
 	const t = process.hrtime.bigint(), cpu = cpu_us(server);
@@ -182,6 +282,7 @@ async function main()
 					    true);
 					await echo(s, kind, bytes, window, n);
 				}
+	await relays();
 	for (const s of servers)
 		await idle(s, 500);
 	for (const s of servers)

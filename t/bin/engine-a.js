@@ -48,6 +48,7 @@ socket.on('engine-operation', async ({ operation, operationType }) => {
 	let value = { status: 'OK', delayInSeconds: 7 }, twice = false;
 
 	record('operation', { operationType, operation,
+	    sandbox: process.env.SANDBOX_ID,
 	    transport: socket.io.engine.transport.name });
 	socket.emit('command', { event: 'engine-stdout',
 	    payload: { message: 'hello\n' } });
