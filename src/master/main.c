@@ -19,6 +19,7 @@
 #include "master/master_priv.h"
 #include "master/options.h"
 #include "master/pidfile.h"
+#include "stock/check.h"
 
 static const char *
 file_name(const struct apw_options *o)
@@ -38,10 +39,12 @@ test(const struct apw_options *o, struct apw_cycle *cycle)
 {
 	if (master_check(cycle, stderr) == -1)
 		return APW_EXIT_CONF;
-	if (o->dump)
+	if (o->dump) {
 		apw_conf_dump(cycle, stdout);
-	else
-		fprintf(stderr, "%s: configuration is good\n", file_name(o));
+		return APW_EXIT_OK;
+	}
+	apw_stock_check(cycle, stderr);
+	fprintf(stderr, "%s: configuration is good\n", file_name(o));
 	return APW_EXIT_OK;
 }
 
