@@ -3,7 +3,7 @@
 # Run from the top of a configured tree.  New inputs go to var/fuzz/NAME, which
 # is not kept; what is worth keeping is copied to t/fuzz/corpus/NAME by hand.
 set -e
-name=${1:?name of a target: raw eio sio rpc http ws conf stock journal}
+name=${1:?name of a target: raw eio sio rpc http ws conf stock journal egress}
 seconds=${2:-20}
 out=var/fuzz
 mkdir -p "$out/$name"
@@ -20,6 +20,10 @@ if [ "$name" = stock ]; then
 fi
 if [ "$name" = journal ]; then
 	more="src/job/journal_code.c"
+fi
+if [ "$name" = egress ]; then
+	more="src/core/apw_arena.c src/egress/addr.c src/egress/frame.c
+		src/egress/request.c"
 fi
 clang -std=gnu17 -g -O1 -D_GNU_SOURCE -DAPW_LIBFUZZER -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -Isrc -I. \
