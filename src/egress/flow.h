@@ -9,7 +9,7 @@
 #include "core/apw_buf.h"
 #include "egress/frame.h"
 
-#define EGRESS_PIPES_SPARE	16
+#define EGRESS_PIPES_SPARE	4
 
 /* Empty pipes between two uses. */
 struct egress_pipes {
