@@ -331,11 +331,11 @@ const struct apw_conf_block apw_conf_blocks[] = {
 	{ .name = "network", .kind = APW_BLOCK_HEAD, .head = apw_conf_network_head,
 	  .directives = apw_conf_network_directives,
 	  .offset = offsetof(struct apw_cycle, network),
-	  .arg_help = "auto | unrestricted | strict",
-	  .help = "What engines can reach: everything the host can, or only "
-	      "public addresses through a proxy that checks them (strict; not "
-	      "in this release). auto, the default: what the app's settings "
-	      "say." },
+	  .arg_help = "auto | unrestricted | private | strict",
+	  .help = "What engines can reach: everything the host can, the same "
+	      "without the host's own loopback (private), or only public "
+	      "addresses through a proxy that checks them (strict). auto, the "
+	      "default: what the app's settings say." },
 	{ .name = "stock", .kind = APW_BLOCK_PLAIN,
 	  .directives = stock_directives,
 	  .offset = offsetof(struct apw_cycle, stock),
