@@ -12,7 +12,7 @@ use lib 't/lib', 'lib';
 use Test::Apworker;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
-	->plan(15)->write_app_conf(main => 'journal sync;');
+	->plan(17)->write_app_conf(main => 'journal sync;');
 my $api = $t->api();
 my $engine = $t->engine();
 $t->run();
@@ -63,12 +63,15 @@ $api->push_job(flow_job(id => 'plain'));
 is($api->wait_done('plain')->{status}, 'OK', 'jobs are run all the same');
 $t->stop();
 
-# a full disk
+# a full disk, and one that cannot be written
+my $tmpfs;
+END { system('umount', '-l', "$dir/state/leases") if $tmpfs }
 SKIP: {
 	unlink "$dir/state/leases";
 	mkdir "$dir/state/leases", 0700;
-	skip 'no tmpfs here', 3 if $> != 0 || system('mount', '-t', 'tmpfs',
+	skip 'no tmpfs here', 5 if $> != 0 || system('mount', '-t', 'tmpfs',
 		'-o', 'size=64k,mode=0700', 'tmpfs', "$dir/state/leases") != 0;
+	$tmpfs = 1;
 	$t->log_mark()->run();
 	ok($t->wait_log(qr/error slot\/1 jobs are not journalled.*No space/),
 		'full disk: said aloud');
@@ -76,5 +79,11 @@ SKIP: {
 	is($api->wait_done('full')->{status}, 'OK', 'jobs are run all the same');
 	$t->stop();
 	is_deeply([ glob "$dir/state/leases/*" ], [], 'no ruins are left');
-	system('umount', "$dir/state/leases");
+	system('mount', '-o', 'remount,ro', "$dir/state/leases");
+	$t->log_mark()->run();
+	ok($t->wait_log(qr/error slot\/1 jobs are not journalled.*Read-only/),
+		'read-only: said aloud');
+	$api->push_job(flow_job(id => 'ro'));
+	is($api->wait_done('ro')->{status}, 'OK', 'jobs are run all the same');
+	$t->stop();
 }

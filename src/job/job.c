@@ -397,6 +397,9 @@ apw_job_begin(struct apw_job *job)
 	    APW_S("type", job->type));
 	if (job_lease_start(job, &lease) == -1)
 		job_conclude(job, APW_ENDING_BROKEN, "%s", lease.text);
+	else if (job_lease_left_ms(job) <= 0)
+		apw_job_abandon(job, "it had waited for us longer than its "
+		    "lock lasts");
 	else if (job_keep_begin(job))
 		return;
 	else if (bad == -1)

@@ -61,8 +61,6 @@ job_keep_begin(struct apw_job *job)
 		return false;
 	}
 	r = apw_journal_record(job->env.journal);
-	apw_journal_again(job->env.journal,
-	    (r->flags & APW_JOURNAL_LEFT) == 0);
 	if (r->state != APW_JOURNAL_RESULT)
 		return false;
 	job->concluded = true;

@@ -35,6 +35,25 @@ recover_on_orphan(void *arg)
 		s->ops->unwant(s->source);
 }
 
+/* The journal is off: what it held when it was on is not kept for ever. */
+static void
+recover_clean(struct apw_slot *s)
+{
+	struct apw_journals	*js;
+	struct apw_journal	*j;
+
+	apw_journals_open(&js, s->base, s->cycle, s->number,
+	    recover_on_orphan, s, NULL);
+	while ((j = apw_journals_take(js)) != NULL) {
+		apw_notice("the job of a slot that died is left to the app",
+		    APW_S("phase", apw_journal_record(j)->phase),
+		    APW_S("why", "journal off"));
+		apw_journal_close(j);
+		apw_journal_done(js, j);
+	}
+	apw_journals_close(js);
+}
+
 /* Without a journal a slot works as well; what that costs is said. */
 int
 slot_journals_open(struct apw_slot *s)
@@ -42,8 +61,12 @@ slot_journals_open(struct apw_slot *s)
 	const struct apw_source_ops	*source = s->cycle->source->ops.source;
 	struct apw_err			 err = APW_ERR_NONE;
 
-	if (s->cycle->main.journal == APW_JOURNAL_OFF || source->terms == NULL)
+	if (source->terms == NULL)
 		return 0;
+	if (s->cycle->main.journal == APW_JOURNAL_OFF) {
+		recover_clean(s);
+		return 0;
+	}
 	s->found = calloc(1, sizeof(*s->found));
 	if (s->found == NULL)
 		return -1;
@@ -138,6 +161,8 @@ recover_go_on(struct apw_slot *s)
 	    APW_S("with", r->state == APW_JOURNAL_RESULT ? "its result" :
 	    "its request"), APW_I("deaths", r->crashes +
 	    ((r->flags & APW_JOURNAL_LEFT) == 0)));
+	/* first of all: whatever of it kills a slot, its deaths are counted */
+	apw_journal_again(f->journal, (r->flags & APW_JOURNAL_LEFT) == 0);
 	apw_journal_extend(f->journal, f->ours_until_ms);
 	slot_take(s, apw_buf_view(&f->request), f);
 	slot_recover_forget(s);

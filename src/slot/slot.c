@@ -57,6 +57,21 @@ slot_on_timer(evutil_socket_t fd, short what, void *arg)
 		s->step->on_timeout(s);
 }
 
+/* A loop that stood still (stopped process, suspended host): what it finds
+ * when it goes on may have lain there all the time.  A tick that is merely
+ * late makes a lease a little shorter, no more. */
+void
+slot_note_time(struct apw_slot *s)
+{
+	int64_t	now_ms = apw_boot_ms();
+
+	if (s->tick_ms != 0 && now_ms - s->tick_ms > SLOT_TICK_MS + 200) {
+		s->stood_ms = s->tick_ms;
+		s->woke_ms = now_ms;
+	}
+	s->tick_ms = now_ms;
+}
+
 static void
 slot_on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -66,6 +81,7 @@ slot_on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	APW_CAST(s, arg, SLOT_MAGIC);
 	atomic_store(&s->score->tick_ms, apw_now_ms());
+	slot_note_time(s);
 }
 
 static void

@@ -65,6 +65,8 @@ struct apw_slot {
 	struct apw_stock_ticket		*proof_ticket;	/* NULL: none */
 	bool				 proving;	/* has the engine */
 	char				 blocked[256];	/* why no job is wanted; "" */
+	int64_t				 tick_ms;	/* by apw_boot_ms() */
+	int64_t				 stood_ms, woke_ms;	/* the loop, last */
 	int				 exit_code;
 };
 
@@ -85,6 +87,7 @@ void	slot_rest(struct apw_slot *);
 void	slot_take(struct apw_slot *, struct apw_str, struct slot_found *found);
 void	slot_begin(struct apw_slot *);
 void	slot_end_now(struct apw_slot *);
+void	slot_note_time(struct apw_slot *);
 extern const struct apw_source_events slot_source_events;
 
 /* recover.c */

@@ -167,6 +167,21 @@ slot_on_job_end(void *arg)
 	slot_rest(s);
 }
 
+/* When the lease of a job ends that was read right after the loop had stood
+ * still; 0: it has just come. */
+static int64_t
+slot_lease_until(struct apw_slot *s)
+{
+	struct apw_lease_terms	terms;
+
+	slot_note_time(s);
+	if (s->ops->terms == NULL || s->woke_ms == 0 ||
+	    s->tick_ms - s->woke_ms > 1000)
+		return 0;
+	s->ops->terms(s->source, &terms);
+	return s->stood_ms + terms.lock_ms;
+}
+
 /* A job that came is run, also while draining: nobody else would. */
 void
 slot_take(struct apw_slot *s, struct apw_str text, struct slot_found *found)
@@ -186,7 +201,8 @@ slot_take(struct apw_slot *s, struct apw_str text, struct slot_found *found)
 	    apw_journals_own(s->journals);
 	env.journal = s->journal;
 	env.again = found != NULL;
-	env.ours_until_ms = found != NULL ? found->ours_until_ms : 0;
+	env.ours_until_ms = found != NULL ? found->ours_until_ms :
+	    slot_lease_until(s);
 	APW_ASSERT(s->job == NULL && s->sandbox != NULL);
 	slot_warm_stop(s);
 	s->job = apw_job_new(&env, text);
