@@ -699,6 +699,68 @@ const commands = {
 		w.done = end;
 		waits.push(w);
 	}),
+	/* Where all jobs are, and whether each was settled as it should be.
+	 * deaths: [{job, t_ms}], how long until each ran again; windows:
+	 * [[from, to]], the longest time without a settled job in each. */
+	account(a) {
+		const all = [...jobs.values()];
+		const ended = new Map(), runs = new Map();
+		const times = [];
+		let after = 0;
+
+		for (const e of log) {
+			if (e.kind === 'settled') {
+				ended.set(`run-${e.job}`, e.t_ms);
+				times.push(e.t_ms);
+			}
+			if (e.kind !== 'rpc' || e.method !== 'uploadRunLog'
+			    || !e.payload || e.payload.status !== 'RUNNING')
+				continue;
+			if (ended.has(e.payload.runId))
+				after++;
+			if (!runs.has(e.payload.runId))
+				runs.set(e.payload.runId, []);
+			runs.get(e.payload.runId).push(e.t_ms);
+		}
+		const status = {};
+		for (const j of all.filter((x) => x.settled > 0))
+			status[j.payload.status] = (status[j.payload.status]
+			    || 0) + 1;
+		return {
+			jobs: all.length, status, after_settled: after,
+			once: all.filter((j) => j.settled === 1).length,
+			twice: all.filter((j) => j.settled > 1).length,
+			failed: all.filter((j) => j.state === 'failed').length,
+			open: all.filter((j) => !['settled', 'failed']
+			    .includes(j.state)).map((j) => j.id),
+			repeats: all.reduce((n, j) => n + j.repeats, 0),
+			late: all.reduce((n, j) => n + j.late.length, 0),
+			handed_again: all.filter((j) => j.handed.length > 1)
+			    .length,
+			stalled: log.filter((e) => e.kind === 'stalled').length,
+			unknown: log.filter((e) => e.kind === 'unknown').length,
+			again_ms: (a.deaths || []).map((d) => {
+				const t = (runs.get(`run-${d.job}`) || [])
+				    .find((x) => x > d.t_ms);
+				return t === undefined ? null : t - d.t_ms;
+			}).filter((x) => x !== null),
+			gaps_ms: (a.windows || []).map(([from, to]) => {
+				let last = from, most = 0;
+
+				for (const t of times.filter((x) => x > from
+				    && x < to).concat(to)) {
+					most = Math.max(most, t - last);
+					last = t;
+				}
+				return most;
+			}),
+		};
+	},
+	progress: () => ({
+		settled: [...jobs.values()].filter((j) => j.state === 'settled'
+		    || j.state === 'failed').length,
+		queued: queue.length, all: jobs.size, t_ms: now(),
+	}),
 	clock: () => now(),
 	/* t_ms 0 on the clock of process.hrtime(), in ms */
 	zero: () => Number(started) / 1e6,

@@ -1,0 +1,19 @@
+#!/usr/bin/perl
+
+# Two hundred jobs while processes are killed, configurations reloaded and
+# connections dropped: each is settled once.  (contrib/chaos has the long run.)
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use lib 't/lib', 'lib';
+use Test::Apworker;
+use Test::Apworker::Chaos;
+
+my $c = Test::Apworker::Chaos->new(jobs => 200, seed => $ENV{APW_SEED} || 7,
+	quiet => 1, slots => 3, every => { kill => 20, reload => 120,
+	drop => 100, upgrade => 0 });
+ok($c->run(60), 'all jobs have ended');
+note($c->check());
