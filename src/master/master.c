@@ -56,7 +56,9 @@ master_on_tick(evutil_socket_t fd, short what, void *arg)
 	master_notify_tick(m, now);
 	master_note_innocents(m);
 	m->tick_ms = now;
-	tick_again(m, hurry ? TICK_BOOT_MS : TICK_MS);
+	tick_again(m, hurry ? TICK_BOOT_MS : m->notify.watchdog_ms > 0 &&
+	    m->notify.watchdog_ms / 3 < TICK_MS ?
+	    m->notify.watchdog_ms / 3 + 1 : TICK_MS);
 }
 
 static void
