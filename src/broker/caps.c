@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "broker/broker_priv.h"
+#include "core/apw_auto.h"
 
 bool
 caps_have_admin(void)
@@ -14,16 +15,28 @@ caps_have_admin(void)
 }
 
 /* As root: mounting and entering namespaces, giving boxes their uids, ending
- * them, and reaching a stock and control groups of another user. */
+ * them, and reaching a stock and control groups of another user.  A
+ * container's root may have a part of it only. */
 int
 caps_broker(void)
 {
-	capng_clear(CAPNG_SELECT_BOTH);
-	if (capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED |
-	    CAPNG_BOUNDING_SET, CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SETUID,
-	    CAP_SETGID, CAP_SETPCAP, CAP_KILL, CAP_DAC_READ_SEARCH,
-	    CAP_DAC_OVERRIDE, CAP_NET_ADMIN, -1) != 0)
+	static const unsigned	wanted[] = { CAP_SYS_ADMIN, CAP_SYS_CHROOT,
+				    CAP_SETUID, CAP_SETGID, CAP_SETPCAP,
+				    CAP_KILL, CAP_DAC_READ_SEARCH,
+				    CAP_DAC_OVERRIDE, CAP_NET_ADMIN };
+	unsigned		keep[APW_COUNT(wanted)];
+	size_t			i, n = 0;
+
+	if (capng_get_caps_process() != 0)
 		return -1;
+	for (i = 0; i < APW_COUNT(wanted); i++)
+		if (capng_have_capability(CAPNG_PERMITTED, wanted[i]) == 1)
+			keep[n++] = wanted[i];
+	capng_clear(CAPNG_SELECT_BOTH);
+	for (i = 0; i < n; i++)
+		if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED |
+		    CAPNG_BOUNDING_SET, keep[i]) != 0)
+			return -1;
 	return capng_apply(CAPNG_SELECT_CAPS) == 0 ? 0 : -1;
 }
 

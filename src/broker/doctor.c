@@ -28,6 +28,7 @@ struct doctor {
 	bool	 isolates;		/* isolated-vm loads */
 	bool	 memory;		/* of a whole box can be limited */
 	int	 grade;
+	bool	 can[PROBE_COUNT];
 	char	 node[PATH_MAX];
 };
 
@@ -186,6 +187,12 @@ doctor_degraded(const struct doctor *d, const struct apw_sandbox_ops *ops)
 	if (ops->boxed && d->grade < 3)
 		return "degraded: abstract sockets of the host are in reach "
 		    "while its network is shared";
+	if (!ops->boxed && (!d->can[PROBE_CLONE3] || !d->can[PROBE_MOUNT]))
+		return "degraded: no namespaces: engines see the host's "
+		    "processes, hardened ones other flows' code";
+	if (!ops->boxed && !d->can[PROBE_PROC])
+		return "degraded: without a /proc of their own engines see "
+		    "the host's processes, hardened ones other flows' code";
 	if (!ops->boxed && d->grade < 2)
 		return "degraded: \"harden\" has no Landlock: files of the "
 		    "host are in reach";
@@ -249,6 +256,7 @@ apw_doctor(const struct apw_cycle *cycle, FILE *f)
 	    "an ordinary user");
 	for (p = 0; p < PROBE_COUNT; p++) {
 		probe_run(p, &r);
+		d.can[p] = r.ok;
 		doctor_line(&d, probe_name(p), r.text, r.remedy);
 	}
 	doctor_landlock(&d);

@@ -24,7 +24,7 @@
 
 /* As the broker does: root stays in its user namespace. */
 static int
-try_enter(int more)
+try_enter(void)
 {
 	struct apw_broker_conf	conf = { 0 };
 	struct broker		b = { .conf = &conf };
@@ -35,7 +35,7 @@ try_enter(int more)
 		errno = err.code;
 		return -1;
 	}
-	return more == 0 ? 0 : unshare(more);
+	return 0;
 }
 
 int
@@ -66,7 +66,7 @@ probe_try_mount(void)
 	apw_autofd int	tmp = -1;
 	apw_autofd int	usr = -1;
 
-	if (try_enter(0) == -1)
+	if (try_enter() == -1)
 		return -1;
 	tmp = mounts_tmpfs("1m", "16", "0755");
 	usr = mounts_clone(AT_FDCWD, "/usr", true);
@@ -82,7 +82,7 @@ probe_try_pivot(void)
 {
 	apw_autofd int	tmp = -1;
 
-	if (try_enter(0) == -1)
+	if (try_enter() == -1)
 		return -1;
 	tmp = mounts_tmpfs("1m", "16", "0755");
 	if (tmp == -1 || mounts_attach(tmp, AT_FDCWD, "/proc") == -1 ||
@@ -109,10 +109,12 @@ probe_try_proc(void)
 	return errno == 0 ? 0 : -1;
 }
 
+/* In a user namespace even as root, which may not have the capability. */
 int
 probe_try_net(void)
 {
-	return try_enter(CLONE_NEWNET) == -1 ? -1 : net_loopback();
+	return unshare(CLONE_NEWUSER | CLONE_NEWNET) == -1 ? -1 :
+	    net_loopback();
 }
 
 int

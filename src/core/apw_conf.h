@@ -3,6 +3,7 @@
 #ifndef APW_CONF_H
 #define APW_CONF_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "core/apw_cycle.h"
@@ -12,6 +13,7 @@ struct apw_conf_options {
 	const char	*prefix;	/* relative paths start here; NULL: the file's directory */
 	const char	*globals;	/* -g "directive; directive;" or NULL */
 	unsigned	 cycle;		/* number of the cycle to be */
+	bool		 trust_host;	/* what it can is asked by the caller */
 };
 
 /* Read and check everything.  Every complaint is printed to `complaints` as

@@ -278,7 +278,8 @@ check_sandbox(struct apw_conf *conf)
 		check_module(conf, context);
 		ops = context->module->ops.sandbox;
 		/* one that the app may choose is probed when it does */
-		if (context->module != conf->cycle->sandbox ||
+		if (conf->options->trust_host ||
+		    context->module != conf->cycle->sandbox ||
 		    context->errors != 0 || conf->errors != before ||
 		    ops == NULL || ops->probe == NULL)
 			continue;
@@ -303,7 +304,8 @@ check_network(struct apw_conf *conf)
 	context = apw_conf_context_of(cycle, "network");
 	/* for a mode that the app may choose it is tried when it does */
 	if (cycle->network.mode <= APW_NETWORK_UNRESTRICTED ||
-	    cycle->sandbox == NULL || conf->errors != 0)
+	    cycle->sandbox == NULL || conf->errors != 0 ||
+	    conf->options->trust_host)
 		return;
 	ops = cycle->sandbox->ops.sandbox;
 	if (ops->fence == NULL)
