@@ -7,13 +7,14 @@ use strict;
 use warnings;
 
 use Test::More;
+use Time::HiRes ();
 
 use lib 't/lib', 'lib';
 use Test::Apworker;
 use Test::Apworker::Egress;
 
 Test::Apworker::Egress->alone(qw/8.8.8.8 8.8.4.4 10.9.0.1 10.9.0.2
-	169.254.169.254 2600::1 127.0.0.53/);
+	169.254.169.254 2600::1 2600::2 127.0.0.53/);
 
 my $t = Test::Apworker->new();
 my $e = Test::Apworker::Egress->new($t);
@@ -22,6 +23,7 @@ my $dns = $e->dns({
 	'six.example' => [ '2600::1' ],
 	'both.example' => [ '2600::1', '8.8.8.8' ],
 	'alias.example' => { cname => 'far.example', a => [ '8.8.4.4' ] },
+	'stuck.example' => [ '2600::2', '8.8.8.8' ],
 	'dead6.example' => [ '2600::99', '8.8.8.8' ],
 	'app.internal' => [ '10.9.0.1' ],
 	'db.corp.example' => [ '10.9.0.2' ],
@@ -50,6 +52,11 @@ is(join(' ', $p->get('http://both.example/')), '200 at [2600::1]:80: /',
 	'IPv6 comes first');
 is(join(' ', $p->get('http://dead6.example/')), '200 at 8.8.8.8:80: /',
 	'and IPv4 when it does not answer');
+$e->stuck('2600::2', 80);
+my $start = Time::HiRes::time();
+is(join(' ', $p->get('http://stuck.example/')), '200 at 8.8.8.8:80: /',
+	'nor does it wait long for one that says nothing');
+cmp_ok(Time::HiRes::time() - $start, '<', 5, 'really');
 is(join(' ', $p->get('http://ALIAS.Example./')), '200 at 8.8.4.4:80: /',
 	'an alias, in capitals and with the root');
 

@@ -243,6 +243,28 @@ close $_ for @slow;
 is(wait_fds($p, $fds), $fds, 'and gone');
 is($p->stop(), 0, 'clean');
 
+# as many tunnels as there may be
+$p = $e->proxy("network auto { $conf connections 500; }");
+my $echo = $e->echo('8.8.8.8');
+my @tunnels = map {
+	my $c = $p->connect();
+	syswrite $c, "CONNECT $echo HTTP/1.1\r\nHost: $echo\r\n\r\n";
+	$c
+} 1 .. 500;
+my $good = 0;
+for my $c (@tunnels) {
+	$said = '';
+	1 while $said !~ /\r\n\r\n/ && sysread $c, $said, 1000, length $said;
+	syswrite $c, 'ping' if $said =~ / 200 /;
+}
+for my $c (@tunnels) {
+	$good++ if sysread($c, $said, 100) == 4 && $said eq 'ping';
+}
+is($good, 500, '500 tunnels at the same time');
+is($p->tell('count'), 500, 'really');
+@tunnels = ();
+is($p->stop(), 0, 'clean');
+
 $p = $e->proxy("network auto { $conf connections 20; idle_timeout 1s; }");
 my @open = map { $p->connect() } 1 .. 20;
 is(join('|', $p->get('http://pub.example/')), '503|Too many connections',

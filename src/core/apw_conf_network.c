@@ -57,8 +57,9 @@ const struct apw_directive apw_conf_network_directives[] = {
 	{ .name = "ports", .args = { 1, 64 }, .set = set_ports,
 	  .offset = NETWORK(ports), .many = true, .reload = APW_NEW_SLOTS,
 	  .arg_help = "PORT | FIRST-LAST ...",
-	  .help = "The ports that flows may connect to under strict. Without "
-	      "it all of them. The app's own port is always open." },
+	  .help = "The ports that flows may connect to under strict, and that "
+	      "events and the on-call page may be posted to in every mode. "
+	      "Without it all of them. The app's own port is always open." },
 	{ .name = "http_proxy", .args = { 1, 1 }, .set = apw_set_flag,
 	  .offset = NETWORK(http_proxy), .dflt = "off",
 	  .reload = APW_NEW_SLOTS, .arg_help = "on | off",

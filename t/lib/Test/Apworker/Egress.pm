@@ -228,6 +228,42 @@ sub serve {
 	return;
 }
 
+# A listener that answers nobody: its queue is full.
+sub stuck {
+	my ($self, $host, $port) = @_;
+	my $s = IO::Socket::IP->new(LocalHost => $host, LocalPort => $port,
+		Listen => 1) or die "stuck: $!";
+	listen $s, 0;
+	push @{$self->{stuck}}, $s, map {
+		IO::Socket::IP->new(PeerHost => $host, PeerPort => $port,
+			Blocking => 0)
+	} 1 .. 4;
+	return;
+}
+
+# An echo for hundreds at the same time; its address.
+sub echo {
+	my ($self, $host) = @_;
+	my $l = IO::Socket::IP->new(LocalHost => $host, LocalPort => 0,
+		Listen => 600) or die "echo: $!";
+	spawn(sub {
+		my $set = IO::Select->new($l);
+		while (1) {
+			for my $s ($set->can_read()) {
+				if ($s == $l) {
+					$set->add(scalar $l->accept());
+				} elsif (sysread $s, my $in, 65536) {
+					syswrite $s, $in;
+				} else {
+					$set->remove($s);
+					close $s;
+				}
+			}
+		}
+	});
+	return "$host:" . $l->sockport();
+}
+
 sub note {
 	my ($log, $name, $text) = @_;
 	open my $f, '>>', $log;
