@@ -62,8 +62,8 @@ apw_conf_set_bytes_auto(struct apw_conf *conf, const struct apw_directive *d,
 	return apw_set_bytes(conf, d, p, args, nargs, bad, err);
 }
 
-static bool
-is_address(const char *s, size_t n)
+bool
+apw_conf_is_address(const char *s, size_t n)
 {
 	unsigned char	bin[16];
 	char		text[64];
@@ -92,8 +92,8 @@ is_listen(const char *s)
 		return false;
 	n = (size_t)(port - s);
 	if (n > 2 && s[0] == '[' && s[n - 1] == ']')
-		return memchr(s, ':', n) != NULL && is_address(s + 1, n - 2);
-	return memchr(s, ':', n) == NULL && is_address(s, n);
+		return memchr(s, ':', n) != NULL && apw_conf_is_address(s + 1, n - 2);
+	return memchr(s, ':', n) == NULL && apw_conf_is_address(s, n);
 }
 
 /* listen ADDR:PORT | [V6]:PORT | unix:PATH */

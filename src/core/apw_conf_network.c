@@ -3,7 +3,6 @@
  * they are only found to be well formed. */
 #include "core/apw_conf_priv.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -114,26 +113,12 @@ const struct apw_directive apw_conf_network_directives[] = {
 };
 
 static bool
-is_address(const char *s, size_t n)
-{
-	unsigned char	bin[16];
-	char		text[64];
-
-	if (n == 0 || n >= sizeof(text))
-		return false;
-	memcpy(text, s, n);
-	text[n] = '\0';
-	return inet_pton(AF_INET, text, bin) == 1 ||
-	    inet_pton(AF_INET6, text, bin) == 1;
-}
-
-static bool
 is_network(const char *s)
 {
 	const char	*slash = strchr(s, '/');
 	size_t		 n = slash != NULL ? (size_t)(slash - s) : strlen(s);
 
-	if (!is_address(s, n))
+	if (!apw_conf_is_address(s, n))
 		return false;
 	return slash == NULL || (slash[1] != '\0' &&
 	    strspn(slash + 1, "0123456789") == strlen(slash + 1) &&
@@ -227,12 +212,12 @@ is_resolver(const char *s)
 	const char	*close = strchr(s, ']'), *colon = strchr(s, ':');
 	const char	*end;
 
-	if (is_address(s, strlen(s)))
+	if (apw_conf_is_address(s, strlen(s)))
 		return true;
 	if (*s == '[' && close != NULL && close[1] == ':')
-		return is_address(s + 1, (size_t)(close - s - 1)) &&
+		return apw_conf_is_address(s + 1, (size_t)(close - s - 1)) &&
 		    port_of(close + 2, &end) != 0 && *end == '\0';
-	return colon != NULL && is_address(s, (size_t)(colon - s)) &&
+	return colon != NULL && apw_conf_is_address(s, (size_t)(colon - s)) &&
 	    port_of(colon + 1, &end) != 0 && *end == '\0';
 }
 

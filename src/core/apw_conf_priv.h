@@ -147,6 +147,8 @@ apw_set_fn apw_conf_set_bytes_auto;
 apw_set_fn apw_conf_set_listen;
 apw_set_fn apw_conf_set_propagate;
 extern const struct apw_enum apw_conf_log_levels[];
+/* Do these n bytes spell an IPv4 or IPv6 address? */
+bool	apw_conf_is_address(const char *, size_t n);
 
 /* Where a value came from; one a value, several for lists. */
 struct apw_conf_origin {
