@@ -174,27 +174,43 @@ slot_fit_sandbox(struct apw_slot *s, struct apw_err *err)
 	return 0;
 }
 
+/* What cannot be enforced stops the slot from taking jobs. */
+static void
+slot_fit(struct apw_slot *s)
+{
+	struct apw_err	err = APW_ERR_NONE;
+
+	s->refit = false;
+	if (slot_fit_sandbox(s, &err) == 0) {
+		s->blocked[0] = '\0';
+		return;
+	}
+	if (strcmp(s->blocked, err.text) != 0)
+		apw_error("no job can be taken", APW_E(&err));
+	apw_engine_retire(s->engine);
+	snprintf(s->blocked, sizeof(s->blocked), "%.*s",
+	    (int)sizeof(s->blocked) - 1, err.text);
+}
+
 /* Take over the newest settings; only between jobs, whose environment they
- * are.  What cannot be enforced stops the slot from taking jobs. */
+ * are.  The same ones are tried again when an engine could not be kept as
+ * they want it, or nothing could so far. */
 void
 slot_adopt_settings(struct apw_slot *s)
 {
 	struct apw_settings	*old = s->settings;
-	struct apw_err		 err = APW_ERR_NONE;
 
-	if (s->next == NULL)
+	if (s->next == NULL) {
+		if (s->settings != NULL && (s->refit ||
+		    apw_engine_unfit(s->engine)))
+			slot_fit(s);
 		return;
+	}
 	s->settings = s->next;
 	s->next = NULL;
 	apw_stock_release(s->stock, s->settings->app_version);
 	apw_recipes_forget(s->recipes);
-	if (slot_fit_sandbox(s, &err) == -1) {
-		apw_error("no job can be taken", APW_E(&err));
-		apw_engine_retire(s->engine);
-		snprintf(s->blocked, sizeof(s->blocked), "%.*s",
-		    (int)sizeof(s->blocked) - 1, err.text);
-	} else
-		s->blocked[0] = '\0';
+	slot_fit(s);
 	slot_score_app(s);
 	apw_settings_free(old);
 }

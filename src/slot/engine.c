@@ -174,11 +174,18 @@ apw_engine_settings(struct apw_engine *e, const struct apw_settings *s,
 		engine_process_kill(e);
 	if (engine_net_settings(e, s, net, err) == -1)
 		return -1;
+	e->unfit = false;
 	e->settings = s;
 	e->sandbox = sandbox;
 	e->sandbox_conf = sandbox_conf;
 	e->fingerprint = apw_command_fingerprint(&in);
 	return 0;
+}
+
+bool
+apw_engine_unfit(const struct apw_engine *e)
+{
+	return e->unfit;
 }
 
 void

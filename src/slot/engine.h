@@ -64,6 +64,10 @@ int	apw_engine_settings(struct apw_engine *, const struct apw_settings *,
 	    const struct apw_sandbox_ops *, const void *sandbox_conf,
 	    const struct apw_engine_net *, struct apw_err *);
 
+/* Has the last start failed in a way that may be the network's?  The next
+ * settings call clears it. */
+bool	apw_engine_unfit(const struct apw_engine *);
+
 /* Nothing fits any more: end an engine that is there, forget the settings.
  * Only while no job has it. */
 void	apw_engine_retire(struct apw_engine *);

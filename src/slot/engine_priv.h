@@ -72,6 +72,7 @@ struct apw_engine {
 	char				 lost[128], refused[160], why[320];
 	unsigned			 refusals;
 	struct apw_err			 start_error;
+	bool				 unfit;		/* it could not be fenced */
 	struct apw_capture		 capture;
 
 	struct event			*sweep_timer;	/* owned */

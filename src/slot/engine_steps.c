@@ -82,10 +82,13 @@ engine_start(struct apw_engine *e)
 	e->start_error = err;
 	if (e->shares_port && err.code == EADDRINUSE &&
 	    apw_now_ms() - e->queued_ms <
-	    e->env.cycle->engine.start_timeout_ms)
+	    e->env.cycle->engine.start_timeout_ms) {
 		engine_go(e, &engine_queue);
-	else
-		engine_go(e, &engine_failed);
+		return;
+	}
+	/* a box that does not prove itself says so by not starting */
+	e->unfit = e->fence != APW_FENCE_NONE;
+	engine_go(e, &engine_failed);
 }
 
 /* queue: the engine of another slot is on its way over the port they share */

@@ -62,6 +62,7 @@ struct apw_slot {
 	struct slot_found		*found;		/* a dead slot's job */
 	bool				 ready;		/* the source is */
 	bool				 draining;
+	bool				 refit;		/* see whether it is fit now */
 	struct apw_stock_ticket		*proof_ticket;	/* NULL: none */
 	bool				 proving;	/* has the engine */
 	char				 blocked[256];	/* why no job is wanted; "" */

@@ -119,6 +119,14 @@ slot_blocked_enter(struct apw_slot *s)
 	slot_score_why(s, s->blocked);
 }
 
+/* What was missing may have come. */
+static void
+slot_blocked_retry(struct apw_slot *s)
+{
+	s->refit = true;
+	slot_rest(s);
+}
+
 static const struct slot_step slot_blocked = {
 	.name = "blocked",
 	.score = APW_SLOT_BLOCKED,
@@ -126,6 +134,7 @@ static const struct slot_step slot_blocked = {
 	.on_ready = slot_rest,
 	.on_lost = slot_rest,
 	.on_drain = slot_leave_now,
+	.on_timeout = slot_blocked_retry, .timeout_ms = 30000,
 };
 
 /* idle: a job is wanted */
