@@ -19,6 +19,7 @@
 
 #define ATTEST_BYTES	8192	/* of one answer of a dump */
 #define ATTEST_SECONDS	1
+#define ATTEST_WAIT_MS	4000	/* for a way out */
 #define ATTEST_TURNS	64	/* answers: a real host has more than we want */
 
 /* Called for each record of a dump; false: it must not be there. */
@@ -139,6 +140,38 @@ attest_hears(int listen_fd, unsigned port)
 		return -1;
 	other = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	return other == -1 ? -1 : 0;
+}
+
+/* Found: a default route over something that is no loopback. */
+static bool
+attest_way(const struct nlmsghdr *h, const struct box_plan *plan)
+{
+	struct rtmsg	*m = NLMSG_DATA(h);
+	struct rtattr	*a = RTM_RTA(m);
+	int		 left = (int)RTM_PAYLOAD(h), oif = 1;
+
+	(void)plan;
+	for (; RTA_OK(a, left); a = RTA_NEXT(a, left))
+		if (a->rta_type == RTA_OIF)
+			memcpy(&oif, RTA_DATA(a), sizeof(oif));
+	return m->rtm_dst_len != 0 || m->rtm_type != RTN_UNICAST || oif == 1;
+}
+
+int
+attest_outside(int talk_fd)
+{
+	int	turns, rc;
+
+	for (turns = 0; turns < ATTEST_WAIT_MS; turns++) {
+		rc = attest_dump(RTM_GETROUTE, attest_way, NULL);
+		if (rc == -1)
+			return errno == EPERM ? 0 : -1;
+		/* readable: the broker has given up */
+		if (message_wait(talk_fd, 1) != 0)
+			break;
+	}
+	errno = ETIMEDOUT;
+	return -1;
 }
 
 int

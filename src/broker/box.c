@@ -37,6 +37,7 @@ struct box_birth {
 	int	step;			/* that failed, or -1 */
 	int	*out;			/* descriptors for the slot */
 	int	*nout;
+	struct outside *outside;
 };
 
 static uint64_t
@@ -82,43 +83,65 @@ box_word_error(const struct box_word *w, int *step, struct apw_err *err)
 	return apw_err_set(err, w->error, "a box %s", box_steps[w->step]);
 }
 
-/* Until the engine runs (the socket closes), or a step failed. */
+/* It has its loopback and wants more. */
 static int
-box_listen(int talk_fd, bool own_net, struct box_birth *birth,
+box_lead_out(const struct broker *b, int talk_fd, struct outside *o,
     struct apw_err *err)
+{
+	if (o->net_fd == -1 || o->keeper != 0)
+		return apw_err_set(err, EPROTO, "a box");
+	if (outside_start(b, o, err) == -1)
+		return -1;
+	return message_send(talk_fd, "", 1, NULL, 0) == -1 ?
+	    apw_err_set(err, errno, "cannot tell a box to go on") : 1;
+}
+
+/* 1: a word that was expected; 0: the end of words; -1. */
+static int
+box_word(const struct broker *b, int talk_fd, bool own_net,
+    struct box_birth *birth, struct apw_err *err)
 {
 	struct box_word	w;
 	int		fds[BROKER_FDS_MAX], nfds, *nout = birth->nout;
 	pid_t		from;
-	ssize_t		n;
+	ssize_t		n = message_recv_from(talk_fd, &w, sizeof(w), fds,
+			    &nfds, &from);
 
-	for (;;) {
-		if (message_wait(talk_fd, BOX_START_MS) != 1)
-			return apw_err_set(err, ETIMEDOUT, "a box");
-		n = message_recv_from(talk_fd, &w, sizeof(w), fds, &nfds,
-		    &from);
-		if (n == 0 || (n == -1 && errno == ECONNRESET))
-			break;
-		if (n == sizeof(w) && w.step == BOX_WORD_LISTENERS &&
-		    nfds == 2 && own_net && *nout == 1) {
-			birth->out[(*nout)++] = fds[0];
-			birth->out[(*nout)++] = fds[1];
-			continue;
-		}
-		while (nfds > 0)
-			close(fds[--nfds]);
-		if (n == sizeof(w) && w.step == BOX_WORD_ENGINE) {
-			birth->engine_pid = from;
-			continue;
-		}
-		if (n != sizeof(w))
-			return apw_err_set(err, n == -1 ? errno : EPROTO,
-			    "a box");
-		return box_word_error(&w, &birth->step, err);
+	if (n == 0 || (n == -1 && errno == ECONNRESET))
+		return 0;
+	if (n == sizeof(w) && w.step == BOX_WORD_LISTENERS && nfds == 2 &&
+	    own_net && *nout == 1) {
+		birth->out[(*nout)++] = fds[0];
+		birth->out[(*nout)++] = fds[1];
+		return 1;
 	}
-	if (own_net && *nout != 3)
+	while (nfds > 0)
+		close(fds[--nfds]);
+	if (n != sizeof(w))
+		return apw_err_set(err, n == -1 ? errno : EPROTO, "a box");
+	if (w.step == BOX_WORD_OUTSIDE)
+		return box_lead_out(b, talk_fd, birth->outside, err);
+	if (w.step != BOX_WORD_ENGINE)
+		return box_word_error(&w, &birth->step, err);
+	birth->engine_pid = from;
+	return 1;
+}
+
+/* Until the engine runs (the socket closes), or a step failed. */
+static int
+box_listen(const struct broker *b, int talk_fd, bool own_net,
+    struct box_birth *birth, struct apw_err *err)
+{
+	int	rc;
+
+	do {
+		if (outside_wait(birth->outside, talk_fd, BOX_START_MS,
+		    err) == -1)
+			return -1;
+	} while ((rc = box_word(b, talk_fd, own_net, birth, err)) == 1);
+	if (rc == 0 && own_net && *birth->nout != 3)
 		return apw_err_set(err, 0, "a box gave no listeners");
-	return 0;
+	return rc;
 }
 
 /* The box is there: give it its uid, let it go, hear how it went. */
@@ -128,9 +151,12 @@ box_raise(struct broker *b, const struct box_plan *plan, int talk_fd,
 {
 	if (user_map(b, plan->flags, birth->pid, err) == -1)
 		return -1;
+	if ((plan->flags & APW_BOX_OUTSIDE) != 0 && outside_hold(b,
+	    plan->flags, birth->pid, birth->outside, err) == -1)
+		return -1;
 	if (message_send(talk_fd, "", 1, NULL, 0) == -1)
 		return apw_err_set(err, errno, "cannot tell a box to go on");
-	return box_listen(talk_fd, (plan->flags & APW_BOX_OWN_NET) != 0,
+	return box_listen(b, talk_fd, (plan->flags & APW_BOX_OWN_NET) != 0,
 	    birth, err);
 }
 
@@ -199,6 +225,7 @@ box_try_end(struct box_birth *birth)
 	}
 	while (*birth->nout > 0)
 		close(birth->out[--*birth->nout]);
+	outside_stop(birth->outside);
 }
 
 static int
@@ -206,8 +233,9 @@ box_try_once(struct broker *b, unsigned flags, int *step,
     struct apw_err *err)
 {
 	int			out[3], nout = 0, rc;
+	struct outside		outside = OUTSIDE_NONE;
 	struct box_birth	birth = { .pidfd = -1, .step = -1, .out = out,
-				    .nout = &nout };
+				    .nout = &nout, .outside = &outside };
 	struct box_plan		plan = { .b = b, .flags = flags, .trial = true,
 				    .limits = &b->conf->limits, .rules_fd = -1 };
 
@@ -238,7 +266,7 @@ box_boot(struct broker *b, const struct broker_request *rq, const int *fds,
 {
 	bool			host = (rq->flags & APW_BOX_HOST_FILES) != 0;
 	struct box_birth	birth = { .pidfd = -1, .step = -1, .out = out,
-				    .nout = nout };
+				    .nout = nout, .outside = &b->outside };
 	struct box_plan		plan = { .b = b, .flags = rq->flags,
 				    .memory_bytes = rq->memory_bytes,
 				    .limits = host ? &box_no_limits :
@@ -280,6 +308,7 @@ box_end(struct broker *b, struct apw_box_end *end, struct apw_err *err)
 
 	if (b->pid != 0 && message_wait(b->pidfd, BOX_END_MS) != 1)
 		late = apw_err_set(err, EBUSY, "the box has not ended");
+	outside_stop(&b->outside);
 	if (late == 0) {
 		cgroup_evidence(b->cgroup, end);
 		lane_clear(b);

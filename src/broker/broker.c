@@ -252,7 +252,7 @@ broker_main(const struct apw_broker_conf *conf, int sock, pid_t parent)
 			    .host_walls = true,
 			    .template_fd = -1, .common_fd = -1, .codes_fd = -1,
 			    .custom_fd = -1, .lane_fd = -1, .pidfd = -1,
-			    .life_fd = -1 };
+			    .life_fd = -1, .outside = OUTSIDE_NONE };
 	struct apw_err	err = APW_ERR_NONE;
 
 	prctl(PR_SET_NAME, "apw-broker");

@@ -60,6 +60,7 @@ struct apw_broker_conf {		/* borrowed until start returns */
 	const char	*custom_pieces;	/* or NULL */
 	const char	*host_tmp;	/* where hardened engines that keep the
 					 * host's files may write; or NULL */
+	const char	*pasta;		/* its program, or NULL */
 	uid_t		 uid;		/* boxes' own, when we are root */
 	gid_t		 gid;
 	/* Of engines with the host's files; gid and groups count as root. */

@@ -19,6 +19,15 @@
 
 struct cgroup;
 
+/* What leads a box outside; -1 and 0 where there is nothing. */
+struct outside {
+	pid_t	keeper;
+	int	life_fd;		/* pasta ends when this closes */
+	int	text_fd;		/* what it writes; open while it lives */
+	int	net_fd, user_fd;	/* of the box */
+};
+#define OUTSIDE_NONE	((struct outside){ 0, -1, -1, -1, -1 })
+
 struct broker {
 	const struct apw_broker_conf *conf;	/* borrowed */
 	int	sock;
@@ -39,6 +48,8 @@ struct broker {
 	int	landlock_abi;		/* 0: none */
 	struct sock_fprog filter;
 	struct sock_fprog host_filter;	/* of hardened engines; compiled once */
+
+	struct outside outside;		/* of the box */
 
 	/* the box */
 	pid_t	pid;			/* 0: none */
@@ -63,10 +74,12 @@ struct box_plan {
 };
 
 /* The first words on talk_fd are the broker's (go, one byte); then the box's:
- * one with the listeners when it has a network, one by which the engine shows
- * its pid, and one more only when a step failed.  It closes with exec. */
+ * one when it wants to be led outside (answered by one byte), one with the
+ * listeners when it has a network, one by which the engine shows its pid, and
+ * one more only when a step failed.  It closes with exec. */
 #define BOX_WORD_LISTENERS	-1
 #define BOX_WORD_ENGINE		-2	/* only with the host's files */
+#define BOX_WORD_OUTSIDE	-3
 
 struct box_word {
 	int	step;		/* or one of the above */
@@ -79,6 +92,7 @@ struct box_word {
 	X(USER, "cannot take its uid")					\
 	X(LOOPBACK, "cannot bring its loopback up")			\
 	X(LISTEN, "cannot listen on its loopback")			\
+	X(OUTSIDE, "was not led outside")				\
 	X(LINKS, "has other network interfaces than its loopback")	\
 	X(ROUTES, "has routes that lead out of it")			\
 	X(CANARY, "can reach the host's loopback")			\
@@ -166,6 +180,19 @@ int	attest_canary(unsigned *port);
 /* In the box: BOX_NSTEPS when all is as it must be; else which fact is not,
  * with errno. */
 enum box_step attest_box(const struct box_plan *, const int fds[2]);
+
+/* The box waits until it has been led outside. */
+int	attest_outside(int talk_fd);
+
+/* outside.c: pasta, for a box whose network leads somewhere */
+int	outside_hold(const struct broker *, unsigned flags, pid_t box,
+	    struct outside *, struct apw_err *);
+int	outside_start(const struct broker *, struct outside *,
+	    struct apw_err *);
+/* Until the box says something; -1: pasta has ended, or time is over. */
+int	outside_wait(const struct outside *, int talk_fd, int64_t ms,
+	    struct apw_err *);
+void	outside_stop(struct outside *);
 
 /* rlimits.c */
 int	rlimits_set(const struct box_plan *);

@@ -45,6 +45,23 @@ inside_user(const struct box_plan *plan)
 		inside_fail(plan, BOX_USER);
 }
 
+/* Ask the broker for a way out, and see it there. */
+static void
+inside_outside(const struct box_plan *plan)
+{
+	struct box_word	w = { .step = BOX_WORD_OUTSIDE };
+	char		go;
+	int		fds[BROKER_FDS_MAX], nfds;
+
+	if ((plan->flags & APW_BOX_OUTSIDE) == 0)
+		return;
+	errno = EPIPE;
+	if (message_send(plan->talk_fd, &w, sizeof(w), NULL, 0) == -1 ||
+	    message_recv(plan->talk_fd, &go, 1, fds, &nfds) != 1 ||
+	    attest_outside(plan->talk_fd) == -1)
+		inside_fail(plan, BOX_OUTSIDE);
+}
+
 /* A network of its own is empty: loopback, and two listeners that belong to
  * the slot.  They are opened here and handed out; nothing else can be. */
 static void
@@ -58,6 +75,7 @@ inside_network(const struct box_plan *plan)
 		return;
 	if (net_loopback() == -1)
 		inside_fail(plan, BOX_LOOPBACK);
+	inside_outside(plan);
 	if ((fds[0] = net_listen(APW_BOX_LINK_PORT)) == -1 ||
 	    (fds[1] = net_listen(APW_BOX_PROXY_PORT)) == -1)
 		inside_fail(plan, BOX_LISTEN);

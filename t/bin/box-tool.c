@@ -45,7 +45,7 @@ struct tool {
 _Noreturn static void
 usage(void)
 {
-	fputs("usage: box-tool [-niHSvId] [-u UID] [-m MEMORY] [-p PIDS] [-t TMP] "
+	fputs("usage: box-tool [-L] [-A PASTA] [-niHSvId] [-u UID] [-m MEMORY] [-p PIDS] [-t TMP] "
 	    "[-T TMPFILES]\n"
 	    "    [-F FILESIZE] [-o OPENFILES] [-q CPU%] [-s SLOT] "
 	    "[-e NAME=VALUE]\n"
@@ -80,10 +80,13 @@ parse(struct tool *t, int argc, char **argv)
 	struct apw_box_limits	*l = &t->conf.limits;
 	int			 c;
 
-	while ((c = getopt(argc, argv, "+niHSu:vIdm:p:t:T:F:o:q:s:e:c:C:P:f:x:N:"
+	while ((c = getopt(argc, argv, "+LA:niHSu:vIdm:p:t:T:F:o:q:s:e:c:C:P:f:x:N:"
 	    "M:w:k:b:B:a:K")) != -1) {
 		switch (c) {
 		case 'n': t->order.flags |= APW_BOX_OWN_NET; break;
+		case 'L': t->order.flags |= APW_BOX_OWN_NET |
+			    APW_BOX_OUTSIDE; break;
+		case 'A': t->conf.pasta = optarg; break;
 		case 'i': t->order.flags |= APW_BOX_ISOLATES; break;
 		case 'H': t->order.flags |= APW_BOX_HOST_FILES; break;
 		case 'S': t->order.flags |= APW_BOX_HARDEN; break;

@@ -22,6 +22,7 @@
 #include "core/apw_auto.h"
 #include "core/apw_child.h"
 #include "core/apw_conf.h"
+#include "core/apw_find.h"
 #include "core/apw_log.h"
 #include "core/apw_module.h"
 #include "master/child.h"
@@ -42,6 +43,7 @@ static struct {
 	char			 common[PATH_MAX], codes[PATH_MAX];
 	char			 custom[PATH_MAX];
 	char			 tmp[PATH_MAX];	/* of hardened engines */
+	char			*pasta;		/* owned; NULL: not there */
 } box = { .pidfd = -1 };
 
 /* In the broker.  Its first processes are in boxes' /proc: what that shows
@@ -162,6 +164,8 @@ box_start(const struct apw_cycle *cycle, unsigned slot,
 		conf.limits = box_limits(c);
 	if (box.node_modules[0] != '\0')
 		conf.node_modules = box.node_modules;
+	free(box.pasta);
+	conf.pasta = box.pasta = apw_find_program("pasta");
 	if ((box.broker = apw_broker_start(&conf, err)) == NULL)
 		return -1;
 	box.pidfd = (int)syscall(SYS_pidfd_open, apw_broker_pid(box.broker), 0);
@@ -214,7 +218,8 @@ box_try_one(struct apw_broker *b, unsigned flags, struct apw_err *err)
 	struct apw_box_order		order = { .flags = flags,
 					    .argv = argv, .envp = envp,
 					    .out_fd = null, .err_fd = null,
-					    .memory_bytes = 256 << 20 };
+					    .memory_bytes = 256 << 20,
+					    .rules_fd = -1 };
 	struct apw_box_end		end;
 	struct apw_box			one;
 
@@ -241,9 +246,14 @@ box_try_in(const char *dir, const struct apw_box_conf *c, unsigned flags,
 	snprintf(codes, sizeof(codes), "%s/codes", dir);
 	if (mkdir(common, 0755) == -1 || mkdir(codes, 0755) == -1)
 		return apw_err_set(err, errno, "%s", dir);
+	apw_autofree char *pasta = apw_find_program("pasta");
+	conf.pasta = pasta;
+	conf.host_uid = geteuid();
+	conf.host_gid = getegid();
 	if ((b = apw_broker_start(&conf, err)) == NULL)
 		return -1;
-	rc = box_try_one(b, flags, err);
+	rc = (flags & APW_BOX_HOST_FILES) != 0 ?
+	    apw_broker_try(b, flags, err) : box_try_one(b, flags, err);
 	apw_broker_stop(b);
 	rmdir(common);
 	rmdir(codes);
@@ -421,6 +431,11 @@ apw_box_has(const struct apw_child *child)
 int
 apw_box_host_fence(enum apw_network network, struct apw_err *err)
 {
+	static const struct apw_box_conf	none;
+
+	if (box.cycle == NULL)
+		return box_try(&none, APW_BOX_HOST_FILES |
+		    box_network_flags(network), err);
 	if (!apw_box_host_ready())
 		return apw_err_set(err, 0, "there are no namespaces for a "
 		    "network of its own");
