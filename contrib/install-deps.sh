@@ -39,7 +39,7 @@ as_root() {
 build_packages='autoconf automake make gcc libc6-dev pkg-config libevent-dev
 	libwslay-dev libjansson-dev libcap-ng-dev libssl-dev libseccomp-dev'
 test_packages='clang libclang-rt-14-dev libcmocka-dev perl libjson-pp-perl
-	iproute2 openssl procps'
+	iproute2 openssl passt procps'
 
 is_installed() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" \

@@ -131,6 +131,9 @@ sub serve {
 				$udp->send("answer", 0, $from);
 			} elsif ($s == $tcp) {
 				my $c = $tcp->accept() or next;
+				# what nobody read would reset the answer
+				IO::Select->new($c)->can_read(1)
+					&& sysread $c, my $got, 4096;
 				syswrite $c, "HTTP/1.0 200 OK\r\n"
 					. "Content-Length: 6\r\n\r\nworld\n";
 				shutdown $c, 1;
@@ -167,6 +170,22 @@ sub attacks {
 	push @all, 'curl=run,curl,-sS,-m,3,http://' . $PLACES{'private 10'}
 		. ":$port/" if -x '/usr/bin/curl';
 	return @all;
+}
+
+# An interface that looks as if it led somewhere; it leads to a peer that
+# nobody listens at.
+sub way_out {
+	my ($self) = @_;
+	run('ip', 'address', 'add', '192.0.2.10/24', 'dev', 'apw0');
+	run('ip', 'link', 'set', 'apw1', 'up');
+	run('ip', 'route', 'add', 'default', 'via', '192.0.2.1');
+	return $self;
+}
+
+sub way_out_attacks {
+	my ($self) = @_;
+	return ("the host by its gateway=tcp,192.0.2.1,$self->{port}",
+		"the host by its address=tcp,192.0.2.10,$self->{port}");
 }
 
 # The same by way of the proxy: (what it lets through, what it does not).
