@@ -172,11 +172,6 @@ my @cases = (
 	[ 'a network mode', "network open;\n",
 		'1:9: error: "network" is "open"; expected auto,'
 		. ' unrestricted, private or strict' ],
-	[ 'a network mode that cannot be enforced',
-		"network private; sandbox UNSANDBOXED;\n",
-		'1:1: error: "network" is "private", which this host cannot hold'
-		. ' engines to: it needs a network namespace, and plain'
-		. ' processes have the host\'s' ],
 	[ 'authorities that are not there', "engine { ca_file no.pem; }\n",
 		'1:10: error: "ca_file" is "' . $dir . '/no.pem": No such file'
 		. ' or directory; expected a file of certificates (PEM)' ],
