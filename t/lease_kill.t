@@ -40,8 +40,8 @@ my @cases = (
 );
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
-	->plan(4 * @cases + 3)->write_app_conf(main =>
-	    'respawn_max 100ms; respawn_burst 64;');
+	->plan(4 * @cases + 3)->write_app_conf(main => ($> ? '' :
+	    'user nobody;') . 'respawn_max 100ms; respawn_burst 64;');
 my $api = $t->api();
 my $engine = $t->engine();
 $t->run();

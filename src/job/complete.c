@@ -115,6 +115,13 @@ job_complete_compose(struct apw_job *job)
 		apw_egress_account_json(&account, b);
 	}
 	apw_buf_puts(b, "}");
+	if (b->failed && job->complete_drops + 1 <
+	    sizeof(complete_drops) / sizeof(*complete_drops)) {
+		/* larger than anything that may be sent */
+		apw_buf_free(b);
+		job->complete_drops++;
+		job_complete_compose(job);
+	}
 }
 
 static void
