@@ -198,7 +198,9 @@ apw_journals_own(struct apw_journals *js)
 		else
 			apw_error("jobs are not journalled", APW_E(&err));
 	}
-	return js->own;
+	/* one that was had late may hold a record of a former life */
+	return js->own == NULL || js->own->rec.state == APW_JOURNAL_EMPTY ?
+	    js->own : NULL;
 }
 
 /* Others' files, and our own of a former life. */
