@@ -11,6 +11,7 @@
 
 #include "core/apw_auto.h"
 #include "core/apw_buf.h"
+#include "link/app_dialect.h"
 #include "link/app_link.h"
 #include "link/engine_link.h"
 #include "proto/apw_ws_frame.h"
@@ -289,6 +290,35 @@ test_proxy(void **state)
 	    "http://other");
 }
 
+static void
+test_app_dialect(void **state)
+{
+	static const struct { const char *settings, *want; } rows[] = {
+		{ "{}", "L3" },
+		{ "{\"APP_VERSION\":\"0.85.4\"}", "L3" },
+		{ "{\"APP_VERSION\":\"0.86.0\"}", "L4" },
+		{ "{\"APP_VERSION\":\"1.0.0\"}", "L4" },
+		{ "{\"APP_VERSION\":\"0.83.0\"}", "L2" },
+		{ "{\"APP_VERSION\":\"0.81.2\"}", "L1" },
+		{ "{\"APP_VERSION\":\"new\",\"OTEL_ENABLED\":true}", "L2" },
+		{ "{\"APP_VERSION\":86,\"SSRF_PROTECTION_ENABLED\":false}",
+		    "L1" },
+		{ "{\"PLATFORM_ID_FOR_DEDICATED_WORKER\":\"x\","
+		    "\"OTEL_ENABLED\":true}", "L1" },
+		{ "[]", "L3" }, { "", "L3" },
+	};
+	size_t	i;
+
+	(void)state;
+	for (i = 0; i < APW_COUNT(rows); i++)
+		assert_string_equal(apw_app_dialect_choose(apw_str_c(
+		    rows[i].settings))->name, rows[i].want);
+	assert_null(apw_app_dialect_named("L5"));
+	assert_ptr_equal(apw_app_dialect_of(84000),
+	    apw_app_dialect_named("L3"));
+	assert_ptr_equal(apw_app_dialect_of(0), apw_app_dialect_named("L3"));
+}
+
 int
 main(void)
 {
@@ -298,6 +328,7 @@ main(void)
 		cmocka_unit_test(test_close),
 		cmocka_unit_test(test_scan),
 		cmocka_unit_test(test_proxy),
+		cmocka_unit_test(test_app_dialect),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
