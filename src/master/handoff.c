@@ -118,6 +118,18 @@ take_name(struct apw_handoff *h, const char *value)
 	return 0;
 }
 
+/* Its stars are in the environment that we inherited: it takes their room. */
+static int
+take_secret(const char *name, const char *value)
+{
+	char	*stars = getenv(name);
+
+	if (stars == NULL || strlen(stars) != strlen(value))
+		return setenv(name, value, 1);
+	memcpy(stars, value, strlen(value));
+	return 0;
+}
+
 static int
 take(struct apw_handoff *h, const char *key, const char *value)
 {
@@ -138,7 +150,7 @@ take(struct apw_handoff *h, const char *key, const char *value)
 	else if (strcmp(key, "fd") == 0)
 		return take_listener(h, value);
 	else if (strncmp(key, "secret.", 7) == 0)
-		return setenv(key + 7, value, 1);
+		return take_secret(key + 7, value);
 	return 0;
 }
 

@@ -198,7 +198,7 @@ sub check {
 	is($a->{twice} + $a->{unknown}, 0, 'none is settled twice');
 	is($a->{after_settled}, 0, 'none runs after it was settled');
 	is($a->{failed}, 0, 'the app had to give up none');
-	cmp_ok(quantile(0.5, @ms), '<', 1500 * slow(),
+	cmp_ok(quantile(0.5, @ms), '<', ($self->{again_ms} || 1500) * slow(),
 		'a job of a dead slot runs again soon');
 	return sprintf "seed %d: %d jobs in %.0f s, %s; settled once %d (%s), "
 		. "handed out again %d, stalled %d, late %d, repeated %d; "
