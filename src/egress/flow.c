@@ -15,31 +15,52 @@ static char	flow_scratch[FLOW_COPY];	/* of the step that runs */
 
 /* --- pipes --- */
 
+/* Large ones cost half the processor time, but all pipes of a user count
+ * towards one limit of the kernel's (pipe-user-pages-soft): a box with
+ * hundreds of stuck connections must not use it up for the others. */
+static int
+pipes_size(const struct egress_pipes *p)
+{
+	return p->used < 8 ? 256 * 1024 : p->used < 128 ? 65536 : 16384;
+}
+
 static int
 pipes_take(struct egress_pipes *p, int fds[2])
 {
-	if (p->n > 0) {
+	if (p->n > 0)
 		memcpy(fds, p->fds[--p->n], sizeof(p->fds[0]));
-		return 0;
-	}
-	return pipe2(fds, O_CLOEXEC | O_NONBLOCK);
+	else if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) == -1)
+		return -1;
+	else
+		(void)fcntl(fds[0], F_SETPIPE_SZ, pipes_size(p));
+	p->used++;
+	return 0;
 }
 
 static void
-pipes_drop(int fds[2])
+pipes_close(int fds[2])
 {
 	close(fds[0]);
 	close(fds[1]);
 	fds[0] = fds[1] = -1;
 }
 
+/* There are bytes in it that nobody wants. */
+static void
+pipes_drop(struct egress_pipes *p, int fds[2])
+{
+	p->used--;
+	pipes_close(fds);
+}
+
 static void
 pipes_give(struct egress_pipes *p, int fds[2])
 {
 	if (p->n == EGRESS_PIPES_SPARE) {
-		pipes_drop(fds);
+		pipes_drop(p, fds);
 		return;
 	}
+	p->used--;
 	memcpy(p->fds[p->n++], fds, sizeof(p->fds[0]));
 	fds[0] = fds[1] = -1;
 }
@@ -48,7 +69,7 @@ void
 egress_pipes_free(struct egress_pipes *p)
 {
 	while (p->n > 0)
-		pipes_drop(p->fds[--p->n]);
+		pipes_close(p->fds[--p->n]);
 }
 
 /* --- the flow --- */
@@ -72,7 +93,7 @@ egress_flow_free(struct egress_flow *f, struct egress_pipes *pipes)
 	if (f->piped == 0)
 		pipes_give(pipes, f->pipe);
 	else
-		pipes_drop(f->pipe);
+		pipes_drop(pipes, f->pipe);
 }
 
 ssize_t

@@ -15,6 +15,7 @@
 struct egress_pipes {
 	int		fds[EGRESS_PIPES_SPARE][2];
 	unsigned	n;
+	unsigned	used;		/* and those in between */
 	bool		useless;	/* this kernel does not splice sockets */
 };
 

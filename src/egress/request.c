@@ -285,7 +285,7 @@ apw_egress_request_read(struct apw_str head, struct apw_egress_request *rq,
 {
 	struct apw_http_head	 h;
 	struct apw_err		 err = APW_ERR_NONE;
-	struct apw_str		 target, path;
+	struct apw_str		 target, path = APW_STR("");
 
 	memset(rq, 0, sizeof(*rq));
 	if (apw_http_proxy_request(head, &h, &target, &err) == -1)
