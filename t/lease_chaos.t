@@ -2,7 +2,8 @@
 
 # Slots and engines are killed at any time, connections drop, while jobs run:
 # every job is settled exactly once, none is lost, and none runs after it was
-# settled.  CHAOS_JOBS and CHAOS_SEED make it longer and repeatable.
+# settled.  CHAOS_JOBS, CHAOS_SEED, CHAOS_SECONDS and CHAOS_RELOAD make it longer
+# and repeatable.
 
 use strict;
 use warnings;
@@ -58,6 +59,9 @@ while (1) {
 	} elsif ($one && $dice == 1 && $one->{engine_pid}) {
 		$killed{engine}++;
 		kill 'KILL', $one->{engine_pid};
+	} elsif ($ENV{CHAOS_RELOAD} && rand() < 0.02) {
+		$killed{reload}++;
+		$t->reload();
 	} elsif ($dice == 2 && rand() < 0.3) {
 		$killed{link}++;
 		$api->act('drop');

@@ -14,10 +14,16 @@ use Test::Apworker;
 
 # name, what the app does, what the engine does, when to kill, runs seen
 my @cases = (
+	[ 'booting', sub { $_[0]->engine()->behave(connect_delay_ms => 60000) },
+	    [ { do => 'answer' } ], sub { $_[2]->wait_record('start',
+		1 + $_[5]); $_[2]->behave() }, 1 ],
 	[ 'asking for the flow', [ at => 'rpc:getFlowVersion', do => 'never' ],
 	    [ { do => 'answer' } ],
 	    sub { $_[0]->wait_seen(kind => 'rpc', method => 'getFlowVersion',
 		payload => { versionId => "fv-$_[1]" }) }, 1 ],
+	[ 'building', sub { $_[0]->tool('esbuild', { wait => 'built' }) },
+	    [ { do => 'answer' } ], sub { $_[4]->tool('esbuild')->wait_call(1);
+		$_[4]->tool('esbuild')->release('built') }, 1 ],
 	[ 'running', undef, [ { do => 'wait', name => 'on' },
 	    { do => 'answer' } ],
 	    sub { $_[2]->wait_record('operation', $_[3] + 1) }, 2 ],
@@ -51,12 +57,15 @@ for my $case (@cases) {
 	my ($name, $rule, $script, $when, $runs) = @$case;
 	my $id = 'j' . ++$n;
 	my $before = () = $engine->records('operation');
+	my $starts = () = $engine->starts();
 
-	$api->rule(@$rule) if $rule;
+	$api->rule(@$rule) if ref $rule eq 'ARRAY';
+	$rule->($t) if ref $rule eq 'CODE';
 	$t->log_mark();
-	$api->push_job(flow_job(id => $id, engine => $script));
+	$api->push_job(flow_job(id => $id, engine => $script,
+		$name eq 'building' ? (step => code_step()) : ()));
 	my ($slot, $pid) = $t->wait_job($id);
-	$when->($api, $id, $engine, $before);
+	$when->($api, $id, $engine, $before, $t, $starts);
 	kill 'KILL', $pid;
 	$engine->release('on') if $name eq 'running';
 	ok($t->wait_log(qr/a job goes on whose slot died/),
