@@ -133,7 +133,7 @@ $p->get('http://pub.example/');
 $p->get('http://10.9.0.1:3000/');
 $p->status("POST http://pub.example/echo HTTP/1.1\r\nHost: pub.example\r\n"
 	. "Content-Length: 3\r\n\r\nabc");
-is($p->tell('count'), 0, 'nothing is open');
+is($p->count_is(0), 0, 'nothing is open');
 is($p->tell('end'), '{"allowed":2,"blocked":1,"failed":0,"sentBytes":3,'
 	. '"receivedBytes":34}', 'its account');
 my @run = grep { $_->{run} eq 'run-1' } $p->decisions();
@@ -147,7 +147,7 @@ is($p->tell('begin run-2') . $p->tell('end'), 'begun{"allowed":0,"blocked":0,'
 	. '"failed":0,"sentBytes":0,"receivedBytes":0}', 'the next starts at zero');
 ($hello, $s) = $p->raw("CONNECT pub.example:80 HTTP/1.1\r\nHost: x\r\n\r\n",
 	until => qr/\r\n\r\n/);
-is($p->tell('count'), 1, 'a tunnel that stays open');
+is($p->count_is(1), 1, 'a tunnel that stays open');
 $p->tell('begin run-3');
 is($p->tell('count') . sysread($s, $got, 1), '00',
 	'does not outlive its run');

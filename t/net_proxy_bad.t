@@ -237,8 +237,8 @@ my @slow = map {
 sleep 0.3;
 $start = time;
 is($p->get('http://pub.example/'), 200, 'among slow readers');
-cmp_ok(time - $start, '<', 3, 'at once');
-is($p->tell('count'), 20, 'they are waiting');
+cmp_ok(time - $start, '<', 10, 'at once');
+is($p->count_is(20), 20, 'they are waiting');
 close $_ for @slow;
 is(wait_fds($p, $fds), $fds, 'and gone');
 is($p->stop(), 0, 'clean');
@@ -261,7 +261,7 @@ for my $c (@tunnels) {
 	$good++ if sysread($c, $said, 100) == 4 && $said eq 'ping';
 }
 is($good, 500, '500 tunnels at the same time');
-is($p->tell('count'), 500, 'really');
+is($p->count_is(500), 500, 'really');
 @tunnels = ();
 is($p->stop(), 0, 'clean');
 
@@ -291,7 +291,7 @@ for my $c (@open) {
 }
 close $_ for @open;
 is(($n{403} || 0) + ($n{503} || 0), 200, 'a flood is answered, all of it');
-Test::Apworker::Util::wait_for(sub { $p->tell('count') == 0 }, 'no client');
+$p->count_is(0);
 is($p->get('http://pub.example/'), 200, 'and is over');
 is($p->stop(), 0, 'clean');
 

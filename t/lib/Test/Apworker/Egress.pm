@@ -209,8 +209,13 @@ sub serve {
 			$answer, 'x' x 70000;
 		$answer .= "0\r\nX-Trailer: 1\r\n\r\n";
 	} elsif ($path =~ m{^/big/(\d+)}) {
-		@more = ("Content-Length: $1");
-		$answer = 'b' x $1;
+		($answer, my $n) = ('b' x 65536, $1);
+		print $c "HTTP/1.1 200 OK\r\nContent-Length: $n\r\n\r\n";
+		for (; $n > 0; $n -= length $answer) {
+			substr($answer, $n) = '' if $n < length $answer;
+			print $c $answer or return;
+		}
+		return;
 	} elsif ($path =~ m{^/until-end}) {
 		@more = ();
 		$answer = 'e' x 100000;
@@ -340,6 +345,14 @@ sub tell {
 	my ($p, $line) = @_;
 	print { $p->{in} } "$line\n";
 	return $p->line();
+}
+
+# Clients that just left are seen a moment later.
+sub count_is {
+	my ($p, $n) = @_;
+	my $got;
+	wait_for(sub { ($got = $p->tell('count')) == $n }, "$n clients");
+	return $got;
 }
 
 # The lines of decisions, as hashes.
