@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need, builds with sanitizers, runs all tests: units,
-# fuzz corpora, the daemon's own.  The last line tells the totals; the status
-# is 0 only if everything passed.
+# fuzz corpora, the daemon's own; then fuzzes for a little while.  The last
+# line tells the totals; the status is 0 only if everything passed.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -32,8 +32,12 @@ daemon=$(sum '^Files=.* Tests=\([0-9]*\),.*')
 daemon_failed=$(sum '^.*Failed \([0-9]*\)\/[0-9]* subtests.*')
 files_skipped=$(grep -c ' skipped: ' "$out/log" || :)
 
+printf '\n== fuzz\n'
+fuzz_failed=0
+sh t/fuzz/all.sh "${APW_FUZZ_SECONDS:-20}" || fuzz_failed=1
+
 passed=$((units + daemon - daemon_failed))
-failed=$((units_failed + daemon_failed))
+failed=$((units_failed + daemon_failed + fuzz_failed))
 # something broke outside of a test that counts itself
 [ "$status" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
 

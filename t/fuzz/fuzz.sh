@@ -3,7 +3,7 @@
 # Run from the top of a configured tree.  New inputs go to var/fuzz/NAME, which
 # is not kept; what is worth keeping is copied to t/fuzz/corpus/NAME by hand.
 set -e
-name=${1:?name of a target: raw eio sio rpc http ws conf stock journal egress}
+name=${1:?name of a target: raw eio sio rpc http ws frame conf stock journal egress}
 seconds=${2:-20}
 out=var/fuzz
 mkdir -p "$out/$name"
