@@ -315,6 +315,7 @@ walk_take_code(struct walker *w, const struct walk_step *s)
 		return apw_err_set(w->err, 0, "code step %s has no source",
 		    c->step);
 	c->source = s->source;
+	c->memo = apw_arena_alloc(w->arena, APW_STOCK_MEMO);
 	c->package_json = walk_member_text(w, s->source, "packageJson");
 	c->code = walk_member_text(w, s->source, "code");
 	return 0;

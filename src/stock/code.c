@@ -42,12 +42,23 @@ stock_code_hash(const struct apw_stock *stock,
 		    APW_STR("bun"),
 		order->packages ? apw_str_c(installer->version) : APW_STR(""),
 	};
+	char			 key = order->packages ? 'p' : 'a';
 	size_t			 i;
 
+	_Static_assert(APW_STOCK_MEMO > STOCK_HASH_SIZE, "room for key, hash");
+	/* the tools are the same for the life of a slot */
+	if (code->memo != NULL && code->memo[0] == key) {
+		memcpy(out, code->memo + 1, STOCK_HASH_SIZE);
+		return;
+	}
 	for (i = 0; i < APW_COUNT(parts); i++)
 		if (parts[i].p == NULL)
 			parts[i] = APW_STR("");
-	stock_hash(out, parts, APW_COUNT(parts));
+	if (stock_hash(out, parts, APW_COUNT(parts)) == -1 ||
+	    code->memo == NULL)
+		return;
+	code->memo[0] = key;
+	memcpy(code->memo + 1, out, STOCK_HASH_SIZE);
 }
 
 static void

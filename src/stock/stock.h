@@ -33,6 +33,8 @@ enum apw_stock_fault {
 	APW_STOCK_YIELDED,	/* a background order gave way to another one */
 };
 
+#define APW_STOCK_MEMO	80
+
 /* One code step; `source` is the raw JSON of settings.sourceCode. */
 struct apw_stock_code {
 	const char	*step;		/* name, [A-Za-z_][A-Za-z0-9_]* */
@@ -41,6 +43,9 @@ struct apw_stock_code {
 	struct apw_str	 code;		/* decoded */
 	struct apw_str	 built;		/* index.js, when somebody else has
 					   built it; empty: build it */
+	char		*memo;		/* APW_STOCK_MEMO bytes that live as
+					   long as source, zeroes at first:
+					   its hash is remembered; or NULL */
 };
 
 struct apw_stock_piece {

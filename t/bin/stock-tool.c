@@ -155,6 +155,7 @@ read_codes(struct apw_stock_order *o, json_t *list)
 	size_t			 i;
 
 	json_array_foreach(list, i, v) {
+		codes[i].memo = calloc(1, APW_STOCK_MEMO);
 		codes[i].step = copy(text(v, "step"));
 		codes[i].package_json = apw_str_c(copy(text(v, "packageJson")));
 		codes[i].code = apw_str_c(copy(text(v, "code")));
