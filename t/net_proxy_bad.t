@@ -35,6 +35,8 @@ my $dns = $e->dns({
 	'silent.example' => 'silent',
 	'broken.example' => 'servfail',
 	'empty.example' => [],
+	'cut.example' => 'truncated',
+	'noise.example' => 'garbage',
 });
 my $inside = '10.9.0.1:80';
 $e->origin(\&bad_origin, '8.8.8.8:80', '8.8.4.4:80', $inside,
@@ -98,7 +100,9 @@ is($p->get('http://long.example/') . $p->get('http://long.example/'), '200403',
 my $start = time;
 is($p->get('http://silent.example/'), 504, 'silence');
 cmp_ok(time - $start, '<', 5, 'is cut short');
-is($p->get("http://$_.example/"), 502, "$_: no address") for qw/broken empty/;
+is($p->get("http://$_.example/"), 502, "$_: no address")
+	for qw/broken empty cut/;
+like(scalar($p->get('http://noise.example/')), qr/^50[24]$/, 'noise');
 
 # --- heads ---
 

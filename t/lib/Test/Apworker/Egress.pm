@@ -68,7 +68,8 @@ sub spawn {
 # --- names ---
 
 # { name => records }; records: [addresses], [[first answer], [second], ...],
-# 'silent', 'nxdomain', 'servfail', or { cname => ..., a => [...], ttl => N }.
+# 'silent', 'nxdomain', 'servfail', 'truncated', 'garbage', or
+# { cname => ..., a => [...], ttl => N }.
 sub dns {
 	my ($self, $zone, $address) = @_;
 	my $s = IO::Socket::IP->new(LocalHost => $address || '127.0.0.53',
@@ -112,6 +113,10 @@ sub answer {
 	return $head->(3, 0) if !defined $r || $r eq 'nxdomain';
 	return undef if $r eq 'silent';
 	return $head->(2, 0) if $r eq 'servfail';
+	return substr($q, 0, 2) . pack('n5', 0x8380, 1, 0, 0, 0)
+		. substr($q, 12, $end - 12) if $r eq 'truncated';
+	return substr($q, 0, 2) . "\x81\x80\0\1\xff\xff\0\0\0\0\xc0\xff" x 9
+		if $r eq 'garbage';
 	my ($ttl, $cname, $own, $n) = (60, undef, pack('n', 0xc00c), 0);
 	if (ref $r eq 'HASH') {
 		($ttl, $cname) = ($r->{ttl} // 60, $r->{cname});
