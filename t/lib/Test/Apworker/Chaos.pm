@@ -62,7 +62,8 @@ sub push_jobs {
 		version => 'fv-' . int rand @SLEEPS, no_version => 1) } 1 .. $n);
 }
 
-# The processes of one kind below the master.  An init has its broker's title.
+# The processes of one kind below the master.  An init has its broker's title,
+# and an engine below it.
 sub victims {
 	my ($self, $kind) = @_;
 	my %is = (slot => qr/^apworkerd: slot/, monitor => qr/^apworkerd: monitor/,
@@ -71,11 +72,10 @@ sub victims {
 	my @all = Test::Apworker::Proc::descendants($self->{t}->pid());
 	my %title = map { $_ => Test::Apworker::Proc::cmdline($_) } @all;
 	my @found = grep { $title{$_} =~ $is{$kind} } @all;
-	my %below = map { $_ => 1 } map { Test::Apworker::Proc::children($_) }
-		grep { $title{$_} =~ $is{broker} } @all;
-
-	return $kind eq 'init' ? grep({ $below{$_} } @found)
-		: $kind eq 'broker' ? grep({ !$below{$_} } @found) : @found;
+	return @found unless $kind eq 'init' || $kind eq 'broker';
+	my %init = map { $_ => 1 } grep { Test::Apworker::Proc::children($_) }
+		@found;
+	return grep { ($kind eq 'init') == ($init{$_} || 0) } @found;
 }
 
 # The job a slot has, so that its way back can be timed.
