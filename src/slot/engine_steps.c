@@ -9,6 +9,7 @@
 #include "slot/engine_priv.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 
 #include "core/apw_clock.h"
@@ -48,6 +49,16 @@ engine_on_timer(evutil_socket_t fd, short what, void *arg)
 		e->step->on_timeout(e);
 }
 
+static bool
+engine_maker_gone(const struct apw_engine *e)
+{
+	struct pollfd	p = { .fd = -1, .events = POLLIN };
+
+	if (e->sandbox->watch_fd != NULL)
+		p.fd = e->sandbox->watch_fd(e->sandbox_conf);
+	return p.fd != -1 && poll(&p, 1, 0) == 1;
+}
+
 void
 engine_on_exit(evutil_socket_t fd, short what, void *arg)
 {
@@ -57,6 +68,10 @@ engine_on_exit(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	APW_CAST(e, arg, ENGINE_MAGIC);
 	APW_ASSERT(e->step->on_exit != NULL);
+	/* it died with what made its box, and is not to blame: the slot is
+	 * about to hear of it, and leaves its job to the next one */
+	if (e->step != &engine_dying && engine_maker_gone(e))
+		return;
 	e->step->on_exit(e);
 }
 

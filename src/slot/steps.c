@@ -404,6 +404,32 @@ slot_stop_enter(struct apw_slot *s)
 	apw_engine_shutdown(s->engine, slot_on_stopped, s);
 }
 
+/* A poll was answered in the last moment: into the journal with it, the next
+ * slot has what it takes. */
+static void
+slot_stop_job(struct apw_slot *s, struct apw_str text)
+{
+	struct apw_journal		*own = apw_journals_own(s->journals);
+	struct apw_journal_lease	 lease;
+	struct apw_lease_terms		 terms;
+
+	if (own == NULL || s->settings == NULL || s->ops->terms == NULL ||
+	    apw_journal_record(own)->state != APW_JOURNAL_EMPTY) {
+		apw_warn("a job came while the slot ended: the app gives it "
+		    "out again when its lock has run out");
+		return;
+	}
+	s->ops->terms(s->source, &terms);
+	lease = (struct apw_journal_lease){
+		.release = s->settings->release,
+		.until_boot_ms = apw_boot_ms() + terms.lock_ms / 10 * 9,
+	};
+	apw_job_scope(terms.scope, lease.scope);
+	apw_journal_begin(own, text, &lease);
+	apw_journal_leave(own);
+	apw_notice("a job came while the slot ended: it is left to the next");
+}
+
 static void
 slot_stop_timeout(struct apw_slot *s)
 {
@@ -414,6 +440,7 @@ static const struct slot_step slot_stop = {
 	.name = "stop",
 	.score = APW_SLOT_DRAINING,
 	.enter = slot_stop_enter,
+	.on_job = slot_stop_job,
 	.on_timeout = slot_stop_timeout, .timeout_ms = 8000,
 };
 
