@@ -1,12 +1,12 @@
 #!/bin/sh
-# Fuzz the grammars of the links, SECONDS each, two at a time:
+# Fuzz the grammars of links and proxy, SECONDS each, two at a time:
 #	sh t/fuzz/all.sh [SECONDS]
 # Run from the top of a configured tree.  Without a clang that has libFuzzer it
 # says so and succeeds: the corpora run with "make check" in any case.
 set -eu
 seconds=${1:-20}
 out=var/fuzz/all
-targets='raw eio sio rpc http ws frame'
+targets='raw eio sio rpc http ws frame egress'
 flags='-std=gnu17 -g -O1 -D_GNU_SOURCE -DAPW_LIBFUZZER -fno-omit-frame-pointer
 	-fno-sanitize-recover=undefined -Isrc -I.'
 mkdir -p "$out"
@@ -20,7 +20,9 @@ if ! clang -fsanitize=fuzzer,address -o "$out/probe" "$out/probe.c" \
 fi
 
 ls src/core/apw_err.c src/core/apw_str.c src/core/apw_buf.c \
-	src/core/apw_log.c src/core/apw_clock.c src/proto/*.c src/link/*.c |
+	src/core/apw_log.c src/core/apw_clock.c src/core/apw_arena.c \
+	src/proto/*.c src/link/*.c src/egress/addr.c src/egress/frame.c \
+	src/egress/request.c |
 	xargs -P 2 -I '{}' sh -c 'o=$2/$(echo "$1" | tr / _).o
 		clang $3 -fsanitize=fuzzer-no-link,address,undefined \
 		-c -o "$o" "$1"' - '{}' "$out" "$(echo $flags)"
