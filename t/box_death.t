@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
 # kill -9 of any link of the chain (slot, broker, init, engine) ends all that
-# is below it, and nothing is left: processes, control groups, mounts.
+# is below it, and nothing is left: processes, control groups, mounts.  So it
+# is with boxes, and with engines that keep the host's files.
 
 use strict;
 use warnings;
@@ -21,6 +22,7 @@ my %brokers;
 for my $box (Test::Apworker::Box::everybody($t)) {
 	for my $victim (qw/slot broker init engine/) {
 		dies($box, $victim);
+		dies($box, $victim, '-H', '-w', '/');
 	}
 	many($box);
 	stale_groups($box) if $box->is_root();
@@ -40,10 +42,14 @@ sub links {
 }
 
 sub dies {
-	my ($box, $victim) = @_;
-	my $who = $box->name() . ", kill -9 of the $victim";
+	my ($box, $victim, @how) = @_;
+	my $who = $box->name() . " @how, kill -9 of the $victim";
 
-	$box->start([ '-p', 64 ], '/root/common/box-attack', 'bomb', 'stay');
+	# without a box's limits the bomb has none but this
+	$box->start([ '-p', 64, @how ], @how ? ('/usr/bin/perl', '-e',
+		'for (1 .. 30) { fork or do { setpgrp; exec "sleep", 1000 } } '
+		. '$| = 1; print "staying\n"; sleep 1000; # attack')
+		: ('/root/common/box-attack', 'bomb', 'stay'));
 	$box->wait_out(qr/^staying$/m);
 	my %pid = links($box);
 	is(join(' ', sort keys %pid), 'broker engine init slot',
