@@ -278,6 +278,7 @@ box_boot(struct broker *b, const struct broker_request *rq, const int *fds,
 
 	if (cgroup_limit(b->cgroup, plan.limits, rq->memory_bytes, err) == -1)
 		return -1;
+	cgroup_yield(b->cgroup, false);
 	cgroup_mark(b->cgroup);
 	if (pipe2(life, O_CLOEXEC) == -1)
 		return apw_err_set(err, errno, "no pipe for a box");
@@ -290,6 +291,9 @@ box_boot(struct broker *b, const struct broker_request *rq, const int *fds,
 	reply->engine_pid = birth.engine_pid;
 	if (rc == -1)
 		box_kill(b);
+	/* not before: the slot waits for us until now */
+	else if ((rq->flags & APW_BOX_AHEAD) != 0)
+		cgroup_yield(b->cgroup, true);
 	return rc;
 }
 

@@ -45,7 +45,8 @@ static int
 broker_ready(struct broker *b, unsigned flags, struct apw_err *err)
 {
 	if ((flags & ~(unsigned)(APW_BOX_OWN_NET | APW_BOX_ISOLATES |
-	    APW_BOX_OUTSIDE | APW_BOX_HOST_FILES | APW_BOX_HARDEN)) != 0)
+	    APW_BOX_OUTSIDE | APW_BOX_AHEAD | APW_BOX_HOST_FILES |
+	    APW_BOX_HARDEN)) != 0)
 		return apw_err_set(err, EPROTO, "an unknown kind of box");
 	if ((flags & APW_BOX_HOST_FILES) != 0)
 		return host_prepare(b, flags, err);
@@ -96,6 +97,7 @@ broker_do_admit(struct broker *b, const struct broker_request *rq,
 	/* what the lane leads to is made with the first box */
 	if (b->lane_fd == -1 && lane_open(b, err) == -1)
 		return -1;
+	cgroup_yield(b->cgroup, false);
 	return lane_admit(b, rq->what, rq->id, err);
 }
 

@@ -23,6 +23,9 @@
 
 #define APW_BROKER_WAIT_MS	10000
 
+/* As root: of the first box's uid; the slot's number is added. */
+#define APW_BROKER_FIRST_UID	60000
+
 /* Where things are inside of a box. */
 #define APW_BOX_COMMON		"/root/common"
 #define APW_BOX_CODES		"/root/codes"
@@ -95,6 +98,9 @@ enum apw_box_flag {
 	 * sees them: all that is its own is its processes, its /proc (where
 	 * that can be mounted), and its network with OWN_NET. */
 	APW_BOX_HOST_FILES = 1 << 3,
+	/* It has a processor when nobody else wants it, until something is
+	 * admitted; where boxes have a weight. */
+	APW_BOX_AHEAD	= 1 << 5,
 	/* HOST_FILES: the syscall filter, too, and the order's rules. */
 	APW_BOX_HARDEN	= 1 << 4,
 };

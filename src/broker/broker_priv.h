@@ -15,7 +15,6 @@
 
 #define BOX_UID		1000	/* inner; not 0: exec must drop everything */
 #define BOX_GID		1000
-#define BOX_FIRST_UID	60000	/* of the host, plus the slot's number */
 
 struct cgroup;
 
@@ -215,6 +214,8 @@ int	filter_install(const struct sock_fprog *);
 struct cgroup *cgroup_open(const struct broker *);
 int	cgroup_limit(struct cgroup *, const struct apw_box_limits *,
 	    uint64_t memory_bytes, struct apw_err *);
+/* A fraction of its weight, or all of it again. */
+void	cgroup_yield(struct cgroup *, bool);
 bool	cgroup_holds(const struct cgroup *, const char *controller);
 void	cgroup_evidence(struct cgroup *, struct apw_box_end *);
 /* What has happened so far is not the next box's. */

@@ -25,6 +25,7 @@
 #define CGROUP_PREFIX	"apworkerd-box."
 #define CGROUP_RMDIR_MS	500
 #define CGROUP_TURN_MS	1000
+#define CGROUP_YIELD	10	/* a tenth of the others' weight */
 
 static const char *const cgroup_names[] = { CGROUP_NAMES(CGROUP_NAME) };
 
@@ -403,6 +404,26 @@ cgroup_limit(struct cgroup *g, const struct apw_box_limits *l,
 	g->limits = l;
 	g->memory_bytes = memory_bytes;
 	return 0;
+}
+
+void
+cgroup_yield(struct cgroup *g, bool yield)
+{
+	unsigned	weight;
+	char		text[16];
+
+	if (g == NULL || g->yields == yield || g->dir_fd[CGROUP_CPU] == -1)
+		return;
+	weight = g->limits != NULL && g->limits->cpu_weight != 0 ?
+	    g->limits->cpu_weight : 100;
+	/* the broker is in the group, too, and has to hear who comes next */
+	if (yield)
+		weight = weight / CGROUP_YIELD + 1;
+	snprintf(text, sizeof(text), "%u", g->version == 2 ? weight :
+	    weight * 1024 / 100 + 2);
+	if (cgroup_write(g->dir_fd[CGROUP_CPU], g->version == 2 ?
+	    "cpu.weight" : "cpu.shares", text) == 0)
+		g->yields = yield;
 }
 
 static void

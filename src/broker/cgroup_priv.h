@@ -24,6 +24,7 @@ struct cgroup {
 	int		back_fd;		/* v2: of `own` */
 	const struct apw_box_limits *limits;	/* that are set; NULL: none yet */
 	uint64_t	memory_bytes;
+	bool		yields;
 	struct apw_box_end mark;		/* counters at the box's start */
 };
 

@@ -94,9 +94,9 @@ int
 user_enter(struct broker *b, struct apw_err *err)
 {
 	b->outer_uid = b->conf->uid != 0 ? b->conf->uid :
-	    BOX_FIRST_UID + b->conf->slot;
+	    APW_BROKER_FIRST_UID + b->conf->slot;
 	b->outer_gid = b->conf->gid != 0 ? b->conf->gid :
-	    BOX_FIRST_UID + b->conf->slot;
+	    APW_BROKER_FIRST_UID + b->conf->slot;
 	b->root = geteuid() == 0 && caps_have_admin() &&
 	    user_mapped(b->outer_uid);
 	if ((b->root ? user_enter_root(err) : user_enter_own(b, err)) == -1)

@@ -165,9 +165,8 @@ slot_fit_sandbox(struct apw_slot *s, struct apw_err *err)
 		return -1;
 	if (slot_fit_network(s, m->ops.sandbox, conf, &net, err) == -1)
 		return -1;
-	if (apw_engine_settings(s->engine, set, m->ops.sandbox, conf, &net,
-	    err) == -1 || slot_watch_sandbox(s, m->ops.sandbox, conf,
-	    err) == -1)
+	if (slot_engines_settings(s, m->ops.sandbox, conf, &net, err) == -1 ||
+	    slot_watch_sandbox(s, m->ops.sandbox, conf, err) == -1)
 		return -1;
 	s->sandbox = m->ops.sandbox;
 	slot_harden();
@@ -187,7 +186,7 @@ slot_fit(struct apw_slot *s)
 	}
 	if (strcmp(s->blocked, err.text) != 0)
 		apw_error("no job can be taken", APW_E(&err));
-	apw_engine_retire(s->engine);
+	slot_engines_retire(s);
 	snprintf(s->blocked, sizeof(s->blocked), "%.*s",
 	    (int)sizeof(s->blocked) - 1, err.text);
 }

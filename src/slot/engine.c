@@ -14,6 +14,7 @@
 
 #define ENGINE_REFUSED_MS	3000	/* for the right one to come after a wrong one */
 #define ENGINE_REFUSALS_LOGGED	10	/* of one engine */
+#define ENGINE_AHEAD_AGAIN_MS	10000	/* after one that did not come up */
 
 /* What the link tells. */
 
@@ -142,6 +143,7 @@ apw_engine_new(const struct apw_engine_env *env, struct apw_err *err)
 	e->step = &engine_cold;
 	e->child = engine_no_child;
 	e->proxy_fd = e->link_fd = -1;
+	e->ahead_failed_ms = -ENGINE_AHEAD_AGAIN_MS;
 	apw_capture_init(&e->capture, env->cycle->engine.output_bytes);
 	e->timer = evtimer_new(env->base, engine_on_timer, e);
 	e->sweep_timer = evtimer_new(env->base, engine_on_sweep, e);
@@ -223,33 +225,79 @@ engine_keep_tenant(struct apw_engine *e)
 	}
 }
 
-int
-apw_engine_acquire(struct apw_engine *e, const struct apw_tenant *tenant,
-    const struct apw_engine_events *events, void *arg)
+/* Booted for the job to come, and not there yet. */
+static bool
+engine_ahead(const struct apw_engine *e)
+{
+	return e->step == &engine_boot && !e->serving;
+}
+
+enum apw_engine_stand
+apw_engine_stand(const struct apw_engine *e)
+{
+	if (e->taken)
+		return APW_ENGINE_BUSY;
+	if (e->step == &engine_cold)
+		return APW_ENGINE_COLD;
+	if (engine_stale(e))
+		return APW_ENGINE_BUSY;
+	return e->step == &engine_idle ? APW_ENGINE_STANDBY :
+	    engine_ahead(e) ? APW_ENGINE_BOOTING : APW_ENGINE_BUSY;
+}
+
+void
+apw_engine_prepare(struct apw_engine *e)
+{
+	/* one of other slots would have to wait for the port they share */
+	if (e->taken || e->settings == NULL || e->shares_port)
+		return;
+	if (e->step == &engine_cold &&
+	    apw_now_ms() >= e->ahead_failed_ms + ENGINE_AHEAD_AGAIN_MS)
+		engine_start_ahead(e);
+	else if ((e->step == &engine_idle || engine_ahead(e)) &&
+	    engine_stale(e))
+		engine_end(e, false, "its generation is stale");
+}
+
+/* May the next job have it, and is its code there?  NULL, or why not. */
+static const char *
+engine_admit(struct apw_engine *e)
 {
 	struct apw_reuse_case	 c;
 	struct apw_err		 err = APW_ERR_NONE;
 	const char		*why;
+
+	engine_reuse_case(e, &c);
+	why = apw_reuse_refused(&c);
+	if (why != NULL || e->sandbox->admit == NULL ||
+	    e->sandbox->admit(e->sandbox_conf, &e->child,
+	    e->next.flow_version_id, e->next.platform_id, &err) != -1)
+		return why;
+	apw_warn("nothing can be admitted to a warm engine", APW_E(&err));
+	return "the flow's code cannot be admitted";
+}
+
+int
+apw_engine_acquire(struct apw_engine *e, const struct apw_tenant *tenant,
+    const struct apw_engine_events *events, void *arg)
+{
+	const char	*why;
 
 	APW_ASSERT(!e->taken);
 	e->taken = true;
 	e->events = *events;
 	e->arg = arg;
 	e->next = *tenant;
-	if (e->step == &engine_idle) {
-		engine_reuse_case(e, &c);
-		why = apw_reuse_refused(&c);
-		if (why == NULL && e->sandbox->admit != NULL &&
-		    e->sandbox->admit(e->sandbox_conf, tenant->flow_version_id,
-		    tenant->platform_id, &err) == -1) {
-			apw_warn("nothing can be admitted to a warm engine",
-			    APW_E(&err));
-			why = "the flow's code cannot be admitted";
-		}
+	if (e->step == &engine_idle || engine_ahead(e)) {
+		why = engine_admit(e);
+		if (why == NULL && (e->jobs == 0 || e->step == &engine_boot))
+			engine_keep_tenant(e);
 		if (why == NULL) {
-			if (e->jobs++ == 0)
-				engine_keep_tenant(e);
 			e->serving = true;
+			engine_show(e);
+			if (e->step == &engine_boot)
+				return 0;
+			e->jobs++;
 			engine_go(e, &engine_ready);
 			return 1;
 		}
@@ -274,6 +322,8 @@ apw_engine_execute(struct apw_engine *e, const char *type,
 	if (apw_engine_link_execute(e->link, type, parts, nparts, err) == -1)
 		return -1;
 	engine_go(e, &engine_run);
+	if (e->env.on_execute != NULL)
+		e->env.on_execute(e->env.arg);
 	return 0;
 }
 

@@ -1,5 +1,6 @@
-/* The one engine of a slot: booted when a job needs it, kept warm where the
- * rules allow, watched all its life, ended with everything below it. */
+/* An engine of a slot: booted when a job needs it or ahead of that, kept warm
+ * where the rules allow, watched all its life, ended with everything below
+ * it. */
 #ifndef APW_SLOT_ENGINE_H
 #define APW_SLOT_ENGINE_H
 
@@ -34,7 +35,11 @@ struct apw_engine_env {			/* borrowed for the engine's life */
 	struct apw_stock	*stock;
 	struct apw_score_slot	*score;
 	unsigned		 slot;
+	unsigned		 seat;		/* 0: the slot's first */
 	struct apw_egress_resolver *resolver;	/* of the slot */
+	/* An operation has been sent: an engine can be booted ahead. */
+	void			(*on_execute)(void *arg);
+	void			*arg;
 };
 
 /* What the user of the engine (the job in hand) is told, from the event loop
@@ -77,6 +82,17 @@ void	apw_engine_run(struct apw_engine *, const char *job_id);
 /* The account of that job so far; what it left open is closed.  false: it
  * has no proxy. */
 bool	apw_engine_account(struct apw_engine *, struct apw_egress_account *);
+
+/* Nobody has it and nothing is there: boot it for the job to come.  One that
+ * is there for that and has gone stale is ended first. */
+void	apw_engine_prepare(struct apw_engine *);
+enum apw_engine_stand {
+	APW_ENGINE_BUSY,		/* somebody has it, or it ends */
+	APW_ENGINE_COLD,
+	APW_ENGINE_BOOTING,		/* ahead */
+	APW_ENGINE_STANDBY,		/* booted, nobody's */
+};
+enum apw_engine_stand apw_engine_stand(const struct apw_engine *);
 
 /* Take the engine for a job: 1 it is warm and ready now (on_ready does not
  * come), 0 on_ready or on_gone will come. */

@@ -66,6 +66,7 @@ struct apw_engine {
 	int64_t				 booted_ms;
 	uint64_t			 oom_kills;	/* count at boot */
 	unsigned			 jobs;
+	int64_t				 ahead_failed_ms; /* one nobody waited for */
 
 	/* its end */
 	struct apw_evidence		 evidence;
@@ -98,6 +99,8 @@ void	engine_net_stop(struct apw_engine *);
 extern const struct apw_child engine_no_child;
 int	engine_process_start(struct apw_engine *, struct apw_err *);
 void	engine_process_kill(struct apw_engine *);
+/* It is the one that the scoreboard shows. */
+void	engine_show(const struct apw_engine *);
 /* Reap; fills in the evidence and closes descriptors. */
 void	engine_process_reap(struct apw_engine *);
 void	engine_process_forget(struct apw_engine *);
@@ -108,6 +111,8 @@ extern const struct engine_step engine_cold, engine_queue, engine_boot, engine_i
     engine_failed;
 void	engine_go(struct apw_engine *, const struct engine_step *);
 void	engine_start(struct apw_engine *);
+void	engine_start_ahead(struct apw_engine *);
+bool	engine_stale(const struct apw_engine *);
 /* Kill the process: its end is told and leads to the sweep. */
 void	engine_end(struct apw_engine *, bool timer, const char *why);
 void	engine_to_sweep(struct apw_engine *);

@@ -112,7 +112,8 @@ engine_spawn(struct apw_engine *e, struct apw_arena *arena,
 		.sandbox_id = e->sandbox_id, .token = token,
 	};
 	struct apw_box_spec	spec = {
-		.slot = e->env.slot, .sandbox_id = e->sandbox_id,
+		.slot = e->env.slot, .seat = e->env.seat,
+		.ahead = !e->serving, .sandbox_id = e->sandbox_id,
 		.argv = cmd.argv, .envp = cmd.envp, .cwd = ".",
 		.memory_bytes = e->settings->memory_mb * 1024 * 1024,
 		.flow_version_id = e->tenant.flow_version_id,
@@ -157,11 +158,19 @@ engine_process_start(struct apw_engine *e, struct apw_err *err)
 	if (rv == -1)
 		return -1;
 	atomic_fetch_add(&e->env.score->engine_starts, 1);
-	atomic_store(&e->env.score->engine_pid, e->child.engine_pid);
+	if (e->serving)
+		engine_show(e);
 	apw_capture_begin(&e->capture);
-	apw_info("engine started", APW_I("pid", e->child.engine_pid),
+	apw_info(e->serving ? "engine started" : "standby engine started",
+	    APW_I("pid", e->child.engine_pid),
 	    APW_S("sandbox", e->sandbox_id));
 	return engine_watch(e, err);
+}
+
+void
+engine_show(const struct apw_engine *e)
+{
+	atomic_store(&e->env.score->engine_pid, e->child.engine_pid);
 }
 
 void
@@ -225,6 +234,7 @@ engine_process_forget(struct apw_engine *e)
 {
 	struct event	**events[] = { &e->exit_event, &e->out_event,
 	    &e->err_event };
+	int32_t		 shown = e->child.engine_pid;
 	size_t		 i;
 
 	for (i = 0; i < 3; i++) {
@@ -244,5 +254,6 @@ engine_process_forget(struct apw_engine *e)
 	if (e->child.proxy_fd != -1)
 		close(e->child.proxy_fd);
 	e->child = engine_no_child;
-	atomic_store(&e->env.score->engine_pid, 0);
+	/* another may be shown already */
+	atomic_compare_exchange_strong(&e->env.score->engine_pid, &shown, 0);
 }

@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "core/apw_clock.h"
 #include "core/apw_log.h"
@@ -113,6 +115,30 @@ const struct engine_step engine_queue = {
 	.on_timeout = engine_start, .timeout_ms = 50,
 };
 
+/* For a job that has not come: nobody waits, and nobody's code is in there. */
+void
+engine_start_ahead(struct apw_engine *e)
+{
+	struct apw_err	err = APW_ERR_NONE;
+
+	free(e->tenant_text);
+	e->tenant_text = NULL;
+	memset(&e->tenant, 0, sizeof(e->tenant));
+	e->serving = false;
+	e->lost[0] = e->refused[0] = '\0';
+	e->refusals = 0;
+	if (engine_process_start(e, &err) == 0) {
+		engine_go(e, &engine_boot);
+		return;
+	}
+	apw_notice("no engine can stand by", APW_E(&err));
+	e->ahead_failed_ms = apw_now_ms();
+	engine_process_kill(e);
+	engine_process_forget(e);
+	apw_engine_link_reset(e->link);
+	engine_to_sweep(e);
+}
+
 /* Nothing is left of the last one. */
 static void
 engine_clean(struct apw_engine *e)
@@ -204,6 +230,7 @@ engine_finish(struct apw_engine *e)
 		apw_capture_end(&e->capture);
 		e->events.on_gone(e->arg, ev, NULL);
 	} else if (ev->ours == NULL && !ev->timer) {
+		e->ahead_failed_ms = apw_now_ms();
 		atomic_fetch_add(&e->env.score->engine_deaths, 1);
 		apw_warn("idle engine ended", APW_S("sandbox", e->sandbox_id),
 		    APW_I("code", ev->code), APW_I("signal", ev->signal),
@@ -275,6 +302,13 @@ const struct engine_step engine_boot = {
 
 /* idle: warm, nobody's */
 
+bool
+engine_stale(const struct apw_engine *e)
+{
+	return e->booted_from != e->fingerprint ||
+	    e->booted_stock != apw_stock_generation(e->env.stock);
+}
+
 void
 engine_reuse_case(const struct apw_engine *e, struct apw_reuse_case *c)
 {
@@ -284,8 +318,7 @@ engine_reuse_case(const struct apw_engine *e, struct apw_reuse_case *c)
 		.key = e->settings->reuse, .warm = e->sandbox->warm,
 		.max_jobs = conf->max_jobs, .max_age_ms = conf->max_age_ms,
 		.jobs = e->jobs, .age_ms = apw_now_ms() - e->booted_ms,
-		.stale = e->booted_from != e->fingerprint ||
-		    e->booted_stock != apw_stock_generation(e->env.stock),
+		.stale = engine_stale(e),
 		.was = e->tenant, .is = e->next,
 	};
 }

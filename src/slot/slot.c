@@ -82,6 +82,7 @@ slot_on_tick(evutil_socket_t fd, short what, void *arg)
 	APW_CAST(s, arg, SLOT_MAGIC);
 	atomic_store(&s->score->tick_ms, apw_now_ms());
 	slot_note_time(s);
+	slot_standby_idle(s);
 }
 
 static void
@@ -245,22 +246,16 @@ slot_open_egress(struct apw_slot *s, struct apw_err *err)
 static int
 slot_open(struct apw_slot *s, struct apw_err *err)
 {
-	struct apw_engine_env	env = { .cycle = s->cycle, .score = s->score,
-	    .slot = s->number };
-
 	if (apw_tree_init(err) == -1)
 		return -1;
 	if ((s->base = event_base_new()) == NULL || slot_signals(s) == -1 ||
 	    slot_timers(s) == -1)
 		return apw_err_set(err, errno, "cannot make an event loop");
-	env.base = s->base;
 	if (slot_open_egress(s, err) == -1)
 		return -1;
-	env.resolver = s->resolver;
 	if ((s->stock = apw_stock_open(s->base, s->cycle, err)) == NULL)
 		return -1;
-	env.stock = s->stock;
-	if ((s->engine = apw_engine_new(&env, err)) == NULL)
+	if (slot_engines_open(s, err) == -1)
 		return -1;
 	if ((s->fetcher = apw_fetcher_new(s->base)) == NULL)
 		return apw_err_set(err, ENOMEM, "cannot make a slot");
@@ -292,7 +287,7 @@ slot_close(struct apw_slot *s)
 	if (s->source != NULL)
 		s->ops->close(s->source);
 	apw_journals_close(s->journals);
-	apw_engine_free(s->engine);
+	slot_engines_free(s);
 	apw_egress_rules_unref(s->rules);
 	apw_recipes_free(s->recipes);
 	apw_poster_free(s->poster);

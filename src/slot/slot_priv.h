@@ -43,7 +43,10 @@ struct apw_slot {
 	struct apw_source		*source;
 	const struct apw_source_ops	*ops;		/* its functions */
 	struct apw_stock		*stock;
-	struct apw_engine		*engine;
+	struct apw_engine		*engine;	/* of the engines, the job's */
+	struct apw_engine		*engines[APW_SANDBOX_SEATS];
+	unsigned			 nengines, engines_ending;
+	struct event			*standby;	/* to boot one ahead */
 	struct apw_egress_resolver	*resolver;	/* of all that leaves */
 	struct apw_poster		*poster;
 	struct apw_fetcher		*fetcher;
@@ -90,6 +93,19 @@ void	slot_begin(struct apw_slot *);
 void	slot_end_now(struct apw_slot *);
 void	slot_note_time(struct apw_slot *);
 extern const struct apw_source_events slot_source_events;
+
+void	slot_engines_ended(struct apw_slot *);
+
+/* standby.c: the slot's engines, of which the next job gets the best. */
+int	slot_engines_open(struct apw_slot *, struct apw_err *);
+int	slot_engines_settings(struct apw_slot *, const struct apw_sandbox_ops *,
+	    const void *conf, const struct apw_engine_net *, struct apw_err *);
+void	slot_engines_retire(struct apw_slot *);
+void	slot_engine_pick(struct apw_slot *);
+/* Nothing is in hand: one may be booted ahead. */
+void	slot_standby_idle(struct apw_slot *);
+void	slot_engines_shutdown(struct apw_slot *); /* slot_engines_ended() follows */
+void	slot_engines_free(struct apw_slot *);
 
 /* recover.c */
 extern const struct slot_step slot_recover;

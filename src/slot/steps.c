@@ -158,6 +158,7 @@ slot_idle_enter(struct apw_slot *s)
 {
 	slot_score_why(s, "");
 	slot_warm(s);
+	slot_standby_idle(s);
 	s->ops->want(s->source);
 }
 
@@ -198,7 +199,7 @@ slot_take(struct apw_slot *s, struct apw_str text, struct slot_found *found)
 	struct apw_job_env	env = {
 		.base = s->base, .cycle = s->cycle,
 		.source = s->ops, .source_of = s->source,
-		.stock = s->stock, .engine = s->engine,
+		.stock = s->stock,
 		.recipes = s->recipes, .poster = s->poster,
 		.fetcher = s->fetcher, .publisher = s->publisher,
 		.settings = s->settings, .sandbox = s->sandbox,
@@ -213,6 +214,8 @@ slot_take(struct apw_slot *s, struct apw_str text, struct slot_found *found)
 	env.ours_until_ms = found != NULL ? found->ours_until_ms :
 	    slot_lease_until(s);
 	APW_ASSERT(s->job == NULL && s->sandbox != NULL);
+	slot_engine_pick(s);
+	env.engine = s->engine;
 	slot_warm_stop(s);
 	s->job = apw_job_new(&env, text);
 	if (s->job == NULL) {
@@ -377,12 +380,9 @@ static const struct slot_step slot_leave = {
 
 /* stop: nothing of ours stays behind */
 
-static void
-slot_on_stopped(void *arg)
+void
+slot_engines_ended(struct apw_slot *s)
 {
-	struct apw_slot	*s;
-
-	APW_CAST(s, arg, SLOT_MAGIC);
 	event_base_loopbreak(s->base);
 }
 
@@ -401,7 +401,7 @@ slot_stop_enter(struct apw_slot *s)
 		s->job = NULL;
 		s->journal = NULL;
 	}
-	apw_engine_shutdown(s->engine, slot_on_stopped, s);
+	slot_engines_shutdown(s);
 }
 
 /* A poll was answered in the last moment: into the journal with it, the next

@@ -19,8 +19,8 @@ struct apw_box_conf {
 
 extern const struct apw_directive apw_box_directives[];
 
-/* mode and isolates are of the module that asks; a slot has one broker and
- * thus the limits of one of them. */
+/* mode and isolates are of the module that asks; a slot's brokers have the
+ * limits of one of them. */
 int	apw_box_probe(const void *conf, const char *mode, struct apw_err *);
 int	apw_box_boot(const void *conf, bool isolates,
 	    const struct apw_box_spec *, struct apw_child *,
@@ -30,8 +30,9 @@ void	apw_box_inside(const void *conf, const struct apw_cycle *,
 	    struct apw_inside *);
 int	apw_box_fence(const void *conf, enum apw_network, enum apw_fence *,
 	    struct apw_err *);
-int	apw_box_admit(const void *conf, const char *flow_version_id,
-	    const char *platform_id, struct apw_err *);
+int	apw_box_admit(const void *conf, const struct apw_child *,
+	    const char *flow_version_id, const char *platform_id,
+	    struct apw_err *);
 void	apw_box_end(const void *conf, const struct apw_child *,
 	    struct apw_sandbox_end *);
 int	apw_box_watch_fd(const void *conf);

@@ -226,6 +226,7 @@ plain_fork(const struct apw_box_spec *spec, const struct plain_hard *hard,
 		return -1;
 	}
 	child->pid = child->engine_pid = pid;
+	child->seat = spec->seat;
 	child->pidfd = apw_take_fd(&pidfd);
 	child->out_fd = apw_take_fd(&out);
 	child->err_fd = apw_take_fd(&fd_err);
@@ -280,14 +281,14 @@ apw_plain_end(const void *conf, const struct apw_child *child,
 
 /* Of hardened engines only what is admitted is seen. */
 int
-apw_plain_admit(const void *conf, const char *flow_version_id,
-    const char *platform_id, struct apw_err *err)
+apw_plain_admit(const void *conf, const struct apw_child *child,
+    const char *flow_version_id, const char *platform_id, struct apw_err *err)
 {
 	const struct apw_plain_conf	*c = conf;
 
 	(void)platform_id;		/* its pieces are where all are */
-	return c->harden == APW_HARDEN_OFF || !apw_box_host_ready() ? 0 :
-	    apw_box_admit(conf, flow_version_id, NULL, err);
+	return c->harden == APW_HARDEN_OFF || !apw_box_has(child) ? 0 :
+	    apw_box_admit(conf, child, flow_version_id, NULL, err);
 }
 
 int

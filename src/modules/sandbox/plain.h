@@ -42,13 +42,15 @@ void	apw_plain_kill(const void *conf, const struct apw_child *);
 void	apw_plain_end(const void *conf, const struct apw_child *,
 	    struct apw_sandbox_end *);
 int	apw_plain_watch_fd(const void *conf);
-int	apw_plain_admit(const void *conf, const char *flow_version_id,
-	    const char *platform_id, struct apw_err *);
+int	apw_plain_admit(const void *conf, const struct apw_child *,
+	    const char *flow_version_id, const char *platform_id,
+	    struct apw_err *);
 
 /* plain_tmp.c: the folder that hardened engines may write to; empty.  NULL
  * and err when it cannot be had. */
-const char *apw_plain_tmp(struct apw_err *);
+const char *apw_plain_tmp(unsigned seat, struct apw_err *);
 /* Its path, made or not. */
-int	apw_plain_tmp_path(char *path, size_t size, struct apw_err *);
+int	apw_plain_tmp_path(unsigned seat, char *path, size_t size,
+	    struct apw_err *);
 
 #endif

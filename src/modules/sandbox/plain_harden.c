@@ -105,7 +105,7 @@ plain_harden(const struct apw_plain_conf *conf,
 		return -1;
 	if (!h->on)
 		return 0;
-	if ((writes[0] = apw_plain_tmp(err)) == NULL ||
+	if ((writes[0] = apw_plain_tmp(spec->seat, err)) == NULL ||
 	    harden_environment(spec, h, writes[0], err) == -1) {
 		plain_harden_close(h);
 		return -1;

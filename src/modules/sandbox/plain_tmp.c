@@ -59,7 +59,8 @@ tmp_empty(int dir_fd, unsigned depth)
 }
 
 int
-apw_plain_tmp_path(char *path, size_t size, struct apw_err *err)
+apw_plain_tmp_path(unsigned seat, char *path, size_t size,
+    struct apw_err *err)
 {
 	const struct apw_cycle	*cycle;
 	unsigned		 slot = apw_sandbox_slot(&cycle);
@@ -67,19 +68,19 @@ apw_plain_tmp_path(char *path, size_t size, struct apw_err *err)
 	if (cycle == NULL)
 		return apw_err_set(err, 0, "no slot, no folder for its "
 		    "engine");
-	return (size_t)snprintf(path, size, "%s/tmp.%u",
-	    cycle->main.state_path, slot) < size ? 0 :
+	return (size_t)snprintf(path, size, seat == 0 ? "%s/tmp.%u" :
+	    "%s/tmp.%u.%u", cycle->main.state_path, slot, seat) < size ? 0 :
 	    apw_err_set(err, ENAMETOOLONG, "%s", cycle->main.state_path);
 }
 
 const char *
-apw_plain_tmp(struct apw_err *err)
+apw_plain_tmp(unsigned seat, struct apw_err *err)
 {
 	static char		 path[PATH_MAX];
 	apw_autofd int		 fd = -1;
 	struct stat		 st;
 
-	if (apw_plain_tmp_path(path, sizeof(path), err) == -1)
+	if (apw_plain_tmp_path(seat, path, sizeof(path), err) == -1)
 		return NULL;
 	if (mkdir(path, 0700) == -1 && errno != EEXIST) {
 		apw_err_set(err, errno, "cannot make %s", path);

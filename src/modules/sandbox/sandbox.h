@@ -21,9 +21,14 @@ enum apw_fence { APW_FENCES(APW_FENCE_ENUM) APW_NFENCES };
 
 const char *apw_fence_name(enum apw_fence);
 
+/* How many engines a slot may have at a time: one seat each. */
+#define APW_SANDBOX_SEATS	9
+
 /* One engine to be booted; everything borrowed for the call. */
 struct apw_box_spec {
 	unsigned	   slot;
+	unsigned	   seat;	/* where none is now */
+	bool		   ahead;	/* it stands by: others come first */
 	const char	  *sandbox_id;
 	const char *const *argv;	/* argv[0] is the absolute path of node */
 	const char *const *envp;	/* complete: nothing is inherited */
@@ -60,6 +65,7 @@ struct apw_sandbox_end {
 struct apw_child {
 	pid_t	pid;		/* our child: the engine, or its box's init */
 	pid_t	engine_pid;	/* the engine as we see it; for people */
+	unsigned seat;
 	int	pidfd;
 	int	out_fd;		/* its real stdout and stderr, non-blocking */
 	int	err_fd;
@@ -98,8 +104,9 @@ struct apw_sandbox_ops {
 	int	(*fence)(const void *conf, enum apw_network, enum apw_fence *,
 		    struct apw_err *);
 	/* A warm engine gets a job of this flow and platform. */
-	int	(*admit)(const void *conf, const char *flow_version_id,
-		    const char *platform_id, struct apw_err *);
+	int	(*admit)(const void *conf, const struct apw_child *,
+		    const char *flow_version_id, const char *platform_id,
+		    struct apw_err *);
 	/* The child's process has ended and been reaped. */
 	void	(*end)(const void *conf, const struct apw_child *,
 		    struct apw_sandbox_end *);
@@ -113,6 +120,10 @@ struct apw_sandbox_ops {
 int	apw_sandbox_begin(const struct apw_cycle *, unsigned slot,
 	    struct apw_err *);
 void	apw_sandbox_finish(void);
+/* How many engines can be in boxes at a time, here and now. */
+unsigned apw_sandbox_seats(void);
+/* Does one that was booted ahead yield the processor to others? */
+bool	apw_sandbox_yields(void);
 /* Of this process; *cycle is NULL when it is no slot's. */
 unsigned apw_sandbox_slot(const struct apw_cycle **cycle);
 

@@ -1,0 +1,176 @@
+/* The engines of a slot: one that works, and others that stand by, booted
+ * before there is a job for them.  Room: slot.
+ *
+ * In a mode whose engines serve one job each, a job would wait for a boot
+ * every time.  The next engine is booted while the job in hand runs, or while
+ * there is none; it is in a box of its own, with nobody's code in it, and
+ * yields the processor to whatever works.  A job takes the one that is
+ * farthest, and its code is admitted then; what has changed since an engine
+ * was booted (settings, network, engine) ends it unused. */
+#include "slot/slot_priv.h"
+
+#include <errno.h>
+
+#define STANDBY_AFTER_MS	20	/* the operation was sent */
+#define STANDBY_IDLE_MS		5	/* a job may come at once: it is first */
+
+static void
+standby_later(struct apw_slot *s, unsigned ms)
+{
+	const struct timeval	tv = { 0, ms * 1000 };
+
+	if (s->nengines > 1)
+		event_add(s->standby, &tv);
+}
+
+static void
+standby_on_execute(void *arg)
+{
+	struct apw_slot	*s;
+
+	APW_CAST(s, arg, SLOT_MAGIC);
+	standby_later(s, STANDBY_AFTER_MS);
+}
+
+/* One a turn; its boot is what takes time. */
+static void
+standby_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct apw_slot		*s;
+	struct apw_engine	*cold = NULL;
+	unsigned		 i, there = 0;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(s, arg, SLOT_MAGIC);
+	if (s->draining || !s->ready || s->proving || s->sandbox == NULL ||
+	    !s->sandbox->boxed || s->blocked[0] != '\0' ||
+	    apw_stock_generation(s->stock) == 0 ||
+	    (s->job != NULL && !apw_sandbox_yields()))
+		return;
+	for (i = 0; i < s->nengines; i++)
+		switch (apw_engine_stand(s->engines[i])) {
+		case APW_ENGINE_STANDBY:
+		case APW_ENGINE_BOOTING:
+			there++;
+			break;
+		case APW_ENGINE_COLD:
+			cold = s->engines[i];
+			break;
+		case APW_ENGINE_BUSY:
+			/* or stale: then it goes */
+			apw_engine_prepare(s->engines[i]);
+			break;
+		}
+	if (there < s->cycle->engine.standby && cold != NULL)
+		apw_engine_prepare(cold);
+}
+
+static int
+standby_add(struct apw_slot *s, struct apw_err *err)
+{
+	struct apw_engine_env	env = { .cycle = s->cycle, .score = s->score,
+	    .slot = s->number, .seat = s->nengines, .base = s->base,
+	    .resolver = s->resolver, .stock = s->stock,
+	    .on_execute = standby_on_execute, .arg = s };
+
+	s->engines[s->nengines] = apw_engine_new(&env, err);
+	if (s->engines[s->nengines] == NULL)
+		return -1;
+	s->nengines++;
+	return 0;
+}
+
+int
+slot_engines_open(struct apw_slot *s, struct apw_err *err)
+{
+	s->standby = evtimer_new(s->base, standby_on_timer, s);
+	if (s->standby == NULL)
+		return apw_err_set(err, ENOMEM, "cannot make a slot");
+	if (standby_add(s, err) == -1)
+		return -1;
+	s->engine = s->engines[0];
+	return 0;
+}
+
+int
+slot_engines_settings(struct apw_slot *s, const struct apw_sandbox_ops *ops,
+    const void *conf, const struct apw_engine_net *net, struct apw_err *err)
+{
+	unsigned	i;
+
+	while (ops->boxed && s->nengines < apw_sandbox_seats())
+		if (standby_add(s, err) == -1)
+			return -1;
+	for (i = 0; i < s->nengines; i++)
+		if (apw_engine_settings(s->engines[i], s->settings, ops, conf,
+		    net, err) == -1)
+			return -1;
+	if (!ops->boxed)
+		for (i = 0; i < s->nengines; i++)
+			if (s->engines[i] != s->engine)
+				apw_engine_retire(s->engines[i]);
+	return 0;
+}
+
+void
+slot_engines_retire(struct apw_slot *s)
+{
+	unsigned	i;
+
+	for (i = 0; i < s->nengines; i++)
+		apw_engine_retire(s->engines[i]);
+}
+
+void
+slot_engine_pick(struct apw_slot *s)
+{
+	unsigned	i;
+
+	event_del(s->standby);
+	if (!s->sandbox->boxed)
+		return;
+	for (i = 0; i < s->nengines; i++)
+		if (apw_engine_stand(s->engines[i]) >
+		    apw_engine_stand(s->engine))
+			s->engine = s->engines[i];
+}
+
+void
+slot_standby_idle(struct apw_slot *s)
+{
+	if (s->nengines > 1 && s->job == NULL &&
+	    !evtimer_pending(s->standby, NULL))
+		standby_later(s, STANDBY_IDLE_MS);
+}
+
+static void
+engines_on_end(void *arg)
+{
+	struct apw_slot	*s;
+
+	APW_CAST(s, arg, SLOT_MAGIC);
+	if (--s->engines_ending == 0)
+		slot_engines_ended(s);
+}
+
+void
+slot_engines_shutdown(struct apw_slot *s)
+{
+	unsigned	i;
+
+	event_del(s->standby);
+	s->engines_ending = s->nengines;
+	for (i = 0; i < s->nengines; i++)
+		apw_engine_shutdown(s->engines[i], engines_on_end, s);
+}
+
+void
+slot_engines_free(struct apw_slot *s)
+{
+	while (s->nengines > 0)
+		apw_engine_free(s->engines[--s->nengines]);
+	s->engine = NULL;
+	if (s->standby != NULL)
+		event_free(s->standby);
+}
