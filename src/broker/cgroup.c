@@ -25,7 +25,7 @@
 #define CGROUP_PREFIX	"apworkerd-box."
 #define CGROUP_RMDIR_MS	500
 #define CGROUP_TURN_MS	1000
-#define CGROUP_YIELD	10	/* a tenth of the others' weight */
+#define CGROUP_YIELD	5	/* a fifth of the others' weight */
 
 static const char *const cgroup_names[] = { CGROUP_NAMES(CGROUP_NAME) };
 

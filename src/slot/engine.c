@@ -246,8 +246,9 @@ apw_engine_stand(const struct apw_engine *e)
 }
 
 void
-apw_engine_prepare(struct apw_engine *e)
+apw_engine_prepare(struct apw_engine *e, bool yield)
 {
+	e->yields = yield;
 	/* one of other slots would have to wait for the port they share */
 	if (e->taken || e->settings == NULL || e->shares_port)
 		return;

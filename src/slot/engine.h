@@ -83,9 +83,10 @@ void	apw_engine_run(struct apw_engine *, const char *job_id);
  * has no proxy. */
 bool	apw_engine_account(struct apw_engine *, struct apw_egress_account *);
 
-/* Nobody has it and nothing is there: boot it for the job to come.  One that
- * is there for that and has gone stale is ended first. */
-void	apw_engine_prepare(struct apw_engine *);
+/* Nobody has it and nothing is there: boot it for the job to come, on what
+ * others leave of the processor if it yields.  One that is there for that and
+ * has gone stale is ended first. */
+void	apw_engine_prepare(struct apw_engine *, bool yield);
 enum apw_engine_stand {
 	APW_ENGINE_BUSY,		/* somebody has it, or it ends */
 	APW_ENGINE_COLD,

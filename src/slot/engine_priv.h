@@ -66,6 +66,7 @@ struct apw_engine {
 	int64_t				 booted_ms;
 	uint64_t			 oom_kills;	/* count at boot */
 	unsigned			 jobs;
+	bool				 yields;	/* when booted ahead */
 	int64_t				 ahead_failed_ms; /* one nobody waited for */
 
 	/* its end */

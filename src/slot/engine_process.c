@@ -113,7 +113,7 @@ engine_spawn(struct apw_engine *e, struct apw_arena *arena,
 	};
 	struct apw_box_spec	spec = {
 		.slot = e->env.slot, .seat = e->env.seat,
-		.ahead = !e->serving, .sandbox_id = e->sandbox_id,
+		.ahead = !e->serving && e->yields, .sandbox_id = e->sandbox_id,
 		.argv = cmd.argv, .envp = cmd.envp, .cwd = ".",
 		.memory_bytes = e->settings->memory_mb * 1024 * 1024,
 		.flow_version_id = e->tenant.flow_version_id,

@@ -4,7 +4,7 @@
  * In a mode whose engines serve one job each, a job would wait for a boot
  * every time.  The next engine is booted while the job in hand runs, or while
  * there is none; it is in a box of its own, with nobody's code in it, and
- * yields the processor to whatever works.  A job takes the one that is
+ * yields the processor to the job.  A job takes the one that is
  * farthest, and its code is admitted then; what has changed since an engine
  * was booted (settings, network, engine) ends it unused. */
 #include "slot/slot_priv.h"
@@ -59,11 +59,11 @@ standby_on_timer(evutil_socket_t fd, short what, void *arg)
 			break;
 		case APW_ENGINE_BUSY:
 			/* or stale: then it goes */
-			apw_engine_prepare(s->engines[i]);
+			apw_engine_prepare(s->engines[i], false);
 			break;
 		}
 	if (there < s->cycle->engine.standby && cold != NULL)
-		apw_engine_prepare(cold);
+		apw_engine_prepare(cold, s->job != NULL);
 }
 
 static int

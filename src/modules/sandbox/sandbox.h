@@ -28,7 +28,8 @@ const char *apw_fence_name(enum apw_fence);
 struct apw_box_spec {
 	unsigned	   slot;
 	unsigned	   seat;	/* where none is now */
-	bool		   ahead;	/* it stands by: others come first */
+	bool		   ahead;	/* it stands by, and a job works: that
+					 * comes first */
 	const char	  *sandbox_id;
 	const char *const *argv;	/* argv[0] is the absolute path of node */
 	const char *const *envp;	/* complete: nothing is inherited */
