@@ -141,6 +141,22 @@ for my $case ([ '0.85.4', '', 'L3' ], [ '0.86.1', '', 'L4' ],
 	$t->finish();
 }
 
+# ------------------------------- a group, before anybody knows who will answer
+for my $case ([ '', 'platformIdForDedicatedWorker workerGroupId' ],
+	[ 'dialect l1;', 'platformIdForDedicatedWorker' ],
+	[ 'dialect l3;', 'workerGroupId' ]) {
+	my ($words, $want) = @$case;
+	my $t = daemon(undef, source => "group g1; $words");
+	my $api = $t->api();
+	$t->run();
+	ok($t->wait_log(qr/connected to the app/), "group $words");
+	my ($connect) = $api->seen(kind => 'connect');
+	my %auth = %{ $connect->{payload} };
+	is(join(' ', grep { ($auth{$_} // '') eq 'g1' } sort keys %auth), $want,
+		"is called $want");
+	$t->finish();
+}
+
 # ------------------------------------- engines of dialect A: one port for all
 {
 	my $t = daemon('engine-a', slots => 2);
