@@ -22,7 +22,8 @@ const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const record = (what, entry) => fs.appendFileSync(file('records.jsonl'),
     JSON.stringify({ what, pid: process.pid, t: Date.now(), ...entry }) + '\n');
 
-record('start', { env: process.env });
+record('start', { env: process.env,
+	pidns: fs.readlinkSync('/proc/self/ns/pid') });
 const socket = io('ws://127.0.0.1:12345', { path: '/worker/ws',
 	auth: { sandboxId: process.env.SANDBOX_ID } });
 

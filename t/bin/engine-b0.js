@@ -19,7 +19,8 @@ const record = (what, entry) => fs.appendFileSync(
     path.join(place.dir, 'records.jsonl'),
     JSON.stringify({ what, pid: process.pid, t: Date.now(), ...entry }) + '\n');
 
-record('start', { env: process.env });
+record('start', { env: process.env,
+	pidns: fs.readlinkSync('/proc/self/ns/pid') });
 const socket = io(`ws://127.0.0.1:${process.env.AP_SANDBOX_WS_PORT}`, {
 	path: '/worker/ws', auth: { sandboxId: process.env.SANDBOX_ID } });
 
