@@ -65,3 +65,5 @@ ok(wait_for(sub { !Test::Apworker::Proc::alive($start->{pid}) },
 	'end of the engine'), 'the engine dies with its slot');
 ok(wait_for(sub { !Test::Apworker::Proc::alive($child) }, 'end of its child'),
 	'and so does what it started');
+# the next slot takes the job up again
+$t->engine()->release('never');

@@ -111,6 +111,7 @@ sub attacked {
 	like($r->{out} // '', qr/^done$/m, "$who, $mode: all was tried")
 		or diag(json($r));
 	judge($who, $mode, $r->{out} // '');
+	outside($who, "$common/host-attack", $victim) if $mode =~ /off/;
 	like(said($done), qr/code 2/, "$who, $mode: its own code is there");
 	# the next one, of another flow, perhaps in the same engine
 	$done = $api->push_job(flow_job(id => "$id-3", engine => [
@@ -127,6 +128,21 @@ sub attacked {
 	waitpid $victim, 0;
 	$t->stop();
 	unlink map { "$dir/$_" } qw{mine tmp/victim};
+}
+
+# Engines are in a pid namespace in every mode: what they would do to processes
+# of their user is done here, by the same user.
+sub outside {
+	my ($who, $program, $victim) = @_;
+	my @drop = $who eq 'root' ? ('setpriv', '--bounding-set=-all',
+		'--inh-caps=-all', '--') : ();
+	my ($code, $out) = $t->run_command([ @{ $t->{as} }, @drop, $program,
+		"tmp=$dir/tmp", "pid=$victim" ]);
+	my %open = map { $_ => 1 } $out =~ /^OPEN (.*)/mg;
+	is(join('; ', grep { !$open{$_} } 'see a process', 'signal',
+		'queue a signal', 'signal by pidfd', 'read its limits',
+		'make it nice', 'open /proc/PID of it: environ'), '',
+		"$who: processes are in reach outside");
 }
 
 # What an engine recorded of this job, wherever it could.
