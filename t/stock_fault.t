@@ -13,7 +13,7 @@ use Test::Apworker;
 use Test::Apworker::Stock;
 use Test::Apworker::Util;
 
-my $t = Test::Apworker->new()->has(qw/node bun esbuild/)->plan(31);
+my $t = Test::Apworker->new()->has(qw/node bun esbuild/)->plan(39);
 my $s = Test::Apworker::Stock->new($t, negative_ttl_ms => 0);
 my %packages = (
 	good => { versions => { '1.0.0' => {
@@ -66,6 +66,30 @@ $got = needs('mine', '1.0.0', stock => { registry => undef,
 	npmrc => $t->testdir() . '/npmrc' });
 is($got->{fault}, 'OK', 'an npmrc that is named') or diag($got->{error});
 ok($s->requests(qr/^GET mine Bearer letmein$/), 'gives the credentials');
+
+# a registry that only a proxy can reach, by directive or by environment
+for my $case ([ 'directive', { proxy => $registry }, {} ],
+	[ 'environment', {}, { HTTP_PROXY => $registry,
+		http_proxy => $registry } ],
+	[ 'directive before environment', { proxy => $registry },
+		{ HTTP_PROXY => 'http://127.0.0.1:1/',
+		http_proxy => 'http://127.0.0.1:1/', NO_PROXY => '*',
+		no_proxy => '*' } ]) {
+	my ($name, $stock, $env) = @$case;
+	system 'rm', '-rf', $s->path('.cache'), $s->path('codes');
+	$got = needs('good', '1.0.0', env => $env, stock => {
+		registry => 'http://registry.invalid/', %$stock });
+	is($got->{fault}, 'OK', "proxy by $name") or diag($got->{error});
+	ok($s->requests(qr{^GET good - for http://registry\.invalid/$}),
+		'it was asked');
+	unlink $t->testdir() . '/registry/requests';
+	$t->write_file('registry/requests', '');
+}
+system 'rm', '-rf', $s->path('.cache'), $s->path('codes');
+$got = needs('good', '1.0.0', stock => { proxy => 'http://127.0.0.1:1/',
+	no_proxy => '127.0.0.1' });
+is($got->{fault}, 'OK', 'a registry beside the proxy') or diag($got->{error});
+ok(!$s->requests(qr/ for /), 'it was not asked');
 
 # remembered, then forgotten
 $s->set(negative_ttl_ms => 60000);

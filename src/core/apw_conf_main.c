@@ -281,6 +281,16 @@ static const struct apw_directive stock_directives[] = {
 	  .help = "The npm registry that packages and pieces come from; without "
 	      "it what npm_config_registry or BUN_CONFIG_REGISTRY of the "
 	      "daemon's environment say, else the installer's own." },
+	{ .name = "proxy", .args = { 1, 1 }, .set = apw_set_url,
+	  .offset = STOCK(proxy), .reload = APW_NEW_SLOTS,
+	  .arg_help = "URL",
+	  .help = "The HTTP proxy by which installers reach the registry; "
+	      "without it what HTTP_PROXY, HTTPS_PROXY and NO_PROXY of the "
+	      "daemon's environment say." },
+	{ .name = "no_proxy", .args = { 1, 255 }, .set = apw_set_list,
+	  .offset = STOCK(no_proxy), .reload = APW_NEW_SLOTS,
+	  .arg_help = "HOST ...",
+	  .help = "Hosts that installers reach without that proxy." },
 	{ .name = "npmrc", .args = { 1, 1 }, .set = apw_set_path,
 	  .offset = STOCK(npmrc), .reload = APW_NEW_SLOTS,
 	  .arg_help = "FILE",

@@ -118,6 +118,8 @@ struct apw_stock_conf {
 	int64_t		 negative_ttl_ms;	/* how long a failure is remembered */
 	char		*registry;		/* NULL: our environment, or the tools' own */
 	char		*npmrc;			/* NULL: none */
+	char		*proxy;			/* of installers; NULL: our environment's */
+	struct apw_strlist no_proxy;		/* hosts that are reached without it */
 	bool		 jail;			/* tools see only what they need */
 	uint64_t	 build_memory;		/* of an installer's or bundler's tree; 0: any */
 	bool		 warm;			/* pieces in use are installed early */

@@ -56,6 +56,32 @@ env_path(const struct apw_stock *stock, const struct stock_run *run,
 	    node);
 }
 
+/* Tools do not agree on the case. */
+static int
+env_proxy(const struct apw_stock_conf *conf, struct stock_env *env)
+{
+	static const char *const names[] = { "HTTP_PROXY", "HTTPS_PROXY",
+	    "http_proxy", "https_proxy" };
+	struct apw_buf	hosts = APW_BUF_INIT(65536);
+	size_t		i;
+	int		rc = 0;
+
+	for (i = 0; i < APW_COUNT(names); i++)
+		rc |= env_add(env, "%s=%s", names[i], conf->proxy);
+	for (i = 0; i < conf->no_proxy.n; i++) {
+		apw_buf_puts(&hosts, i == 0 ? "" : ",");
+		apw_buf_puts(&hosts, conf->no_proxy.v[i]);
+	}
+	if (hosts.len > 0) {
+		rc |= env_add(env, "NO_PROXY=%s", hosts.data);
+		rc |= env_add(env, "no_proxy=%s", hosts.data);
+	}
+	if (hosts.failed)
+		rc = -1;
+	apw_buf_free(&hosts);
+	return rc;
+}
+
 static int
 env_network(const struct apw_stock *stock, struct stock_env *env)
 {
@@ -68,13 +94,17 @@ env_network(const struct apw_stock *stock, struct stock_env *env)
 		value = getenv(passed_names[i]);
 		if (value == NULL || value[0] == '\0')
 			continue;
-		if (conf->registry != NULL &&
-		    strcasestr(passed_names[i], "registry") != NULL)
+		if ((conf->registry != NULL &&
+		    strcasestr(passed_names[i], "registry") != NULL) ||
+		    (conf->proxy != NULL &&
+		    strcasestr(passed_names[i], "proxy") != NULL))
 			continue;
 		rc |= env_add(env, "%s=%s", passed_names[i], value);
 	}
 	if (conf->registry != NULL)
 		rc |= env_add(env, "npm_config_registry=%s", conf->registry);
+	if (conf->proxy != NULL)
+		rc |= env_proxy(conf, env);
 	if (conf->npmrc != NULL)
 		rc |= env_add(env, "npm_config_userconfig=%s", conf->npmrc);
 	return rc;

@@ -102,13 +102,19 @@ function serveTarball(res, name, version, spec) {
 }
 
 const server = http.createServer((req, res) => {
-	const base = `http://127.0.0.1:${server.address().port}/`;
-	const url = decodeURIComponent(req.url.slice(1).split('?')[0]);
+	const base = /^http:\/\/[^/]+\//.test(req.url)
+	    ? /^http:\/\/[^/]+\//.exec(req.url)[0]
+	    : `http://127.0.0.1:${server.address().port}/`;
+	/* as a proxy we are asked for whole URLs, whatever the host */
+	const proxied = /^http:\/\/[^/]+\//.exec(req.url);
+	const at = proxied ? req.url.slice(proxied[0].length - 1) : req.url;
+	const url = decodeURIComponent(at.slice(1).split('?')[0]);
 	const [name, rest] = url.split('/-/');
 	const spec = packages()[name];
 
 	fs.appendFileSync(path.join(dir, 'requests'),
-		`${req.method} ${url} ${req.headers.authorization || '-'}\n`);
+		`${req.method} ${url} ${req.headers.authorization || '-'}`
+		+ `${proxied ? ' for ' + proxied[0] : ''}\n`);
 	if (!spec)
 		res.writeHead(404).end('{"error":"Not found"}');
 	else if (rest)

@@ -4,7 +4,8 @@
  *	{ "stock": { "path", "installer", "installer_path", "bundler",
  *	    "bundler_path", "install_timeout_ms", "build_timeout_ms",
  *	    "negative_ttl_ms", "registry", "npmrc", "jail", "max_bytes",
- *	    "build_memory" },
+ *	    "build_memory",
+ *	    "proxy", "no_proxy" },
  *	  "engine": "main.js", "node": "/usr/bin/node",
  *	  "flow_version_id", "platform_id", "packages", "per_platform",
  *	  "background",
@@ -137,6 +138,12 @@ read_conf(struct apw_cycle *c, json_t *in)
 	conf->installer_path = copy(text(s, "installer_path"));
 	conf->bundler_path = copy(text(s, "bundler_path"));
 	conf->registry = copy(text(s, "registry"));
+	conf->proxy = copy(text(s, "proxy"));
+	if (text(s, "no_proxy") != NULL) {
+		conf->no_proxy.v = calloc(2, sizeof(char *));
+		conf->no_proxy.v[0] = copy(text(s, "no_proxy"));
+		conf->no_proxy.n = 1;
+	}
 	conf->npmrc = copy(text(s, "npmrc"));
 	conf->install_timeout_ms = number(s, "install_timeout_ms", 120000);
 	conf->build_timeout_ms = number(s, "build_timeout_ms", 60000);
