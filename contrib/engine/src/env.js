@@ -27,6 +27,8 @@ module.exports = {
 	token: e.AP_SANDBOX_WS_TOKEN,
 	/* "websocket": skip the polling phase, as engines from 0.86 on do */
 	transports: list(e.AP_ENGINE_TRANSPORTS, ','),
+	/* the worker's proxy, the only way out where it is set */
+	egressProxy: e.AP_EGRESS_PROXY_URL,
 	codeRunner,
 	codeDirectory: path.resolve(e.AP_BASE_CODE_DIRECTORY || './codes'),
 	customPiecesPaths: list(e.AP_CUSTOM_PIECES_PATHS, ':'),

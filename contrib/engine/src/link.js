@@ -4,6 +4,7 @@
  * worker at a time, calls and notifications to it.  Never reconnects: a
  * worker that went away has given this engine's job to somebody else.
  */
+const http = require('node:http');
 const { format } = require('node:util');
 const { io } = require('socket.io-client');
 const env = require('./env');
@@ -17,6 +18,8 @@ function connect(execute) {
 	const options = {
 		path: '/worker/ws',
 		reconnection: false,
+		/* not the one of everybody, which may be a proxy's */
+		agent: new http.Agent({ keepAlive: true }),
 		auth: { sandboxId: env.sandboxId, connectionToken: env.token },
 	};
 	if (env.transports.length > 0)

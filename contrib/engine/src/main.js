@@ -7,6 +7,7 @@
  */
 const { inspect } = require('node:util');
 const env = require('./env');
+const egress = require('./egress');
 const link = require('./link');
 const { execute } = require('./operation');
 
@@ -33,7 +34,11 @@ process.noDeprecation = true;
 if (env.sandboxId !== undefined) {
 	process.title = `sandbox-${env.sandboxId}`;
 	link.captureConsole();
-	link.connect(execute);
+	if (env.egressProxy)
+		egress.install(env.egressProxy).then(
+		    () => link.connect(execute));
+	else
+		link.connect(execute);
 	if (globalThis.gc !== undefined)
 		setInterval(() => globalThis.gc(), GC_INTERVAL_MS).unref();
 } else {
