@@ -25,6 +25,8 @@ like($out, qr/^$_\s+ok$/m, $_) for 'user namespaces', 'mount API',
 	'syscall filters', 'pidfd';
 like($out, qr/^SANDBOX_PROCESS\s+(?:available|degraded: memory is limited)/m,
 	'SANDBOX_PROCESS can be had');
+like($out, qr/^strict, SANDBOX_PROCESS\s+a namespace of its own$/m,
+	'networks');
 like($out, qr/^limits of a whole box\s+\S/m, 'limits');
 unlike($err, qr/\S/, 'without trouble');
 
@@ -33,6 +35,8 @@ like($out, qr/^user namespaces\s+No space.*\n\s+-> sysctl user\.max_user_name/m,
 	'the remedy');
 like($out, qr/^SANDBOX_PROCESS\s+not available\n\s+-> .*user namespace/m,
 	'the mode');
+like($out, qr/^strict, UNSANDBOXED\s+two ports of the host's, by Landlock/m,
+	'the fallback for networks');
 like($out, qr/^UNSANDBOXED\s+(?:available|degraded)/m, 'others can be had');
 
 $t->write_file('main.js', '');

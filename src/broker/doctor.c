@@ -245,6 +245,60 @@ doctor_modes(const struct doctor *d, const struct apw_cycle *cycle)
 	return wanted == -1 ? any : wanted;
 }
 
+static void
+doctor_network(const struct doctor *d, const char *mode,
+    const struct apw_sandbox_ops *ops, const void *conf,
+    enum apw_network network)
+{
+	static const char *const	held[] = {
+		[APW_FENCE_PORTS] = "two ports of the host's, by Landlock: a "
+		    "host elsewhere that listens on these ports can be "
+		    "reached, too",
+		[APW_FENCE_NETNS] = "a namespace of its own",
+	};
+	struct apw_err	err = APW_ERR_NONE;
+	enum apw_fence	fence = APW_FENCE_NONE;
+	char		name[64];
+
+	snprintf(name, sizeof(name), "%s, %s", network == APW_NETWORK_STRICT ?
+	    "strict" : "private", mode);
+	if (ops->fence == NULL || ops->fence(conf, network, &fence, &err) ==
+	    -1)
+		doctor_line(d, name, "not available", err.text);
+	else
+		doctor_line(d, name, held[fence], NULL);
+}
+
+/* What each network would be here, in a mode of each kind. */
+static void
+doctor_networks(const struct doctor *d, const struct apw_cycle *cycle)
+{
+	static char			 none[1024];
+	static const char *const	 modes[] = { "SANDBOX_PROCESS",
+					    "UNSANDBOXED" };
+	const struct apw_module		*m;
+	const char			*mode;
+	const void			*conf;
+	size_t				 i, j;
+
+	doctor_line(d, "unrestricted", "the host's: engines reach what "
+	    "listens on its loopback, links of other slots too", NULL);
+	for (i = 0; (m = apw_modules[i]) != NULL; i++) {
+		if (m->kind != APW_MODULE_SANDBOX)
+			continue;
+		mode = m->ops.sandbox->modes[0];
+		conf = cycle == NULL ? none : APW_MODULE_CONF(cycle, m);
+		for (j = 0; j < APW_COUNT(modes); j++) {
+			if (strcmp(mode, modes[j]) != 0)
+				continue;
+			doctor_network(d, mode, m->ops.sandbox, conf,
+			    APW_NETWORK_PRIVATE);
+			doctor_network(d, mode, m->ops.sandbox, conf,
+			    APW_NETWORK_STRICT);
+		}
+	}
+}
+
 int
 apw_doctor(const struct apw_cycle *cycle, FILE *f)
 {
@@ -262,6 +316,8 @@ apw_doctor(const struct apw_cycle *cycle, FILE *f)
 	doctor_landlock(&d);
 	doctor_cgroup(&d);
 	doctor_node(&d, cycle);
+	fputs("\nNetworks:\n", f);
+	doctor_networks(&d, cycle);
 	fputs("\nModes:\n", f);
 	return doctor_modes(&d, cycle);
 }
