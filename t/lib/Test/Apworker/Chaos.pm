@@ -188,13 +188,27 @@ sub account {
 		windows => \@windows }, 60);
 }
 
+# What is known of jobs that did not end.
+sub tell_open {
+	my ($self, @ids) = @_;
+	for my $id (@ids) {
+		diag("open: $id");
+		diag($_) for grep { /job=\Q$id\E\b/ }
+			split /\n/, $self->{t}->log();
+		diag($_) for map { Test::Apworker::Util::json($_) }
+			grep { ($_->{job} // '') eq $id }
+			@{ $self->{api}->ask('log') || [] };
+	}
+}
+
 # The checks of a run: what was lost, settled twice, run after it was settled.
 sub check {
 	my ($self) = @_;
 	my $a = $self->{account} = $self->account();
 	my @ms = @{ $a->{again_ms} };
 
-	is($a->{once} + $a->{failed}, $self->{jobs}, 'no job is lost');
+	is($a->{once} + $a->{failed}, $self->{jobs}, 'no job is lost')
+		or $self->tell_open(@{ $a->{open} });
 	is($a->{twice} + $a->{unknown}, 0, 'none is settled twice');
 	is($a->{after_settled}, 0, 'none runs after it was settled');
 	is($a->{failed}, 0, 'the app had to give up none');
