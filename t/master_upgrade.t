@@ -54,8 +54,11 @@ my ($code, undef, $err) = $t->run_command([ $program, '-c', $t->conf_file(),
 isnt($code, 0, 'another daemon on the same state directory does not start');
 like($err, qr/the state directory \S+ is in use/, 'and says why');
 
-# there and back
+# there and back, with another file in the program's place
 
+File::Copy::copy($fake, "$program.new");
+chmod 0755, "$program.new";
+rename "$program.new", $program;
 my $new = upgrade($old);
 ok($new && $new != $old, 'a new master');
 is(file("$pidfile.oldbin"), $old, 'the old one has its pid in .oldbin');

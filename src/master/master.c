@@ -335,6 +335,7 @@ apw_master_start(struct master *m, struct apw_cycle *cycle,
 		m->state_fd = old->lock_fd;
 		m->upgrade.old_pid = getppid();
 	}
+	master_upgrade_init();
 	master_notify_init(m);
 	TAILQ_INIT(&m->procs);
 	m->on_terminal = has_terminal();

@@ -147,6 +147,7 @@ void	master_roll_end(struct master *);	/* all old slots drain now */
 bool	master_trial_watch(struct master *, int64_t now, int64_t late_ms);
 
 /* upgrade.c */
+void	master_upgrade_init(void);
 void	master_upgrade(struct master *);
 bool	master_upgrade_ended(struct master *, pid_t, int status);
 void	master_upgrade_tell(struct master *, int ready_fd);

@@ -42,6 +42,13 @@ upgrade_program(void)
 	return path;
 }
 
+/* At the start, while the path is that of our own file. */
+void
+master_upgrade_init(void)
+{
+	(void)upgrade_program();
+}
+
 static int
 inherit(int fd)
 {
