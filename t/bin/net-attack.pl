@@ -140,7 +140,27 @@ sub proxy {
 	refused('silent') if $got !~ m{\r\n\r\nHTTP/1\.. 200};
 }
 
-my %kinds = (proxy => \&proxy, tcp => \&tcp, udp => \&udp, raw => \&raw, unix => \&unix,
+# All that one box can hold open: silent, half a request, a request that goes
+# on too early; for as long as it is told.
+sub flood {
+	my ($n, $seconds, $to, $port) = @_;
+	my ($at) = ($ENV{AP_EGRESS_PROXY_URL} || '') =~ /:(\d+)$/
+		or refused('no proxy');
+	my @all;
+	for my $i (1 .. $n) {
+		socket my $s, AF_INET, SOCK_STREAM, 0 or last;
+		connect $s, address('127.0.0.1', $at) or last;
+		syswrite $s, $i % 3 == 0 ? 'CONNECT x' : $i % 3 == 1 ? ''
+			: "CONNECT $to:$port HTTP/1.1\r\nHost: $to:$port\r\n\r\n"
+			. ("GET / HTTP/1.0\r\n\r\n");
+		push @all, $s;
+	}
+	my $have = @all;
+	sleep $seconds;
+	print "flood $have\n";
+}
+
+my %kinds = (flood => \&flood, proxy => \&proxy, tcp => \&tcp, udp => \&udp, raw => \&raw, unix => \&unix,
 	links => \&links, fastopen => \&fastopen, listen => \&listener,
 	run => \&program);
 
