@@ -53,9 +53,11 @@ sub slot_of {
 		&& slurp("/proc/$_/status") =~ /^NSpid:\t\d+$/m }
 		Test::Apworker::Proc::children($slot->{pid});
 	if ($mode eq 'SANDBOX_PROCESS') {
-		is(scalar @brokers, 1, "$who: a broker");
-		my %b = status_of($brokers[0]);
-		is($b{Seccomp}, 0, "$who: which makes namespaces");
+		# one more where a box stands by
+		cmp_ok(scalar @brokers, '>', 0, "$who: a broker");
+		is(join(' ', map { ({ status_of($_) }->{Seccomp} // 0) }
+			@brokers) =~ s/ ?0//gr, '',
+			"$who: which makes namespaces");
 	}
 	$t->stop();
 }
