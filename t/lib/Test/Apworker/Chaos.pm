@@ -129,7 +129,7 @@ sub do_upgrade {
 	my $new = slurp($t->pidfile()) + 0;
 	return $self->{done}{'upgrade not'}++ if $new == $old;
 	wait_for(sub { my $st = $t->status(); $st && $st->{pid} == $new
-		&& $st->{slots_able} > 0 }, 'slots of the new binary');
+		&& $st->{slots_able} >= $st->{slots_wanted} }, 'slots of the new binary');
 	kill 'QUIT', $old;
 	$t->{leaving} = $old;
 	wait_for(sub { $t->{adopted} ? !Test::Apworker::Proc::alive($old)
