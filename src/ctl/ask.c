@@ -149,11 +149,11 @@ static int
 ask_parse(struct apw_str all, struct apw_buf *out, struct apw_err *err)
 {
 	struct apw_http_head	head;
-	ssize_t			n = apw_http_head_length(all);
+	ssize_t			n = apw_http_answer(all, &head, err);
 
-	if (n <= 0)
+	if (n == 0)
 		return apw_err_set(err, 0, "the answer is no HTTP");
-	if (apw_http_response((struct apw_str){ all.p, n }, &head, err) == -1)
+	if (n == -1)
 		return -1;
 	if (head.content_length >= 0 &&
 	    (size_t)head.content_length != all.n - n)

@@ -130,18 +130,13 @@ fetch_head(struct apw_fetch *f, struct evbuffer *in)
 {
 	struct apw_http_head	head;
 	struct apw_err		err = APW_ERR_NONE;
-	char			text[APW_HTTP_HEAD_MAX], why[64];
-	size_t			have = evbuffer_get_length(in);
+	char			why[64];
 	ssize_t			n;
 
-	if (have > sizeof(text))
-		have = sizeof(text);
-	evbuffer_copyout(in, text, have);
-	n = apw_http_head_length((struct apw_str){ text, have });
+	n = apw_http_answer(apw_link_head(in), &head, &err);
 	if (n == 0)
 		return 0;
-	if (n == -1 || apw_http_response((struct apw_str){ text,
-	    (size_t)n }, &head, &err) == -1 || head.chunked) {
+	if (n == -1 || head.chunked) {
 		fetch_done(f, "the answer is not HTTP/1.0");
 		return -1;
 	}
