@@ -92,6 +92,9 @@ void	slot_take(struct apw_slot *, struct apw_str, struct slot_found *found);
 void	slot_begin(struct apw_slot *);
 void	slot_end_now(struct apw_slot *);
 void	slot_note_time(struct apw_slot *);
+extern const struct slot_step slot_idle;
+
+/* told.c */
 extern const struct apw_source_events slot_source_events;
 
 void	slot_engines_ended(struct apw_slot *);

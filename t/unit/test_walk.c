@@ -157,8 +157,8 @@ test_refused(void **state)
 		"{\"trigger\":{\"type\":\"CODE\"," CODE("") "}}",
 		"{\"trigger\":{\"type\":\"CODE\",\"name\":\"a\"}}",
 		"{\"trigger\":{\"type\":\"PIECE\",\"name\":\"a\"}}",
-		"{\"trigger\":{\"type\":\"PIECE\",\"name\":\"a\",\"settings\":"
-		    "{\"pieceName\":7,\"pieceVersion\":\"1\"}}}",
+		("{\"trigger\":{\"type\":\"PIECE\",\"name\":\"a\",\"settings\":"
+		    "{\"pieceName\":7,\"pieceVersion\":\"1\"}}}"),
 		"{\"trigger\":{\"type\":\"CODE\" \"name\":\"a\"}}",
 		"{\"trigger\":{\"type\":\"CODE\",}}",
 		"{\"trigger\":{\"nextAction\":{}}",

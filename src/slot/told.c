@@ -1,0 +1,91 @@
+/* What the source tells a slot, whatever step it is in.  Room: slot. */
+#include "slot/slot_priv.h"
+
+#include <stdio.h>
+
+#include "core/apw_clock.h"
+#include "core/apw_log.h"
+
+static void
+slot_source_ready(void *arg, struct apw_str text)
+{
+	struct apw_err		 err = APW_ERR_NONE;
+	struct apw_settings	*next;
+	struct apw_slot		*s;
+
+	APW_CAST(s, arg, SLOT_MAGIC);
+	next = apw_settings_read(s->cycle, text, &err);
+	if (next == NULL) {
+		apw_error("the app's settings cannot be used", APW_E(&err));
+		if (s->settings == NULL) {
+			slot_score_why(s, err.text);
+			return;
+		}
+	}
+	if (next != NULL && s->ops->dialect != NULL)
+		apw_settings_dialect(next, s->ops->dialect(s->source));
+	s->ready = true;
+	apw_settings_free(next == NULL ? NULL : s->next);
+	s->next = next == NULL ? s->next : next;
+	if (s->step->on_ready != NULL)
+		s->step->on_ready(s);
+}
+
+static void
+slot_source_lost(void *arg, const char *reason)
+{
+	struct apw_slot	*s;
+
+	APW_CAST(s, arg, SLOT_MAGIC);
+	s->ready = false;
+	apw_notice("connection to the source lost", APW_S("reason", reason));
+	slot_score_why(s, reason);
+	if (s->step == &slot_idle)		/* the wish stands */
+		apw_score_state(s->score, APW_SLOT_CONNECTING);
+	if (s->step->on_lost != NULL)
+		s->step->on_lost(s);
+}
+
+static void
+slot_source_blocked(void *arg, const char *why)
+{
+	struct apw_slot	*s;
+
+	APW_CAST(s, arg, SLOT_MAGIC);
+	slot_score_why(s, why == NULL ? s->blocked : why);
+	if (s->step == &slot_idle)
+		apw_score_state(s->score, why != NULL ? APW_SLOT_BLOCKED :
+		    APW_SLOT_IDLE);
+}
+
+static void
+slot_source_job(void *arg, struct apw_str text)
+{
+	struct apw_slot	*s;
+
+	APW_CAST(s, arg, SLOT_MAGIC);
+	atomic_store(&s->score->last_poll_ms, apw_now_ms());
+	if (s->step->on_job != NULL)
+		s->step->on_job(s, text);
+	else
+		apw_alert("a job came that nobody asked for",
+		    APW_S("step", s->step->name));
+}
+
+static void
+slot_source_idle(void *arg)
+{
+	struct apw_slot	*s;
+
+	APW_CAST(s, arg, SLOT_MAGIC);
+	if (s->step->on_idle != NULL)
+		s->step->on_idle(s);
+}
+
+const struct apw_source_events slot_source_events = {
+	.on_ready = slot_source_ready,
+	.on_lost = slot_source_lost,
+	.on_blocked = slot_source_blocked,
+	.on_job = slot_source_job,
+	.on_idle = slot_source_idle,
+};
