@@ -167,6 +167,8 @@ _Noreturn void inside_fail(const struct box_plan *, enum box_step);
 /* init.c, engine.c: what it becomes */
 _Noreturn void init_main(const struct box_plan *, pid_t engine);
 _Noreturn void engine_main(const struct box_plan *);
+/* In init, when the engine runs: its command is not ours to keep. */
+void	engine_forget(void);
 
 /* net.c */
 int	net_loopback(void);

@@ -18,7 +18,11 @@ struct engine_command {
 	char	*argv[COMMAND_WORDS + 1];
 	char	*envp[COMMAND_WORDS + 1];
 	char	*cwd;
+	char	*text;			/* all of the above */
+	size_t	 text_bytes;
 };
+
+static struct engine_command	engine_it;
 
 /* Strings of the file, one after the other; NULL when it ends too early. */
 static char *
@@ -51,7 +55,7 @@ engine_read(int fd, void *buf, size_t n)
 	return pread(fd, buf, n, 0) == (ssize_t)n ? 0 : -1;
 }
 
-/* The memory is the process': it ends with exec. */
+/* The memory is init's, too, where that waits for our exec. */
 static int
 engine_command(int fd, struct engine_command *c)
 {
@@ -68,6 +72,8 @@ engine_command(int fd, struct engine_command *c)
 	total = sizeof(head) + head.text_bytes;
 	if ((p = malloc(total)) == NULL || engine_read(fd, p, total) == -1)
 		return -1;
+	c->text = p;
+	c->text_bytes = total;
 	at = p + sizeof(head);
 	end = p + total;
 	errno = EPROTO;
@@ -103,15 +109,22 @@ engine_host(const struct box_plan *plan)
 		inside_fail(plan, BOX_EXEC);
 }
 
+void
+engine_forget(void)
+{
+	if (engine_it.text != NULL)
+		explicit_bzero(engine_it.text, engine_it.text_bytes);
+}
+
 _Noreturn void
 engine_main(const struct box_plan *plan)
 {
-	static struct engine_command	c;
+	struct engine_command	*c = &engine_it;
 
 	apw_child_signals();
 	if (setsid() == -1 || engine_stdio(plan) == -1)
 		inside_fail(plan, BOX_STDIO);
-	if (engine_command(plan->command_fd, &c) == -1)
+	if (engine_command(plan->command_fd, c) == -1)
 		inside_fail(plan, BOX_COMMAND);
 	/* talk_fd must live until exec: all above 2 end there */
 	if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) == -1)
@@ -119,7 +132,7 @@ engine_main(const struct box_plan *plan)
 	umask(077);
 	if (rlimits_set(plan) == -1)
 		inside_fail(plan, BOX_LIMITS);
-	if (chdir(c.cwd) == -1)
+	if (chdir(c->cwd) == -1)
 		inside_fail(plan, BOX_CWD);
 	if ((plan->flags & APW_BOX_HOST_FILES) != 0)
 		engine_host(plan);
@@ -127,6 +140,6 @@ engine_main(const struct box_plan *plan)
 	else if ((plan->flags & APW_BOX_OWN_NET) == 0 &&
 	    landlock_scope(plan->b->landlock_abi) == -1)
 		inside_fail(plan, BOX_LANDLOCK);
-	execve(c.argv[0], c.argv, c.envp);
+	execve(c->argv[0], c->argv, c->envp);
 	inside_fail(plan, BOX_EXEC);
 }
