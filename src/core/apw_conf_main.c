@@ -178,8 +178,9 @@ static const struct apw_directive engine_directives[] = {
 	{ .name = "standby", .args = { 1, 1 }, .set = apw_set_unsigned,
 	  .offset = ENGINE(standby), .limits = APW_BOUNDS(0, 8), .dflt = "1",
 	  .reload = APW_NEW_SLOTS, .arg_help = "NUMBER",
-	  .help = "Engines started ahead of the job in modes that use an "
-	      "engine once." },
+	  .help = "How many engines of a slot stand by, in boxes of their own, "
+	      "for jobs to come: in the modes whose engines serve one job. "
+	      "Each may use as much memory as one that works." },
 	{ .name = "reuse", .args = { 1, 1 }, .set = apw_set_enum,
 	  .offset = ENGINE(reuse), .limits = reuses, .dflt = "auto",
 	  .env = "AP_REUSE_SANDBOX", .reload = APW_NEW_SLOTS,
