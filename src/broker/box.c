@@ -209,6 +209,7 @@ box_make(struct broker *b, struct box_plan *plan, struct box_birth *birth,
 	if (host_codes(b, plan, err) == -1)
 		return -1;
 	apw_autofd int codes = plan->codes_fd;
+	(void)codes;
 	rc = box_fork(b, plan, birth, err);
 	close(apw_take_fd(&theirs));
 	if (birth->pidfd != -1)
