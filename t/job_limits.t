@@ -12,7 +12,7 @@ use lib 't/lib', 'lib';
 use Test::Apworker;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
-	->plan(12)->write_app_conf();
+	->plan(13)->write_app_conf();
 my $api = $t->api(settings => { FLOW_TIMEOUT_SECONDS => 2,
 	SANDBOX_MEMORY_LIMIT => '32768' }, jobs => [
 	flow_job(id => 'never', engine => [ { do => 'fork' },
@@ -50,3 +50,12 @@ is($api->wait_done('oom', 60)->{status}, 'MEMORY_ISSUE', 'heap used up');
 ($report) = $api->seen(kind => 'rpc', method => 'uploadRunLog',
 	payload => { runId => 'run-oom' });
 is($report->{payload}{status}, 'MEMORY_LIMIT_EXCEEDED', 'reported');
+
+SKIP: {
+	my $limited = -w '/sys/fs/cgroup/memory'
+		|| -w '/sys/fs/cgroup/cgroup.procs';
+	skip 'no memory controller here', 1 unless $limited && $> == 0;
+	$api->push_job(flow_job(id => 'hog', engine => [ { do => 'hog' } ]));
+	is($api->wait_done('hog', 60)->{status}, 'MEMORY_ISSUE',
+		'memory that is no heap, of a plain engine');
+}

@@ -28,14 +28,22 @@ broker_on_signal(int sig)
 	broker_stopped = 1;
 }
 
-/* With the first box that has limits: a control group, and the filter, which
- * depends on what that can hold. */
+/* With the first box: where it is held to its memory. */
+static void
+broker_group(struct broker *b)
+{
+	if (!b->cgroup_tried)
+		b->cgroup = cgroup_open(b);
+	b->cgroup_tried = true;
+}
+
+/* Limits and the filter, which depends on what the control group can hold. */
 static int
 broker_limits(struct broker *b, struct apw_err *err)
 {
+	broker_group(b);
 	if (b->filter.filter != NULL)
 		return 0;
-	b->cgroup = cgroup_open(b);
 	return filter_compile(cgroup_holds(b->cgroup, "memory") ?
 	    FILTER_BOX : FILTER_BOX_NO_MEMORY_GROUP, &b->filter, err);
 }
@@ -48,8 +56,10 @@ broker_ready(struct broker *b, unsigned flags, struct apw_err *err)
 	    APW_BOX_OUTSIDE | APW_BOX_AHEAD | APW_BOX_HOST_FILES |
 	    APW_BOX_HARDEN)) != 0)
 		return apw_err_set(err, EPROTO, "an unknown kind of box");
-	if ((flags & APW_BOX_HOST_FILES) != 0)
+	if ((flags & APW_BOX_HOST_FILES) != 0) {
+		broker_group(b);
 		return host_prepare(b, flags, err);
+	}
 	return broker_limits(b, err) == -1 ? -1 : template_make(b, err);
 }
 

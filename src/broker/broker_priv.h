@@ -44,6 +44,7 @@ struct broker {
 	char	flow[BROKER_ID_BYTES];	/* admitted; "": none */
 	bool	custom;			/* a platform's pieces are admitted */
 	struct cgroup *cgroup;		/* NULL: none to be had */
+	bool	cgroup_tried;
 	int	landlock_abi;		/* 0: none */
 	struct sock_fprog filter;
 	struct sock_fprog host_filter;	/* of hardened engines; compiled once */

@@ -17,6 +17,8 @@
 #include "core/apw_find.h"
 #include "core/apw_log.h"
 
+#define BOX_HOST_MORE	(UINT64_C(128) << 20)	/* bytes */
+
 /* A box around nothing, just to see: it proves what it is before it runs. */
 static int
 box_try_one(struct apw_broker *b, unsigned flags, struct apw_err *err)
@@ -267,6 +269,17 @@ apw_box_host_fence(enum apw_network network, struct apw_err *err)
 	    box_network_flags(network), err);
 }
 
+/* Such an engine may have a heap of all its memory, as it has where nothing
+ * holds it; what is no heap, and what it starts, has a quarter more. */
+static uint64_t
+box_host_memory(uint64_t bytes)
+{
+	uint64_t	more = bytes / 4;
+
+	return bytes == 0 ? 0 : bytes + (more < BOX_HOST_MORE ?
+	    BOX_HOST_MORE : more);
+}
+
 int
 apw_box_host_boot(const struct apw_box_spec *spec,
     const struct apw_harden *harden, struct apw_child *child,
@@ -276,6 +289,7 @@ apw_box_host_boot(const struct apw_box_spec *spec,
 		.flags = APW_BOX_HOST_FILES |
 		    box_network_flags(spec->network) |
 		    (harden != NULL ? APW_BOX_HARDEN : 0),
+		.memory_bytes = box_host_memory(spec->memory_bytes),
 		.argv = spec->argv, .envp = spec->envp, .cwd = spec->cwd,
 		.rules_fd = harden != NULL ? harden->ruleset_fd : -1,
 	};
