@@ -56,7 +56,7 @@ sub hostile {
 
 	my ($r) = grep { $_->{what} eq 'exec' && ($_->{name} // '') eq $mode }
 		told($mode, { do => 'exec', name => $mode,
-			argv => [ '/usr/bin/perl', '-', @attacks, @$may,
+			argv => [ '/usr/bin/perl', '-', '-w0.3', @attacks, @$may,
 				@$may_not ],
 			input => $world->script() });
 	ok($r, "$mode: the attack ran") or return;

@@ -18,6 +18,9 @@ use Socket qw/:all/;
 $| = 1;
 my $WAIT = 1;		# seconds that an answer may take
 
+# -wSECONDS: how long to wait where nothing is to come
+my $silence = @ARGV && $ARGV[0] =~ /^-w([\d.]+)$/ && shift @ARGV ? $1 : $WAIT;
+
 sub refused { my ($why) = @_; die "$why\n" }
 sub name_of {
 	my ($n) = $! + 0;
@@ -60,7 +63,7 @@ sub udp {
 	socket my $s, $family, SOCK_DGRAM, 0 or refused(name_of());
 	defined send $s, "hello", 0, address($to, $port)
 		or refused(name_of());
-	IO::Select->new($s)->can_read($WAIT) or refused('silent');
+	IO::Select->new($s)->can_read($silence) or refused('silent');
 	defined recv $s, my $got, 100, 0 or refused(name_of());
 }
 
