@@ -89,6 +89,10 @@ pid_t	apw_broker_pid(const struct apw_broker *);
 /* End the broker and its box.  NULL is allowed. */
 void	apw_broker_stop(struct apw_broker *);
 
+/* Control groups of brokers that were killed, on this host: removed, and what
+ * is in them killed.  Those of living ones, of any daemon, stay. */
+void	apw_broker_sweep(void);
+
 enum apw_box_flag {
 	APW_BOX_OWN_NET	= 1 << 0,	/* empty network, two listeners; the
 					 * box proves it before it starts */

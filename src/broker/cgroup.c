@@ -6,11 +6,9 @@
  * folder beside or below our own, where that has been delegated.  The
  * broker holds a lock on its folders while it lives: a folder without a
  * lock is a leftover of an earlier life, and is swept. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -22,12 +20,9 @@
 #include "core/apw_auto.h"
 #include "core/apw_clock.h"
 
-#define CGROUP_PREFIX	"apworkerd-box."
-#define CGROUP_RMDIR_MS	500
-#define CGROUP_TURN_MS	1000
 #define CGROUP_YIELD	5	/* a fifth of the others' weight */
 
-static const char *const cgroup_names[] = { CGROUP_NAMES(CGROUP_NAME) };
+const char *const cgroup_names[] = { CGROUP_NAMES(CGROUP_NAME) };
 
 static uint64_t
 cgroup_number(const struct cgroup *g, enum cgroup_name which,
@@ -58,65 +53,6 @@ cgroup_keyed(int dir_fd, const char *file, const char *key)
 			return strtoull(p + n + 1, NULL, 10);
 	}
 	return 0;
-}
-
-/* Kill what is in a leftover; it goes when that has ended. */
-static void
-cgroup_sweep_one(int parent_fd, const char *name)
-{
-	int64_t		end = apw_now_ms() + CGROUP_RMDIR_MS;
-	char		text[4096], *p, *next;
-	long		pid;
-	apw_autofd int	fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY |
-			    O_CLOEXEC);
-
-	if (fd == -1 || flock(fd, LOCK_EX | LOCK_NB) == -1)
-		return;
-	while (unlinkat(parent_fd, name, AT_REMOVEDIR) == -1 &&
-	    errno == EBUSY && apw_now_ms() < end) {
-		/* v2, from 5.14 on: all at once, forks included */
-		cgroup_write(fd, "cgroup.kill", "1");
-		if (cgroup_read(fd, "cgroup.procs", text, sizeof(text)) == -1)
-			return;
-		for (p = text; (pid = strtol(p, &next, 10)) > 1; p = next)
-			if (pid != getpid())
-				kill((pid_t)pid, SIGKILL);
-		usleep(2000);
-	}
-}
-
-static void
-cgroup_sweep(int parent_fd)
-{
-	apw_autofd int	 fd = openat(parent_fd, ".", O_RDONLY | O_DIRECTORY |
-			     O_CLOEXEC);
-	DIR		*dir = fd == -1 ? NULL : fdopendir(fd);
-	struct dirent	*e;
-
-	if (dir == NULL)
-		return;
-	(void)apw_take_fd(&fd);
-	while ((e = readdir(dir)) != NULL)
-		if (strncmp(e->d_name, CGROUP_PREFIX,
-		    strlen(CGROUP_PREFIX)) == 0)
-			cgroup_sweep_one(parent_fd, e->d_name);
-	closedir(dir);
-}
-
-/* One broker at a time makes or sweeps here: a folder that is there and not
- * locked yet would be taken for a leftover.  Whoever holds this for long is
- * no broker, and is not waited for; nothing is swept then. */
-static bool
-cgroup_turn(int up_fd)
-{
-	int64_t	end = apw_now_ms() + CGROUP_TURN_MS;
-
-	while (flock(up_fd, LOCK_EX | LOCK_NB) == -1) {
-		if (errno != EWOULDBLOCK || apw_now_ms() >= end)
-			return false;
-		usleep(1000);
-	}
-	return true;
 }
 
 /* A folder of our own below `parent`, with us in it. */

@@ -1,4 +1,4 @@
-/* The control group's inside: shared by cgroup.c and cgroup_find.c. */
+/* The control group's inside, shared by the files of that name. */
 #ifndef APW_BROKER_CGROUP_PRIV_H
 #define APW_BROKER_CGROUP_PRIV_H
 
@@ -14,6 +14,10 @@
 #define CGROUP_NAME(upper, lower)	#lower,
 
 enum cgroup_name { CGROUP_NAMES(CGROUP_ENUM) CGROUP_NNAMES };
+extern const char *const cgroup_names[];
+
+#define CGROUP_PREFIX	"apworkerd-box."
+#define CGROUP_RMDIR_MS	500	/* until a group is empty of what was killed */
 
 struct cgroup {
 	int		version;		/* 1 or 2 */
@@ -41,5 +45,12 @@ int	cgroup_read(int dir_fd, const char *file, char *text, size_t size);
 int	cgroup_write(int dir_fd, const char *file, const char *text);
 uint64_t cgroup_keyed(int dir_fd, const char *file, const char *key);
 void	cgroup_leave(struct cgroup *);
+
+/* One broker at a time makes or sweeps below a folder: a folder that is there
+ * and not locked yet would be taken for a leftover.  Whoever holds this for
+ * long is no broker, and is not waited for: false, sweep nothing then. */
+bool	cgroup_turn(int up_fd);
+/* Remove the leftovers; kills what is in them. */
+void	cgroup_sweep(int parent_fd);
 
 #endif

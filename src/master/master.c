@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "broker/broker.h"
 #include "core/apw_auto.h"
 #include "core/apw_clock.h"
 #include "core/apw_exit.h"
@@ -388,6 +389,7 @@ apw_master_run(struct master *m)
 		return APW_EXIT_OS;
 	}
 	master_last_sweep(m);
+	apw_broker_sweep();
 	apw_notice("stopped", APW_I("exit", m->exit_code));
 	return m->exit_code;
 }
