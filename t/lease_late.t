@@ -13,9 +13,9 @@ use lib 't/lib', 'lib';
 use Test::Apworker;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
-	->plan(12)->write_app_conf(source => 'lock_time 1500ms;',
+	->plan(12)->write_app_conf(source => 'lock_time 4s;',
 	    main => 'respawn_max 100ms; respawn_burst 64;');
-my $api = $t->api(lock_ms => 1500, stalled_ms => 100, poll_ms => 1200);
+my $api = $t->api(lock_ms => 4000, stalled_ms => 100, poll_ms => 1200);
 my $engine = $t->engine();
 $t->run();
 

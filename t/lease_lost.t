@@ -13,9 +13,9 @@ use lib 't/lib', 'lib';
 use Test::Apworker;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
-	->plan(11)->write_app_conf(source => 'lock_time 1500ms;',
+	->plan(11)->write_app_conf(source => 'lock_time 3s;',
 	    main => 'respawn_max 100ms; respawn_burst 64;');
-my $api = $t->api(lock_ms => 1500, stalled_ms => 100, poll_ms => 1200,
+my $api = $t->api(lock_ms => 3000, stalled_ms => 100, poll_ms => 1200,
 	ping_interval_ms => 1000, ping_timeout_ms => 2000);
 my $engine = $t->engine();
 $t->run();
@@ -24,7 +24,7 @@ sub script { return [ { do => 'wait', name => $_[0] }, { do => 'answer' } ] }
 
 # kept alive for much longer than the lock lasts
 $api->push_job(flow_job(id => 'long', engine => script('long')));
-$api->wait_seen(kind => 'rpc', method => 'extendLock', n => 8);
+$api->wait_seen(kind => 'rpc', method => 'extendLock', n => 6);
 is(scalar @{ $api->job('long')->{handed} }, 1, 'a lease is kept');
 $engine->release('long');
 is($api->wait_done('long')->{status}, 'OK', 'for a long job');

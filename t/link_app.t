@@ -113,7 +113,7 @@ sub client {
 # ------------------------------------------------------ refused and dead
 {
 	my ($a, $port) = app(server => { pingInterval => 100,
-		pingTimeout => 100 });
+		pingTimeout => 2000 });
 	my $bad = link_program($t, 'bin/app-link-peer', '-a',
 		'{"token":"bad"}', "http://127.0.0.1:$port")->say('open');
 	ok($bad->expect(qr/^closed 1 connect error: Authentication error$/),
