@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# A hundred and fifty jobs while processes are killed, configurations reloaded and
-# connections dropped: each is settled once.  (contrib/chaos has the long run.)
+# A hundred and fifty jobs while processes are killed, configurations reloaded
+# and connections dropped: each is settled once.  (contrib/chaos has the long run.)
 
 use strict;
 use warnings;
@@ -13,7 +13,9 @@ use Test::Apworker;
 use Test::Apworker::Chaos;
 
 my $c = Test::Apworker::Chaos->new(jobs => 150, seed => $ENV{APW_SEED} || 7,
-	quiet => 1, again_ms => 6000, slots => 3, every => { kill => 20, reload => 75,
-	drop => 60, upgrade => 0 });
-ok($c->run(60), 'all jobs have ended');
+	quiet => 1, again_ms => 6000, slots => 3, lock_s => 20,
+	every => { kill => 20, reload => 75, drop => 60, upgrade => 0 });
+# a job that was handed to a slot which died before it could read it comes
+# back when its lock has run out
+ok($c->run(90), 'all jobs have ended');
 note($c->check());

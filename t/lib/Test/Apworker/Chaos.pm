@@ -23,7 +23,7 @@ my @SLEEPS = (0, 5, 20, 50, 120);	# ms of the versions of the flow
 sub new {
 	my ($class, %o) = @_;
 	my $self = bless { jobs => 200, seed => 1, slots => 4, mode =>
-		'UNSANDBOXED', kinds => [qw/engine init slot slot broker
+		'UNSANDBOXED', lock_s => 120, kinds => [qw/engine init slot slot broker
 		monitor/], pushed => 0, config => 0, deaths => [],
 		done => {}, %o }, $class;
 	$self->{every} = { kill => 20, reload => 300, drop => 200,
@@ -32,8 +32,8 @@ sub new {
 	$self->{t} = Test::Apworker->new()
 		->has(qw/daemon node node_modules esbuild/);
 	$self->conf();
-	$self->{api} = $self->{t}->api(poll_ms => 1000, lock_ms => 120000,
-		stalled_ms => 2000, versions => [ map {
+	$self->{api} = $self->{t}->api(poll_ms => 1000,
+		lock_ms => $self->{lock_s} * 1000, stalled_ms => 2000, versions => [ map {
 		flow_version(id => "fv-$_", engine => [
 		{ do => 'rpc', method => 'uploadRunLog',
 		payload => { status => 'RUNNING' } },
@@ -50,7 +50,8 @@ sub conf {
 
 	my $monitor = 'monitor { listen 127.0.0.1:' . $t->port('MONITOR') . '; }';
 	return $t->write_app_conf(slots => $self->{slots},
-		mode => $self->{mode}, engine => "max_jobs $jobs; "
+		mode => $self->{mode}, source => "lock_time $self->{lock_s}s;",
+		engine => "max_jobs $jobs; "
 		. 'start_timeout 30s;', main => "pid $t->{testdir}/apworkerd.pid; "
 		. 'respawn_burst 64; respawn_window 2s; respawn_max 200ms;');
 }
