@@ -8,16 +8,14 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <event2/http.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#include "config.h"
 #include "core/apw_buf.h"
 #include "core/apw_err.h"
 #include "core/apw_log.h"
+#include "egress/url.h"
 #include "link/link_dial.h"
 #include "proto/apw_http.h"
 
@@ -34,13 +32,11 @@ struct apw_fetch {
 	uint32_t		 magic;
 	struct apw_fetcher	*fetcher;	/* borrowed */
 	struct apw_fetch	*next;
-	struct evhttp_uri	*uri;		/* owned */
+	struct apw_egress_url	 to;		/* owned */
+	const char		*unfit;		/* why that is no good; or NULL */
 	struct apw_buf		 body;		/* owned; what is put, then the
 						   answer's */
 	bool			 put;
-	char			 host[256];
-	uint16_t		 port;
-	bool			 secure;
 	bool			 has_head;
 	int64_t			 length;	/* of the body; -1: until the end */
 	size_t			 max_bytes;
@@ -68,8 +64,7 @@ fetch_free(struct apw_fetch *f)
 		event_free(f->kick);
 	if (f->deadline != NULL)
 		event_free(f->deadline);
-	if (f->uri != NULL)
-		evhttp_uri_free(f->uri);
+	apw_egress_url_free(&f->to);
 	apw_buf_free(&f->body);
 	f->magic = 0;
 	free(f);
@@ -90,38 +85,6 @@ fetch_done(struct apw_fetch *f, const char *error)
 	done(arg, error == NULL ? apw_buf_view(&body) : APW_STR(""),
 	    error == NULL ? NULL : why);
 	apw_buf_free(&body);
-}
-
-/* NULL: the URL is fit; else why not. */
-static const char *
-fetch_target(struct apw_fetch *f)
-{
-	const char	*scheme, *host;
-	size_t		 n;
-	int		 port;
-
-	if (f->uri == NULL)
-		return "it is not a URL";
-	scheme = evhttp_uri_get_scheme(f->uri);
-	host = evhttp_uri_get_host(f->uri);
-	port = evhttp_uri_get_port(f->uri);
-	if (scheme == NULL || (strcasecmp(scheme, "http") != 0 &&
-	    strcasecmp(scheme, "https") != 0))
-		return "its URL is neither http nor https";
-	if (evhttp_uri_get_userinfo(f->uri) != NULL)
-		return "its URL has a user name in it";
-	if (host == NULL || *host == '\0' || port == 0 || port > 65535)
-		return "its URL has no good host";
-	if (*host == '[')
-		host++;
-	n = strcspn(host, "]");
-	if (n == 0 || n >= sizeof(f->host))
-		return "its URL has no good host";
-	memcpy(f->host, host, n);
-	f->host[n] = '\0';
-	f->secure = strcasecmp(scheme, "https") == 0;
-	f->port = port == -1 ? (f->secure ? 443 : 80) : (uint16_t)port;
-	return NULL;
 }
 
 /* 1: the head is there, and good; 0: not yet; -1: done, for worse. */
@@ -193,18 +156,9 @@ static void
 fetch_send(struct apw_fetch *f)
 {
 	struct evbuffer	*out = bufferevent_get_output(f->bev);
-	const char	*path = evhttp_uri_get_path(f->uri);
-	const char	*query = evhttp_uri_get_query(f->uri);
-	bool		 v6 = strchr(f->host, ':') != NULL;
 
-	evbuffer_add_printf(out, "%s %s%s%s%s HTTP/1.0\r\nHost: %s%s%s",
-	    f->put ? "PUT" : "GET", path != NULL && *path == '/' ? "" : "/",
-	    path != NULL ? path : "", query != NULL ? "?" : "",
-	    query != NULL ? query : "", v6 ? "[" : "", f->host, v6 ? "]" : "");
-	if (f->port != (f->secure ? 443 : 80))
-		evbuffer_add_printf(out, ":%u", f->port);
-	evbuffer_add_printf(out, "\r\nUser-Agent: " PACKAGE_NAME "/"
-	    PACKAGE_VERSION "\r\nAccept: */*\r\nConnection: close\r\n");
+	apw_egress_url_ask(&f->to, f->put ? "PUT" : "GET", 0, out);
+	evbuffer_add_printf(out, "Accept: */*\r\n");
 	if (f->put) {
 		evbuffer_add_printf(out,
 		    "Content-Type: application/octet-stream\r\n"
@@ -236,22 +190,21 @@ fetch_on_kick(evutil_socket_t fd, short what, void *arg)
 {
 	struct apw_link_dial_conf	 conf = { .host = NULL };
 	struct apw_err			 err = APW_ERR_NONE;
-	const char			*why;
 	struct apw_fetch		*f;
 
 	(void)fd;
 	(void)what;
 	APW_CAST(f, arg, FETCH_MAGIC);
-	if ((why = fetch_target(f)) != NULL) {
-		fetch_done(f, why);
+	if (f->unfit != NULL) {
+		fetch_done(f, f->unfit);
 		return;
 	}
-	if (f->secure && f->fetcher->tls == NULL)
+	if (f->to.secure && f->fetcher->tls == NULL)
 		f->fetcher->tls = apw_link_tls_new(NULL, false, &err);
-	if (!f->secure || f->fetcher->tls != NULL) {
-		conf.host = f->host;
-		conf.port = f->port;
-		conf.tls = f->secure ? f->fetcher->tls : NULL;
+	if (!f->to.secure || f->fetcher->tls != NULL) {
+		conf.host = f->to.host;
+		conf.port = f->to.port;
+		conf.tls = f->to.secure ? f->fetcher->tls : NULL;
 		f->dial = apw_link_dial_new(f->fetcher->base, NULL, &conf,
 		    fetch_on_dial, f, &err);
 	}
@@ -284,8 +237,8 @@ apw_fetch(struct apw_fetcher *fetcher, const struct apw_fetch_order *o,
 	f->fetcher = fetcher;
 	f->next = fetcher->fetches;
 	fetcher->fetches = f;
-	f->uri = strlen(o->url) > FETCH_URL_MAX ? NULL :
-	    evhttp_uri_parse(o->url);
+	f->unfit = apw_egress_url_read(&f->to,
+	    strlen(o->url) > FETCH_URL_MAX ? NULL : o->url);
 	f->put = o->put;
 	f->max_bytes = o->max_bytes;
 	f->length = -1;

@@ -8,18 +8,17 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <event2/http.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
-#include "config.h"
 #include "core/apw_buf.h"
 #include "core/apw_err.h"
 #include "core/apw_log.h"
 #include "egress/dial.h"
+#include "egress/url.h"
 #include "link/link_dial.h"
 #include "proto/apw_http.h"
 
@@ -38,12 +37,9 @@ struct apw_post {
 	uint32_t		 magic;
 	struct apw_poster	*poster;	/* borrowed */
 	struct apw_post		*next;
-	struct evhttp_uri	*uri;		/* owned; of this hop */
+	struct apw_egress_url	 to;		/* owned; of this hop */
 	struct apw_buf		 url;		/* owned; text of the same */
 	struct apw_buf		 body;		/* owned */
-	char			 host[256];	/* no brackets, canonical */
-	uint16_t		 port;
-	bool			 secure;
 	bool			 get;		/* a redirect made it one */
 	unsigned		 hops;
 	const char		*what;
@@ -73,8 +69,7 @@ post_free(struct apw_post *p)
 		event_free(p->kick);
 	if (p->deadline != NULL)
 		event_free(p->deadline);
-	if (p->uri != NULL)
-		evhttp_uri_free(p->uri);
+	apw_egress_url_free(&p->to);
 	apw_buf_free(&p->url);
 	apw_buf_free(&p->body);
 	p->magic = 0;
@@ -86,62 +81,25 @@ post_done(struct apw_post *p, int status, const char *error)
 {
 	if (status == -1)
 		apw_warn("a request of ours was not answered",
-		    APW_S("what", p->what), APW_S("host", p->host),
+		    APW_S("what", p->what), APW_S("host", p->to.host),
 		    APW_S("error", error));
 	else
 		apw_info("a request of ours was answered",
-		    APW_S("what", p->what), APW_S("host", p->host),
+		    APW_S("what", p->what), APW_S("host", p->to.host),
 		    APW_I("status", status));
 	if (p->done != NULL)
 		p->done(p->arg, status, error);
 	post_free(p);
 }
 
-/* The host as it is dialled: addresses in any spelling become plain ones, so
- * that no resolver has an opinion of its own on them. */
-static int
-post_host(struct apw_post *p, const char *host)
-{
-	char		text[APW_ADDR_TEXT_SIZE];
-	struct apw_addr	addr;
-
-	if (apw_addr_parse(host, &addr) == 0)
-		host = apw_addr_text(&addr, text);
-	if (*host == '\0' || strlen(host) >= sizeof(p->host) ||
-	    strpbrk(host, "%[]") != NULL)
-		return -1;
-	snprintf(p->host, sizeof(p->host), "%s", host);
-	return 0;
-}
-
 /* NULL: the URL is fit; else why not. */
 static const char *
 post_target(struct apw_post *p)
 {
-	const char	*scheme, *host;
-	int		 port;
+	bool	text = !p->url.failed && p->url.len != 0 &&
+		    memchr(p->url.data, '\0', p->url.len) == NULL;
 
-	if (p->uri != NULL)
-		evhttp_uri_free(p->uri);
-	p->uri = p->url.failed || p->url.len == 0 ||
-	    memchr(p->url.data, '\0', p->url.len) != NULL ? NULL :
-	    evhttp_uri_parse(p->url.data);
-	if (p->uri == NULL)
-		return "it is not a URL";
-	scheme = evhttp_uri_get_scheme(p->uri);
-	host = evhttp_uri_get_host(p->uri);
-	port = evhttp_uri_get_port(p->uri);
-	if (scheme == NULL || (strcasecmp(scheme, "http") != 0 &&
-	    strcasecmp(scheme, "https") != 0))
-		return "its URL is neither http nor https";
-	if (evhttp_uri_get_userinfo(p->uri) != NULL)
-		return "its URL has a user name in it";
-	p->secure = strcasecmp(scheme, "https") == 0;
-	if (host == NULL || post_host(p, host) == -1 || port == 0 ||
-	    port > 65535)
-		return "its URL has no good host";
-	p->port = port == -1 ? (p->secure ? 443 : 80) : (uint16_t)port;
-	return NULL;
+	return apw_egress_url_read(&p->to, text ? p->url.data : NULL);
 }
 
 /* --- redirects --- */
@@ -150,18 +108,18 @@ post_target(struct apw_post *p)
 static void
 post_resolve(struct apw_post *p, struct apw_str to, struct apw_buf *out)
 {
-	const char	*path = evhttp_uri_get_path(p->uri), *slash;
-	bool		 v6 = strchr(p->host, ':') != NULL;
+	const char	*path = evhttp_uri_get_path(p->to.uri), *slash;
+	bool		 v6 = strchr(p->to.host, ':') != NULL;
 
 	if (to.n > 7 && (strncasecmp(to.p, "http://", 7) == 0 ||
 	    strncasecmp(to.p, "https://", 8) == 0)) {
 		apw_buf_str(out, to);
 		return;
 	}
-	apw_buf_puts(out, p->secure ? "https:" : "http:");
+	apw_buf_puts(out, p->to.secure ? "https:" : "http:");
 	if (to.n < 2 || to.p[0] != '/' || to.p[1] != '/') {
-		apw_buf_printf(out, v6 ? "//[%s]:%u" : "//%s:%u", p->host,
-		    p->port);
+		apw_buf_printf(out, v6 ? "//[%s]:%u" : "//%s:%u", p->to.host,
+		    p->to.port);
 		if (to.p[0] != '/') {
 			slash = path == NULL ? NULL : strrchr(path, '/');
 			if (slash != NULL)
@@ -238,19 +196,10 @@ static void
 post_send(struct apw_post *p)
 {
 	struct evbuffer	*out = bufferevent_get_output(p->bev);
-	const char	*path = evhttp_uri_get_path(p->uri);
-	const char	*query = evhttp_uri_get_query(p->uri);
-	bool		 v6 = strchr(p->host, ':') != NULL;
 
-	evbuffer_add_printf(out, "%s %s%s%s%s HTTP/1.1\r\nHost: %s%s%s",
-	    p->get ? "GET" : "POST", path != NULL && *path == '/' ? "" : "/",
-	    path != NULL ? path : "", query != NULL ? "?" : "",
-	    query != NULL ? query : "", v6 ? "[" : "", p->host, v6 ? "]" : "");
-	if (p->port != (p->secure ? 443 : 80))
-		evbuffer_add_printf(out, ":%u", p->port);
-	evbuffer_add_printf(out, "\r\nUser-Agent: " PACKAGE_NAME "/"
-	    PACKAGE_VERSION "\r\nAccept: application/json, text/plain, */*\r\n"
-	    "Connection: close\r\n");
+	apw_egress_url_ask(&p->to, p->get ? "GET" : "POST", 1, out);
+	evbuffer_add_printf(out, "Accept: application/json, text/plain, "
+	    "*/*\r\n");
 	if (!p->get) {
 		evbuffer_add_printf(out, "Content-Type: application/json\r\n"
 		    "Content-Length: %zu\r\n", p->body.len);
@@ -281,9 +230,9 @@ post_on_stream(void *arg, struct bufferevent *bev, const char *error)
 static int
 post_tls(struct apw_post *p, struct apw_err *err)
 {
-	if (p->secure && p->poster->tls == NULL)
+	if (p->to.secure && p->poster->tls == NULL)
 		p->poster->tls = apw_link_tls_new(NULL, false, err);
-	return p->secure && p->poster->tls == NULL ? -1 : 0;
+	return p->to.secure && p->poster->tls == NULL ? -1 : 0;
 }
 
 static void
@@ -309,10 +258,10 @@ post_on_dial(void *arg, const struct apw_egress_dialled *end)
 		post_done(p, -1, err.text);
 		return;
 	}
-	conf.host = p->host;
-	conf.port = p->port;
+	conf.host = p->to.host;
+	conf.port = p->to.port;
 	conf.fd = end->fd;
-	conf.tls = p->secure ? p->poster->tls : NULL;
+	conf.tls = p->to.secure ? p->poster->tls : NULL;
 	p->stream = apw_link_dial_new(p->poster->base, NULL, &conf,
 	    post_on_stream, p, &err);
 	if (p->stream == NULL)
@@ -333,7 +282,7 @@ post_on_kick(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	p->dial = apw_egress_dial_new(p->poster->base, p->poster->rules,
-	    p->poster->resolver, p->host, p->port, post_on_dial, p);
+	    p->poster->resolver, p->to.host, p->to.port, post_on_dial, p);
 	if (p->dial == NULL)
 		post_done(p, -1, "out of memory");
 }
