@@ -46,26 +46,15 @@ $t->stop();
 # What the engine says of the host's loopback.
 sub tcp {
 	my ($api, $id, $port) = @_;
-	my ($r) = grep { $_->{what} eq 'tcp' } told($api, $id,
+	my ($r) = grep { $_->{what} eq 'tcp' } $api->told($id,
 		{ do => 'connect', host => '127.0.0.1', port => $port });
 	return $r->{result};
-}
-
-# The records of the double, which writes them to its stderr in a box.
-sub told {
-	my ($api, $id, @steps) = @_;
-	$api->push_job(flow_job(id => $id, engine => [ @steps,
-		{ do => 'answer', value => { status => 'INTERNAL_ERROR',
-		error => 'told' } } ]));
-	my $done = $api->wait_done($id);
-	return map { unjson($_) }
-		($done->{logs} // '') =~ /^record (\{.*\})$/mg;
 }
 
 sub strict {
 	my ($api, $mode) = @_;
 
-	my @r = told($api, "$mode-1", { do => 'env' },
+	my @r = $api->told("$mode-1", { do => 'env' },
 		(map { { do => 'connect', host => '127.0.0.1', port => $_ } }
 			$host->sockport(), 52001, 52000),
 		{ do => 'read', path => '/proc/net/dev' },

@@ -32,16 +32,6 @@ for my $mode ('SANDBOX_CODE_ONLY;', 'UNSANDBOXED { harden require; }') {
 	$t->stop();
 }
 
-sub job {
-	my ($api, $id, @steps) = @_;
-	$api->push_job(flow_job(id => $id, engine => [ @steps,
-		{ do => 'answer', value => { status => 'INTERNAL_ERROR',
-			error => 'told' } } ]));
-	my $done = $api->wait_done($id);
-	return map { unjson($_) }
-		($done->{logs} // '') =~ /^record (\{.*\})$/mg;
-}
-
 sub hardened {
 	my ($api, $mode) = @_;
 	ok($t->wait_status(sub { @{ $_->{slots} } && $_->{slots}[0]{pid} }),
@@ -49,7 +39,7 @@ sub hardened {
 	my $slot = ($t->slots())[0]{pid};
 	my $tmp = "$dir/state/tmp.1";
 
-	my @r = job($api, "$mode-1",
+	my @r = $api->told("$mode-1",
 		(map { { do => 'read', path => $_ } } "$dir/secret",
 			"$dir/token", "$dir/apworker.conf", '/etc/shadow',
 			"/proc/$slot/environ", "/proc/$slot/mem",
@@ -79,7 +69,7 @@ sub hardened {
 	$api->push_job(flow_job(id => "$mode-2", engine => [
 		{ do => 'exit', code => 1 } ]));
 	$api->wait_done("$mode-2");
-	@r = job($api, "$mode-3", { do => 'read', path => "$tmp/left" });
+	@r = $api->told("$mode-3", { do => 'read', path => "$tmp/left" });
 	my ($left) = grep { $_->{what} eq 'read' } @r;
 	is($left->{error} // 'none', 'ENOENT', "$mode: and not for the next");
 }

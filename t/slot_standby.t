@@ -32,20 +32,11 @@ sub standing {
 	return $ids[0] // '';
 }
 
-sub job {
-	my ($id, @steps) = @_;
-	$api->push_job(flow_job(id => $id, engine => [ @steps,
-		{ do => 'answer', value => { status => 'INTERNAL_ERROR',
-		error => 'told' } } ]));
-	return map { unjson($_) }
-		($api->wait_done($id)->{logs} // '') =~ /^record (\{.*\})$/mg;
-}
-
-job('j1');
+$api->told('j1');
 my $first = standing();
 ok($first, 'one stands by after the first job');
 my %env = map { %{ $_->{env} } } grep { $_->{what} eq 'env' }
-	job('j2', { do => 'env' });
+	$api->told('j2', { do => 'env' });
 is($env{SANDBOX_ID}, $first, 'the next job has it');
 unlike($t->log(), qr/job=j2 engine started/, 'and boots none');
 my $second = standing($first);
@@ -59,7 +50,7 @@ $api->wait_seen(kind => 'settings', n => $seen + 1);
 my $third = standing($second);
 ok($third, 'other settings: another stands by');
 %env = map { %{ $_->{env} } } grep { $_->{what} eq 'env' }
-	job('j3', { do => 'env' });
+	$api->told('j3', { do => 'env' });
 is($env{SANDBOX_ID}, $third, 'which the next job has');
 is($env{AP_MAX_FILE_SIZE_MB}, 26, 'with the new settings');
 
@@ -69,5 +60,5 @@ my ($pid) = $t->log() =~ /standby engine started pid=(\d+) sandbox=\Q$fourth\E/;
 kill 'KILL', $pid;
 ok($t->wait_log(qr/idle engine ended sandbox=\Q$fourth\E/), 'its end is seen');
 %env = map { %{ $_->{env} } } grep { $_->{what} eq 'env' }
-	job('j4', { do => 'env' });
+	$api->told('j4', { do => 'env' });
 ok($env{SANDBOX_ID} && $env{SANDBOX_ID} ne $fourth, 'and a job has another');

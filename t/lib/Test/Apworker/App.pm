@@ -14,6 +14,7 @@ use Symbol ();
 use Test::More ();
 use Time::HiRes ();
 
+use Test::Apworker::Flow;
 use Test::Apworker::Has;
 use Test::Apworker::Util;
 
@@ -121,6 +122,17 @@ sub wait_done {
 	my $got = $self->wait_seen(kind => 'settled', job => $job,
 		seconds => $seconds);
 	return $got ? $got->{payload} : {};
+}
+
+# Has an engine do these steps and tell: the records it made.  In a box the
+# double writes them to its stderr, and logs come with failures only.
+sub told {
+	my ($self, $id, @steps) = @_;
+	$self->push_job(flow_job(id => $id, engine => [ @steps,
+		{ do => 'answer', value => { status => 'INTERNAL_ERROR',
+		error => 'told' } } ]));
+	return map { unjson($_) } ($self->wait_done($id)->{logs} // '')
+		=~ /^record (\{.*\})$/mg;
 }
 
 # A job as the app keeps it: {state, settled, handed, extended, late, ...}.
