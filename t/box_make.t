@@ -105,15 +105,17 @@ sub admits {
 		. '/root/codes/mine/step_1; do i=$((i+1)); test $i -lt 200 || '
 		. 'exit 1; sleep 0.05; done; ls /root/codes; '
 		. 'while ! test -e /root/codes/other; do sleep 0.05; done; '
-		. 'ls /root/codes; touch /root/codes/other/x; sleep 100');
+		. 'ls /root/codes; touch /root/codes/other/x; echo tried; '
+		. 'sleep 100');
 	$box->wait_out(qr/^up$/m);
 	$box->say('flow mine');
 	ok($box->wait_out(qr/^mine$/m), "$who: it appears in a running box");
 	$box->say('flow other');
 	ok($box->wait_out(qr/^other$/m), "$who: and the next in its place");
+	$box->wait_out(qr/^tried$/m);
 	$box->say('kill');
 	($code, $out, $err) = $box->done();
-	is($out, "up\nadmit 1\nmine\nadmit 1\nother\nkill\n",
+	is($out, "up\nadmit 1\nmine\nadmit 1\nother\ntried\nkill\n",
 		"$who: only one at a time");
 	like($err, qr/Read-only file system/, "$who: read-only");
 }
