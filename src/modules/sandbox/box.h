@@ -37,6 +37,13 @@ void	apw_box_end(const void *conf, const struct apw_child *,
 	    struct apw_sandbox_end *);
 int	apw_box_watch_fd(const void *conf);
 
+/* What both modes of boxes share. */
+#define APW_BOX_OPS							\
+	.packages = true, .boxed = true, .kill = apw_box_kill,		\
+	.inside = apw_box_inside, .fence = apw_box_fence,		\
+	.admit = apw_box_admit, .end = apw_box_end,			\
+	.watch_fd = apw_box_watch_fd
+
 /* The same for engines that keep the host's files (plain.h).  ready: can
  * this slot's broker make such boxes?  Asked once; what is missing is logged
  * then. */

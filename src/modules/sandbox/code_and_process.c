@@ -24,17 +24,10 @@ code_and_process_boot(const void *conf, const struct apw_box_spec *spec,
 
 static const struct apw_sandbox_ops code_and_process_ops = {
 	.modes = code_and_process_modes,
-	.packages = true,
 	.isolates_v8 = true,
-	.boxed = true,
 	.probe = code_and_process_probe,
 	.boot = code_and_process_boot,
-	.kill = apw_box_kill,
-	.inside = apw_box_inside,
-	.fence = apw_box_fence,
-	.admit = apw_box_admit,
-	.end = apw_box_end,
-	.watch_fd = apw_box_watch_fd,
+	APW_BOX_OPS,
 };
 
 extern struct apw_module apw_sandbox_code_and_process_module;

@@ -19,15 +19,9 @@ static const struct apw_directive code_only_directives[] = {
 
 static const struct apw_sandbox_ops code_only_ops = {
 	.modes = code_only_modes,
-	.warm = true,
 	.isolates_v8 = true,
 	.probe = code_only_probe,
-	.boot = apw_plain_boot,
-	.kill = apw_plain_kill,
-	.fence = apw_plain_fence,
-	.admit = apw_plain_admit,
-	.end = apw_plain_end,
-	.watch_fd = apw_plain_watch_fd,
+	APW_PLAIN_OPS,
 };
 
 extern struct apw_module apw_sandbox_code_only_module;

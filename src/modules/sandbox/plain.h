@@ -46,6 +46,12 @@ int	apw_plain_admit(const void *conf, const struct apw_child *,
 	    const char *flow_version_id, const char *platform_id,
 	    struct apw_err *);
 
+/* What both modes of plain children share. */
+#define APW_PLAIN_OPS							\
+	.warm = true, .boot = apw_plain_boot, .kill = apw_plain_kill,	\
+	.fence = apw_plain_fence, .admit = apw_plain_admit,		\
+	.end = apw_plain_end, .watch_fd = apw_plain_watch_fd
+
 /* plain_tmp.c: the folder that hardened engines may write to; empty.  NULL
  * and err when it cannot be had. */
 const char *apw_plain_tmp(unsigned seat, struct apw_err *);

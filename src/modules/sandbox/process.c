@@ -25,16 +25,9 @@ process_boot(const void *conf, const struct apw_box_spec *spec,
 
 static const struct apw_sandbox_ops process_ops = {
 	.modes = process_modes,
-	.packages = true,
-	.boxed = true,
 	.probe = process_probe,
 	.boot = process_boot,
-	.kill = apw_box_kill,
-	.inside = apw_box_inside,
-	.fence = apw_box_fence,
-	.admit = apw_box_admit,
-	.end = apw_box_end,
-	.watch_fd = apw_box_watch_fd,
+	APW_BOX_OPS,
 };
 
 extern struct apw_module apw_sandbox_process_module;

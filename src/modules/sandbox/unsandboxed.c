@@ -20,15 +20,9 @@ static const struct apw_directive unsandboxed_directives[] = {
 
 static const struct apw_sandbox_ops unsandboxed_ops = {
 	.modes = unsandboxed_modes,
-	.warm = true,
 	.packages = true,
 	.probe = unsandboxed_probe,
-	.boot = apw_plain_boot,
-	.kill = apw_plain_kill,
-	.fence = apw_plain_fence,
-	.admit = apw_plain_admit,
-	.end = apw_plain_end,
-	.watch_fd = apw_plain_watch_fd,
+	APW_PLAIN_OPS,
 };
 
 extern struct apw_module apw_sandbox_unsandboxed_module;
