@@ -122,6 +122,7 @@ struct apw_stock_conf {
 	struct apw_strlist no_proxy;		/* hosts that are reached without it */
 	bool		 jail;			/* tools see only what they need */
 	uint64_t	 build_memory;		/* of an installer's or bundler's tree; 0: any */
+	uint64_t	 build_disk;		/* of what one of them writes; 0: any */
 	bool		 warm;			/* pieces in use are installed early */
 };
 

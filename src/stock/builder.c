@@ -26,6 +26,8 @@ struct builder {
 	pid_t			 pid;
 	int			 pidfd, out_fd, err_fd;	/* owned */
 	int64_t			 end_ms;
+	const char		*staging;	/* borrowed */
+	struct stock_disk	 disk;
 };
 
 /* The kernel should take a build before it takes a slot or an engine. */
@@ -222,6 +224,22 @@ kill_tree(struct builder *b, int *status)
 	apw_warn("processes of a build do not end", APW_I("pid", b->pid));
 }
 
+/* Is there too much of its tree, or of what that wrote? */
+static bool
+builder_over(struct builder *b, bool at_end)
+{
+	struct stock_outcome	*o = b->outcome;
+
+	if (!at_end)
+		o->over = stock_limit_exceeded(b->k->stock);
+	if (o->over == NULL && stock_disk_over(b->k->stock, b->staging,
+	    &b->disk, at_end)) {
+		o->over = "more disk than build_disk";
+		o->over_disk = true;
+	}
+	return o->over != NULL;
+}
+
 static void
 builder_wait(struct builder *b)
 {
@@ -249,8 +267,7 @@ builder_wait(struct builder *b)
 		drain(&b->err_fd, &b->outcome->err);
 		if (apw_now_ms() >= look_ms) {
 			look_ms = apw_now_ms() + BUILDER_LOOK_MS;
-			b->outcome->over = stock_limit_exceeded(b->k->stock);
-			if (b->outcome->over != NULL)
+			if (builder_over(b, false))
 				return;
 		}
 		if (p[1].revents != 0 || stock_hurry_called(b->k)) {
@@ -268,7 +285,7 @@ stock_builder_run(struct stock_keeper *k, const struct stock_run *run,
     struct stock_outcome *outcome, struct apw_err *err)
 {
 	struct builder	b = { .k = k, .outcome = outcome, .pidfd = -1,
-	    .out_fd = -1, .err_fd = -1,
+	    .out_fd = -1, .err_fd = -1, .staging = run->staging,
 	    .end_ms = apw_now_ms() + run->timeout_ms };
 	int		status = 0;
 	bool		started;
@@ -278,6 +295,7 @@ stock_builder_run(struct stock_keeper *k, const struct stock_run *run,
 	    .err = APW_BUF_INIT(2 * STOCK_OUTPUT_BYTES) };
 	if (run->tool->path == NULL)
 		return apw_err_set(err, 0, "the tool is not installed");
+	stock_disk_begin(&b.disk);
 	started = builder_start(&b, run, err) == 0;
 	if (started) {
 		builder_wait(&b);
@@ -289,6 +307,9 @@ stock_builder_run(struct stock_keeper *k, const struct stock_run *run,
 			outcome->exit_code = WEXITSTATUS(status);
 		else if (WIFSIGNALED(status))
 			outcome->signal = WTERMSIG(status);
+		/* one that was too fast to be seen */
+		if (stock_outcome_ok(outcome))
+			builder_over(&b, true);
 	}
 	if (b.pidfd != -1)
 		close(b.pidfd);

@@ -166,7 +166,9 @@ bundle_failed(const struct stock_outcome *o, const char *cwd,
 	stock_outcome_text(o, &text);
 	cut_folder(&text, cwd);
 	/* both tools leave with 1 when the code is at fault */
-	if (o->timed_out || o->cancelled || o->over != NULL ||
+	if (o->over_disk && text.data != NULL)
+		apw_buf_str(why, apw_buf_view(&text));
+	else if (o->timed_out || o->cancelled || o->over != NULL ||
 	    o->exit_code != 1 ||
 	    text.data == NULL || bundler_is_ill(text.data)) {
 		apw_err_set(err, 0, "bundler: %s", text.data == NULL ?

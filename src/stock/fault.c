@@ -23,7 +23,7 @@ static const char *const users[] = {
 	" - 404", "No version matching", "E404", "ETARGET",
 	"No matching version", "notarget", "EINVALIDPACKAGENAME",
 	"EINVALIDTAGNAME", "Invalid package name", "InvalidPackageName",
-	"EBADPLATFORM", "ERESOLVE",
+	"EBADPLATFORM", "ERESOLVE", "FileTooBig", "EFBIG",
 };
 
 static bool
@@ -55,6 +55,8 @@ stock_fault_of(const struct stock_outcome *o)
 
 	if (stock_outcome_ok(o))
 		return APW_STOCK_OK;
+	if (o->over_disk)
+		return APW_STOCK_USER;
 	if (o->timed_out || o->cancelled || o->over != NULL || o->signal != 0 ||
 	    o->exit_code == 127)
 		return APW_STOCK_OURS;

@@ -156,6 +156,15 @@ void	stock_limit_set(int64_t timeout_ms);	/* in the tool's process */
 /* In the keeper, while a tool runs: what it has too much of; NULL: nothing. */
 const char *stock_limit_exceeded(const struct apw_stock *);
 
+/* disk.c: what a build has put on the disk */
+struct stock_disk {
+	int64_t	next_ms;	/* of the next look */
+};
+void	stock_disk_begin(struct stock_disk *);
+/* Is it more than build_disk?  Looks when it is time to, or at the end. */
+bool	stock_disk_over(const struct apw_stock *, const char *staging,
+	    struct stock_disk *, bool at_end);
+
 /* builder.c: a tool run by a keeper */
 struct stock_run {
 	const struct stock_tool	*tool;
@@ -169,6 +178,7 @@ struct stock_outcome {
 	bool		timed_out;
 	bool		cancelled;
 	const char	*over;		/* the limit it ran over, in words; NULL */
+	bool		 over_disk;	/* and it was this one: the user's fault */
 	int		exit_code;	/* -1 when it did not exit */
 	int		signal;		/* 0: none */
 	struct apw_buf	out, err;

@@ -5,14 +5,22 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
-#define TREE_DEPTH_MAX	200	/* descriptors; deeper ones stay and are swept again */
+#define TREE_DEPTH_MAX	200	/* descriptors at once */
+#define TREE_ROUNDS	32	/* each takes so many levels off */
 
-static void tree_remove(int dir_fd, const char *name, unsigned depth);
+struct removal {
+	int		top_fd;		/* owned; of the tree itself; -1: not yet */
+	unsigned	deep;		/* folders moved up, in all rounds */
+};
+
+static void tree_remove(struct removal *, int dir_fd, const char *name,
+    unsigned depth);
 
 static void
-tree_empty(int fd, unsigned depth)
+tree_empty(struct removal *r, int fd, unsigned depth)
 {
 	DIR		*dir = fdopendir(fd);	/* takes the descriptor */
 	struct dirent	*e;
@@ -23,19 +31,33 @@ tree_empty(int fd, unsigned depth)
 	}
 	while ((e = readdir(dir)) != NULL)
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			tree_remove(dirfd(dir), e->d_name, depth + 1);
+			tree_remove(r, dirfd(dir), e->d_name, depth + 1);
 	closedir(dir);
 }
 
+/* What is too deep goes up to the tree's top, for the next round. */
 static void
-tree_remove(int dir_fd, const char *name, unsigned depth)
+tree_lift(struct removal *r, int dir_fd, const char *name)
+{
+	char	to[64];
+
+	snprintf(to, sizeof(to), ".deep-%d-%u", (int)getpid(), r->deep);
+	fchmodat(dir_fd, name, 0700, AT_SYMLINK_NOFOLLOW);
+	if (renameat(dir_fd, name, r->top_fd, to) == 0)
+		r->deep++;
+}
+
+static void
+tree_remove(struct removal *r, int dir_fd, const char *name, unsigned depth)
 {
 	int	fd;
 
 	if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
 		return;
-	if (depth > TREE_DEPTH_MAX)
+	if (depth > TREE_DEPTH_MAX) {
+		tree_lift(r, dir_fd, name);
 		return;
+	}
 	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
 	    O_CLOEXEC);
 	if (fd == -1 && errno == EACCES &&
@@ -45,12 +67,25 @@ tree_remove(int dir_fd, const char *name, unsigned depth)
 	if (fd == -1)
 		return;
 	fchmod(fd, 0700);	/* a package may have made it read-only */
-	tree_empty(fd, depth);
+	if (depth == 0)
+		r->top_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	tree_empty(r, fd, depth);
 	unlinkat(dir_fd, name, AT_REMOVEDIR);
 }
 
 void
 stock_tree_remove(int dir_fd, const char *name)
 {
-	tree_remove(dir_fd, name, 0);
+	struct removal	r = { .deep = 0 };
+	unsigned	round, before;
+
+	for (round = 0; round < TREE_ROUNDS; round++) {
+		before = r.deep;
+		r.top_fd = -1;
+		tree_remove(&r, dir_fd, name, 0);
+		if (r.top_fd != -1)
+			close(r.top_fd);
+		if (r.deep == before)
+			return;
+	}
 }

@@ -4,7 +4,7 @@
  *	{ "stock": { "path", "installer", "installer_path", "bundler",
  *	    "bundler_path", "install_timeout_ms", "build_timeout_ms",
  *	    "negative_ttl_ms", "registry", "npmrc", "jail", "max_bytes",
- *	    "build_memory",
+ *	    "build_memory", "build_disk",
  *	    "proxy", "no_proxy" },
  *	  "engine": "main.js", "node": "/usr/bin/node",
  *	  "flow_version_id", "platform_id", "packages", "per_platform",
@@ -149,6 +149,7 @@ read_conf(struct apw_cycle *c, json_t *in)
 	conf->build_timeout_ms = number(s, "build_timeout_ms", 60000);
 	conf->negative_ttl_ms = number(s, "negative_ttl_ms", 30000);
 	conf->build_memory = number(s, "build_memory", 0);
+	conf->build_disk = number(s, "build_disk", 0);
 	conf->max_bytes = number(s, "max_bytes", 0);
 	conf->jail = !json_is_false(json_object_get(s, "jail"));
 }
