@@ -16,12 +16,13 @@ static char	flow_scratch[FLOW_COPY];	/* of the step that runs */
 /* --- pipes --- */
 
 /* Large ones cost half the processor time, but all pipes of a user count
- * towards one limit of the kernel's (pipe-user-pages-soft): a box with
- * hundreds of stuck connections must not use it up for the others. */
+ * towards one limit of the kernel's (pipe-user-pages-soft, 64 MiB): a box
+ * with hundreds of stuck connections must not use it up for the others. */
 static int
 pipes_size(const struct egress_pipes *p)
 {
-	return p->used < 8 ? 256 * 1024 : p->used < 128 ? 65536 : 16384;
+	return p->used < 2 ? FLOW_SPLICE : p->used < 8 ? 256 * 1024 :
+	    p->used < 128 ? 65536 : 16384;
 }
 
 static int

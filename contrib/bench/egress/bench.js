@@ -8,7 +8,13 @@
  *
  * The build should be an ordinary one, without sanitizers (make
  * t/bin/egress-proxy).  Prints a JSON line for each measurement and one for
- * each ratio: look at the ratios, the figures drift with the machine.
+ * the ratios: look at these, the figures drift with the machine.  A ratio is
+ * the median over rounds that each have all of them after the other.
+ *
+ * "relay" is a loop of two splice(2) calls and no proxy at all.  A tunnel is
+ * two connections where direct is one, and sender, relay and receiver share
+ * two cores where a direct connection has one for each end: that loop is the
+ * ceiling of what any proxy in user space can do on this machine.
  */
 
 const fs = require('fs');
@@ -37,7 +43,7 @@ const ours = path.resolve(process.argv[2] ||
     path.join(top, 't/bin/egress-proxy'));
 const tmp = fs.mkdtempSync(path.join(os.tmpdir(), 'egress-bench-'));
 const load = path.join(tmp, 'load');
-const BYTES = 1e9, CONNECTS = 1000, TUNNELS = 500, ROUNDS = 5;
+const BYTES = 3e8, CONNECTS = 500, TUNNELS = 500, ROUNDS = 15;
 
 function start(cmd, args)
 {
@@ -89,7 +95,7 @@ async function tunnels(proxy, server)
 
 function median(a)
 {
-	return a.sort((x, y) => x - y)[a.length >> 1];
+	return [...a].sort((x, y) => x - y)[a.length >> 1];
 }
 
 (async () => {
@@ -101,6 +107,7 @@ function median(a)
 	const server = await start(load, ['serve']);
 	const all = {
 		direct: { port: '0' },
+		relay: await start(load, ['relay', server.port]),
 		ours: await start(ours, ['-c', path.join(tmp, 'conf')]),
 		'proxy-chain': await start(process.execPath,
 		    [__filename, 'peer']),
@@ -112,9 +119,12 @@ function median(a)
 		for (const name in all) {
 			const from = cpu_ms(all[name]);
 
-			(seconds[name] ||= []).push(run('send', all[name].port,
+			(seconds[name] ||= []).push(run('send',
+			    (name === 'relay' ? '-' : '') + all[name].port,
 			    server.port, BYTES));
 			cpu[name] = (cpu[name] || 0) + cpu_ms(all[name]) - from;
+			if (name === 'relay')
+				continue;
 			(micros[name] ||= []).push(run('connect',
 			    all[name].port, server.port, CONNECTS));
 		}
@@ -123,17 +133,18 @@ function median(a)
 
 	const mb = (name) => BYTES / 1e6 / median(seconds[name]);
 	const us = (name) => median(micros[name]);
+	const part = (name) => +median(seconds.direct.map((s, i) =>
+	    s / seconds[name][i])).toFixed(2);
 	for (const name in all)
 		console.log(JSON.stringify({ what: name,
 		    tunnel_MBps: Math.round(mb(name)),
 		    proxy_cpu_ms_per_GB: cpu[name] / ROUNDS / (BYTES / 1e9),
-		    connection_us: us(name), ...(memory[name] &&
+		    ...(micros[name] && { connection_us: us(name) }), ...(memory[name] &&
 		    { [`tunnels_${TUNNELS}`]: memory[name] }) }));
 	console.log(JSON.stringify({
-		'throughput, ours / direct':
-		    +(mb('ours') / mb('direct')).toFixed(2),
-		'throughput, proxy-chain / direct':
-		    +(mb('proxy-chain') / mb('direct')).toFixed(2),
+		'throughput, ours / direct': part('ours'),
+		'throughput, relay / direct': part('relay'),
+		'throughput, proxy-chain / direct': part('proxy-chain'),
 		'processor time for a byte, proxy-chain / ours':
 		    +(cpu['proxy-chain'] / cpu.ours).toFixed(1),
 		'added to a connection, ours, ms':
@@ -145,6 +156,7 @@ function median(a)
 		    memory.ours.pss_kb).toFixed(1),
 	}));
 	server.child.kill();
+	all.relay.child.kill();
 	for (const name of ['ours', 'proxy-chain'])
 		all[name].child.stdin.end();
 	fs.rmSync(tmp, { recursive: true });

@@ -11,8 +11,15 @@
  *	load hold PROXY PORT N		N connections, 64 KiB through each; says
  *					"held" and waits for the end of stdin
  *
- * PROXY is the port of a proxy on 127.0.0.1, or 0 for none. */
+ *	load relay PORT			prints its port; the least that a proxy can
+ *				do: its connections, one at a time, go to
+ *				PORT by splice(2) and nothing else
+ *
+ * PROXY is the port of a proxy on 127.0.0.1, 0 for none, -PORT of a relay
+ * (send only). */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -74,25 +81,34 @@ serve_one(void *arg)
 	return NULL;
 }
 
-static void
-serve(void)
+/* Says where it listens. */
+static int
+listener(void)
 {
 	struct sockaddr_in	a = { .sin_family = AF_INET,
 				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t		size = sizeof(a);
-	pthread_attr_t		attr;
-	pthread_t		thread;
-	int			fd = socket(AF_INET, SOCK_STREAM, 0), c, on = 1;
+	int			fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	if (bind(fd, (struct sockaddr *)&a, size) == -1 ||
 	    listen(fd, 1024) == -1 ||
 	    getsockname(fd, (struct sockaddr *)&a, &size) == -1)
 		die("listen");
+	printf("ready %d\n", ntohs(a.sin_port));
+	fflush(stdout);
+	return fd;
+}
+
+static void
+serve(void)
+{
+	pthread_attr_t		attr;
+	pthread_t		thread;
+	int			fd = listener(), c, on = 1;
+
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, 65536);
-	printf("ready %d\n", ntohs(a.sin_port));
-	fflush(stdout);
 	while ((c = accept(fd, NULL, NULL)) != -1) {
 		setsockopt(c, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		if (pthread_create(&thread, &attr, serve_one,
@@ -130,10 +146,11 @@ reach(int proxy, int port)
 	return fd;
 }
 
+/* proxy < 0: one that needs no telling where to. */
 static void
 send_bytes(int proxy, int port, long long bytes)
 {
-	int	fd = reach(proxy, port);
+	int	fd = proxy < 0 ? reach(0, -proxy) : reach(proxy, port);
 	double	from = now();
 	char	c;
 
@@ -144,6 +161,40 @@ send_bytes(int proxy, int port, long long bytes)
 	if (read(fd, &c, 1) != 1)
 		die("answer");
 	printf("%.6f\n", now() - from);
+}
+
+/* One direction, and the answer's byte. */
+static void
+relay_one(int from, int to)
+{
+	int	p[2];
+	ssize_t	n, w;
+	char	c;
+
+	if (pipe(p) == -1)
+		die("pipe");
+	fcntl(p[0], F_SETPIPE_SZ, 1 << 20);
+	while ((n = splice(from, NULL, p[1], NULL, 1 << 20, 0)) > 0)
+		for (; n > 0; n -= w)
+			if ((w = splice(p[0], NULL, to, NULL, (size_t)n,
+			    0)) <= 0)
+				die("splice");
+	shutdown(to, SHUT_WR);
+	if (read(to, &c, 1) == 1)
+		put(from, &c, 1);
+	close(p[0]);
+	close(p[1]);
+	close(to);
+	close(from);
+}
+
+static void
+relay(int port)
+{
+	int	fd = listener(), c;
+
+	while ((c = accept(fd, NULL, NULL)) != -1)
+		relay_one(c, reach(0, port));
 }
 
 static int
@@ -206,6 +257,8 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (argc == 2 && strcmp(argv[1], "serve") == 0)
 		serve();
+	else if (argc == 3 && strcmp(argv[1], "relay") == 0)
+		relay(atoi(argv[2]));
 	else if (argc == 5 && strcmp(argv[1], "send") == 0)
 		send_bytes(atoi(argv[2]), atoi(argv[3]), atoll(argv[4]));
 	else if (argc == 5 && strcmp(argv[1], "connect") == 0)
