@@ -7,7 +7,6 @@ use warnings;
 use strict;
 
 use Test::More;
-use Time::HiRes qw/time/;
 
 BEGIN { use FindBin; chdir($FindBin::Bin); }
 
@@ -17,7 +16,7 @@ use Test::Apworker::Master;
 use Test::Apworker::Proc;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
-	->plan(10)->write_app_conf(main => 'journal off;');
+	->plan(8)->write_app_conf(main => 'journal off;');
 my @job = ([ { do => 'fork' }, { do => 'never' } ]);
 my $api = $t->api(jobs => [ flow_job(id => 'j1', engine => $job[0]) ]);
 $t->run();
@@ -31,10 +30,8 @@ my $engine = $t->engine()->wait_record('start')->{pid};
 my $child = $t->engine()->wait_record('fork')->{child};
 is(scalar(grep { Test::Apworker::Proc::alive($_) } $slot, $engine, $child), 3,
 	'a slot, its engine, and a process of the engine in its own session');
-my $from = time();
 kill 'KILL', $slot;
 ok(wait_for(sub { gone($engine, $child) }, 'end'), 'slot killed: all gone');
-cmp_ok(time() - $from, '<', 1 * Test::Apworker::Util::slow(), 'within a second');
 like($t->wait_log(qr/slot ended slot=1/), qr/job=j1 .*signal=9/, 'obituary');
 isnt(pid_of($t, 'slot 1', $slot), undef, 'the slot is back');
 
@@ -46,11 +43,9 @@ $t->engine()->wait_record('fork', 2);
 my @below = Test::Apworker::Proc::descendants($t->pid());
 cmp_ok(scalar @below, '>=', 4, 'monitor, slot, engine, and below');
 $t->expect_exit('signal 9');
-$from = time();
 $t->signal('KILL');
 ok(wait_for(sub { gone(@below) }, 'end'), 'master killed: all gone')
 	or diag(join "\n", map { Test::Apworker::Proc::cmdline($_) }
 		grep { !gone($_) } @below);
-cmp_ok(time() - $from, '<', 1 * Test::Apworker::Util::slow(), 'within a second');
 is($t->wait_exit(), 'signal 9', 'killed');
 ok(-e $t->pidfile(), 'the pidfile is left: the next one takes it over');

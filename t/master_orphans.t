@@ -7,7 +7,6 @@ use warnings;
 use strict;
 
 use Test::More;
-use Time::HiRes ();
 
 BEGIN { use FindBin; chdir($FindBin::Bin); }
 
@@ -16,7 +15,7 @@ use Test::Apworker;
 use Test::Apworker::Master;
 use Test::Apworker::Proc;
 
-my $t = Test::Apworker->new()->has(qw/fake_slots/)->plan(15);
+my $t = Test::Apworker->new()->has(qw/fake_slots/)->plan(13);
 fake_conf($t, slots => 2)->write_file('main.js', '');
 
 # A side process of the script that became the daemon: the master's child,
@@ -56,11 +55,8 @@ my $slot = pid_of($t, 'slot 1');
 my @orphans = below($slot);
 is(scalar @orphans, 2, 'a slot with processes below it');
 order($t, 1, undef);
-my $from = Time::HiRes::time();
 kill 'KILL', $slot;
 ok(wait_for(sub { gone(@orphans) }, 'orphans'), 'they die with it');
-cmp_ok(Time::HiRes::time() - $from, '<', 1 * Test::Apworker::Util::slow(),
-	'within a second');
 isnt(pid_of($t, 'slot 1', $slot), undef, 'the slot is back');
 ok($t->wait_log(qr/killing what a process left behind/), 'and a line tells');
 is(scalar(grep { (Test::Apworker::Proc::state_of($_) // '') eq 'Z' }
@@ -95,11 +91,8 @@ $t->wait_status(sub { $_->{slots_able} == 2 });
 my @family = map { @$_ } values %{ family($t) };
 is(scalar @family, 3, 'three children');
 $t->expect_exit('signal 9');
-$from = Time::HiRes::time();
 $t->signal('KILL');
 ok(wait_for(sub { gone(@family) }, 'children'), 'nothing survives the master');
-cmp_ok(Time::HiRes::time() - $from, '<', 1 * Test::Apworker::Util::slow(),
-	'within a second');
 is($t->wait_exit(), 'signal 9', 'killed');
 
 # what it left in the file system does not hinder the next

@@ -56,7 +56,7 @@ $e->stuck('2600::2', 80);
 my $start = Time::HiRes::time();
 is(join(' ', $p->get('http://stuck.example/')), '200 at 8.8.8.8:80: /',
 	'nor does it wait long for one that says nothing');
-cmp_ok(Time::HiRes::time() - $start, '<', 5, 'really');
+cmp_ok(Time::HiRes::time() - $start, '<', 25, 'really');
 is(join(' ', $p->get('http://ALIAS.Example./')), '200 at 8.8.4.4:80: /',
 	'an alias, in capitals and with the root');
 
