@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the tests need, builds with sanitizers, runs all tests: units,
-# fuzz corpora, the daemon's own; then fuzzes for a little while.  The last
-# line tells the totals; the status is 0 only if everything passed.
+# fuzz corpora, the daemon's own; then fuzzes for a little while.  What failed
+# stands at the end; the last line tells the totals; the status is 0 only if
+# everything passed.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -11,44 +12,70 @@ PATH=$PWD/contrib/tools/node_modules/.bin:$PATH
 export PATH
 sh contrib/build.sh --enable-developer
 
-printf '== make check\n'
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-{
-	status=0
-	make -s -k check 2>&1 || status=$?
-	echo "$status" >"$out/status"
-} | tee "$out/log"
-status=$(cat "$out/status")
 
-# sum PATTERN: adds up the numbers that sed takes out of the lines
-sum() {
-	sed -n "s/$1/\\1/p" "$out/log" | awk '{ n += $1 } END { print n + 0 }'
+# say NAME COMMAND...: runs it, and keeps what it says in $out/NAME
+say() {
+	name=$1
+	shift
+	{
+		status=0
+		"$@" 2>&1 || status=$?
+		echo "$status" >"$out/status"
+	} | tee "$out/$name"
+	return "$(cat "$out/status")"
 }
 
-units=$(sum '^.*\[  PASSED  \] \([0-9]*\) test(s).*')
-units_failed=$(sum '^\[  FAILED  \] \([0-9]*\) test(s).*')
-daemon=$(sum '^Files=.* Tests=\([0-9]*\),.*')
-daemon_failed=$(sum '^.*Failed \([0-9]*\)\/[0-9]* subtests.*')
-files_skipped=$(grep -c ' skipped: ' "$out/log" || :)
+# sum NAME PATTERN: adds up the numbers that sed takes out of what it said
+sum() {
+	sed -n "s/$2/\\1/p" "$out/$1" | awk '{ n += $1 } END { print n + 0 }'
+}
 
+# A machine that stalls may make a file miss what it waits for: a few get a
+# second run, alone, and are named at the end.  What a sanitizer reports is
+# no matter of time.
+again() {
+	files=$(sed -n 's/^\(t\/[a-z0-9_]*\.t\) .*(Wstat: .*/\1/p' "$out/daemon")
+	count=$(echo "$files" | wc -w)
+	if [ "$count" -eq 0 ] || [ "$count" -gt 3 ] ||
+	    grep -qE 'Sanitizer|runtime error' "$out/daemon"; then
+		return 1
+	fi
+	printf '\n== again, alone\n'
+	say again env APW_BUILD="$PWD" prove --timer -It/lib $files || return 1
+	late=$(echo $files)
+}
+
+printf '== make check\n'
+broken=0
+late=
+say units make -s -k check-unit check-fuzz || broken=1
+say daemon make -s check-daemon || again || broken=1
 printf '\n== fuzz\n'
-fuzz_failed=0
-sh t/fuzz/all.sh "${APW_FUZZ_SECONDS:-20}" >"$out/fuzz" 2>&1 || fuzz_failed=1
-cat "$out/fuzz"
+say fuzz sh t/fuzz/all.sh "${APW_FUZZ_SECONDS:-20}" || broken=1
 
-passed=$((units + daemon - daemon_failed))
-failed=$((units_failed + daemon_failed + fuzz_failed))
+units=$(sum units '^.*\[  PASSED  \] \([0-9]*\) test(s).*')
+failed=$(sum units '^\[  FAILED  \] \([0-9]*\) test(s).*')
+daemon=$(sum daemon '^Files=.* Tests=\([0-9]*\),.*')
+passed=$((units + daemon))
+if [ -z "$late" ]; then
+	n=$(sum daemon '^.*Failed \([0-9]*\)\/[0-9]* subtests.*')
+	passed=$((passed - n))
+	failed=$((failed + n))
+fi
 # something broke outside of a test that counts itself
-[ "$status" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
+[ "$broken" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
 
 if [ "$failed" -gt 0 ]; then
 	printf '\n== what failed\n'
-	grep -hE -A 12 '^#   Failed test|: failed$|^\[  FAILED  \] [a-z]|ERROR: .*Sanitizer|runtime error|^\[  ERROR' \
-		"$out/log" "$out/fuzz" | head -300 || :
-	sed -n '/^Test Summary Report/,$p' "$out/log" | head -100
+	grep -hE -A 12 '^#   Failed test|: failed$|ERROR: .*Sanitizer|runtime error|^\[  (ERROR|FAILED)' \
+		"$out/units" "$out/daemon" "$out/fuzz" | head -300 || :
+	sed -n '/^Test Summary Report/,$p' "$out/daemon" | head -100
 fi
 printf '\n== units %d, daemon tests %d' "$units" "$daemon"
-printf ', test files skipped %d\n' "$files_skipped"
+printf ', test files skipped %d' \
+	"$(grep -c ' skipped: ' "$out/daemon" || :)"
+printf '%s\n' "${late:+, passed at their second run: $late}"
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]
