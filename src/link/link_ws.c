@@ -23,11 +23,21 @@
 /* what may wait for a peer that does not read, beside two messages */
 #define OUTPUT_BYTES	1048576
 
+/*
+ * While one socket is read, what others have to say is collected and sent
+ * when it has been: many small messages cost one call then.
+ */
+static TAILQ_HEAD(, apw_link_ws) unsaid = TAILQ_HEAD_INITIALIZER(unsaid);
+static unsigned	reading;		/* callbacks under way, of any */
+#define UNSAID_BYTES	65536
+
 static void
 ws_destroy(struct apw_link_ws *ws)
 {
 	struct apw_link_ws_list	*list = ws->list;
 
+	if (ws->unsaid)
+		TAILQ_REMOVE(&unsaid, ws, unsaid_link);
 	if (list != NULL)
 		TAILQ_REMOVE(&list->all, ws, link);
 	if (ws->timer != NULL)
@@ -56,6 +66,21 @@ void
 link_ws_enter(struct apw_link_ws *ws)
 {
 	ws->depth++;
+	reading++;
+}
+
+/* Flushing calls nobody back: the list does not change under our feet. */
+static void
+say(void)
+{
+	struct apw_link_ws	*ws;
+
+	while ((ws = TAILQ_FIRST(&unsaid)) != NULL) {
+		TAILQ_REMOVE(&unsaid, ws, unsaid_link);
+		ws->unsaid = false;
+		if (!ws->dead)
+			link_ws_io_flush(ws);
+	}
 }
 
 void
@@ -74,15 +99,17 @@ link_ws_leave(struct apw_link_ws *ws)
 	}
 	if (--ws->depth == 0 && ws->dead)
 		ws_destroy(ws);
+	if (--reading == 0)
+		say();
 }
 
 /* --- frames out --- */
 
 /* A fresh key; the kernel is asked for many at a time. */
 static int
-ws_new_key(uint8_t key[APW_WS_KEY_BYTES])
+ws_new_key(uint8_t key[APW_WS_MASK_BYTES])
 {
-	static uint8_t	pool[64 * APW_WS_KEY_BYTES];
+	static uint8_t	pool[64 * APW_WS_MASK_BYTES];
 	static size_t	left;
 
 	if (left == 0) {
@@ -90,8 +117,8 @@ ws_new_key(uint8_t key[APW_WS_KEY_BYTES])
 			return -1;
 		left = sizeof(pool);
 	}
-	left -= APW_WS_KEY_BYTES;
-	memcpy(key, pool + left, APW_WS_KEY_BYTES);
+	left -= APW_WS_MASK_BYTES;
+	memcpy(key, pool + left, APW_WS_MASK_BYTES);
 	return 0;
 }
 
@@ -101,13 +128,13 @@ ws_put_head(struct apw_link_ws *ws, const uint8_t *from, size_t n)
 {
 	uint8_t	head[APW_WS_HEAD_MAX];
 
-	if (n + APW_WS_KEY_BYTES > sizeof(head) ||
+	if (n + APW_WS_MASK_BYTES > sizeof(head) ||
 	    ws_new_key(ws->out_key) == -1)
 		return -1;
 	memcpy(head, from, n);
 	head[1] |= 0x80;
-	memcpy(head + n, ws->out_key, APW_WS_KEY_BYTES);
-	return link_ws_io_put(ws, head, n + APW_WS_KEY_BYTES, NULL);
+	memcpy(head + n, ws->out_key, APW_WS_MASK_BYTES);
+	return link_ws_io_put(ws, head, n + APW_WS_MASK_BYTES, NULL);
 }
 
 static ssize_t
@@ -328,8 +355,14 @@ apw_link_ws_send(struct apw_link_ws *ws, bool binary, char prefix,
 			goto broken;
 	}
 	/* inside a callback of its own it goes out with what else comes */
-	if (ws->depth == 0)
+	if (ws->depth > 0)
+		return 0;
+	if (reading == 0 || apw_link_ws_unsent(ws) > UNSAID_BYTES)
 		link_ws_io_flush(ws);
+	else if (!ws->unsaid) {
+		ws->unsaid = true;
+		TAILQ_INSERT_TAIL(&unsaid, ws, unsaid_link);
+	}
 	return 0;
 broken:
 	/* half a frame may be out: no way to go on */

@@ -29,15 +29,40 @@
 static char	input[READ_BYTES];
 
 /*
- * What one socket has to say in this turn of the loop, sent by one call
- * without a piece of memory of its own.  What does not fit, or is not taken
- * by the kernel at once, waits in its evbuffer.
+ * What a socket has to say in this turn of the loop, sent by one call without
+ * a piece of memory of its own.  What the kernel does not take at once waits
+ * in its evbuffer.  Two: who passes messages on answers while it asks.
  */
-static struct {
+static struct stage {
 	const struct apw_link_ws *ws;		/* NULL: free */
 	size_t			 n;
 	uint8_t			 bytes[STAGE_BYTES];
-} stage;
+} stages[2];
+
+static struct stage *
+stage_of(const struct apw_link_ws *ws)
+{
+	size_t	i;
+
+	for (i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
+		if (stages[i].ws == ws)
+			return &stages[i];
+	return NULL;
+}
+
+/* One to put bytes on, or NULL: they must go behind others. */
+static struct stage *
+stage_take(const struct apw_link_ws *ws)
+{
+	struct stage	*s = stage_of(ws);
+
+	if (s != NULL || ws->bev != NULL || evbuffer_get_length(ws->out) > 0 ||
+	    (s = stage_of(NULL)) == NULL)
+		return s;
+	s->ws = ws;
+	s->n = 0;
+	return s;
+}
 
 static void
 copy(uint8_t *to, const uint8_t *from, size_t n, uint8_t *key)
@@ -48,14 +73,20 @@ copy(uint8_t *to, const uint8_t *from, size_t n, uint8_t *key)
 		memcpy(to, from, n);
 }
 
-/* Nothing of it is on the stage any more. */
+/* An attempt with what is on the stage; the rest is for the evbuffer. */
 static int
-io_unstage(struct apw_link_ws *ws)
+stage_flush(struct apw_link_ws *ws, struct stage *s)
 {
-	if (stage.ws != ws)
+	ssize_t	n;
+
+	s->ws = NULL;
+	n = send(ws->fd, s->bytes, s->n, MSG_NOSIGNAL);
+	if (n == (ssize_t)s->n)
 		return 0;
-	stage.ws = NULL;
-	return evbuffer_add(ws->out, stage.bytes, stage.n);
+	/* an error will come again, and be taken for what it is there */
+	if (n < 0)
+		n = 0;
+	return evbuffer_add(ws->out, s->bytes + n, s->n - (size_t)n);
 }
 
 /* Masked bytes in the evbuffer, a little at a time. */
@@ -83,18 +114,20 @@ int
 link_ws_io_put(struct apw_link_ws *ws, const uint8_t *from, size_t n,
     uint8_t *key)
 {
-	if (stage.ws == NULL && ws->bev == NULL && n <= STAGE_BYTES &&
-	    evbuffer_get_length(ws->out) == 0) {
-		stage.ws = ws;
-		stage.n = 0;
+	struct stage	*s;
+	size_t		 now;
+
+	while (n > 0 && (s = stage_take(ws)) != NULL) {
+		now = STAGE_BYTES - s->n < n ? STAGE_BYTES - s->n : n;
+		copy(s->bytes + s->n, from, now, key);
+		s->n += now;
+		from += now;
+		n -= now;
+		if (s->n == STAGE_BYTES && stage_flush(ws, s) == -1)
+			return -1;
 	}
-	if (stage.ws == ws && n <= STAGE_BYTES - stage.n) {
-		copy(stage.bytes + stage.n, from, n, key);
-		stage.n += n;
+	if (n == 0)
 		return 0;
-	}
-	if (io_unstage(ws) == -1)
-		return -1;
 	return key != NULL ? io_put_masked(ws, from, n, key) :
 	    evbuffer_add(ws->out, from, n);
 }
@@ -102,8 +135,9 @@ link_ws_io_put(struct apw_link_ws *ws, const uint8_t *from, size_t n,
 size_t
 apw_link_ws_unsent(const struct apw_link_ws *ws)
 {
-	return evbuffer_get_length(ws->out) +
-	    (stage.ws == ws ? stage.n : 0);
+	const struct stage	*s = stage_of(ws);
+
+	return evbuffer_get_length(ws->out) + (s != NULL ? s->n : 0);
 }
 
 /* --- plain --- */
@@ -117,30 +151,14 @@ io_end(struct apw_link_ws *ws)
 	ws->lingering = false;
 }
 
-/* An attempt with what is on the stage; the rest is for the evbuffer. */
-static int
-io_flush_stage(struct apw_link_ws *ws)
-{
-	ssize_t	n;
-
-	if (stage.ws != ws)
-		return 0;
-	stage.ws = NULL;
-	n = send(ws->fd, stage.bytes, stage.n, MSG_NOSIGNAL);
-	if (n == (ssize_t)stage.n)
-		return 0;
-	/* an error will come again, and be taken for what it is there */
-	if (n < 0)
-		n = 0;
-	return evbuffer_add(ws->out, stage.bytes + n, stage.n - (size_t)n);
-}
-
 void
 link_ws_io_flush(struct apw_link_ws *ws)
 {
+	struct stage	*s;
+
 	if (ws->bev != NULL)
 		return;
-	if (io_flush_stage(ws) == -1) {
+	if ((s = stage_of(ws)) != NULL && stage_flush(ws, s) == -1) {
 		ws->closing = true;
 		link_ws_io_fail(ws);
 	}
@@ -355,8 +373,10 @@ link_ws_io_linger(struct apw_link_ws *ws)
 void
 link_ws_io_free(struct apw_link_ws *ws)
 {
-	if (stage.ws == ws)
-		stage.ws = NULL;
+	struct stage	*s = stage_of(ws);
+
+	if (s != NULL)
+		s->ws = NULL;
 	if (ws->bev != NULL) {
 		bufferevent_free(ws->bev);
 		return;

@@ -15,6 +15,8 @@
 struct apw_link_ws {
 	uint32_t		 magic;
 	TAILQ_ENTRY(apw_link_ws) link;
+	TAILQ_ENTRY(apw_link_ws) unsaid_link;
+	bool			 unsaid;	/* is to be flushed soon */
 	struct apw_link_ws_list	*list;		/* borrowed; NULL: owned */
 	struct event_base	*base;		/* borrowed */
 	/* plain: the descriptor and two events; TLS: a bufferevent */
@@ -28,7 +30,7 @@ struct apw_link_ws {
 						   empty */
 	wslay_frame_context_ptr	 frames;	/* owned */
 	bool			 out_head;	/* wslay sends a head next */
-	uint8_t			 out_key[APW_WS_KEY_BYTES];	/* client */
+	uint8_t			 out_key[APW_WS_MASK_BYTES];	/* client */
 	struct apw_ws_reader	 in;
 	struct apw_buf		 msg;		/* the message under way */
 	struct event		*timer;		/* owned; lingering only */

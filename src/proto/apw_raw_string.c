@@ -36,22 +36,36 @@ apw_raw_utf8_length(const char *s, const char *end)
 	return n;
 }
 
+#define NOT_ASCII	UINT64_C(0x8080808080808080)
+
+/* How many of the bytes at p are ASCII and need no further look: 32, 8 or 0. */
+static size_t
+ascii(const char *p, const char *end)
+{
+	uint64_t	a, b, c, d;
+
+	if (end - p < 8)
+		return 0;
+	memcpy(&a, p, 8);
+	if ((a & NOT_ASCII) != 0)
+		return 0;
+	if (end - p < 32)
+		return 8;
+	memcpy(&b, p + 8, 8);
+	memcpy(&c, p + 16, 8);
+	memcpy(&d, p + 24, 8);
+	return ((b | c | d) & NOT_ASCII) == 0 ? 32 : 8;
+}
+
 bool
 apw_raw_utf8(struct apw_str text)
 {
 	const char	*p = text.p, *end = text.p + text.n;
-	uint64_t	 w;
 	size_t		 n;
 
 	while (p < end) {
-		if (end - p >= 8) {
-			memcpy(&w, p, 8);
-			if ((w & UINT64_C(0x8080808080808080)) == 0) {
-				p += 8;
-				continue;
-			}
-		}
-		if ((n = apw_raw_utf8_length(p, end)) == 0)
+		if ((n = ascii(p, end)) == 0 &&
+		    (n = apw_raw_utf8_length(p, end)) == 0)
 			return false;
 		p += n;
 	}

@@ -10,26 +10,37 @@ broken(struct apw_ws_piece *out, unsigned code)
 	return APW_WS_BROKEN;
 }
 
+/* Two of the widest registers that every processor has, at a time. */
+typedef uint64_t wide __attribute__((vector_size(16)));
+
 void
 apw_ws_mask(uint8_t *to, const char *from, size_t n,
-    uint8_t key[APW_WS_KEY_BYTES])
+    uint8_t key[APW_WS_MASK_BYTES])
 {
-	uint8_t		turned[APW_WS_KEY_BYTES];
-	uint64_t	wide, word;
+	uint8_t		turned[APW_WS_MASK_BYTES];
+	uint32_t	word;
+	uint64_t	twice;
+	wide		mask, a, b;
 	size_t		i;
 
-	memcpy(&wide, key, APW_WS_KEY_BYTES);
-	memcpy((char *)&wide + APW_WS_KEY_BYTES, key, APW_WS_KEY_BYTES);
-	for (i = 0; i + sizeof(word) <= n; i += sizeof(word)) {
-		memcpy(&word, from + i, sizeof(word));
-		word ^= wide;
-		memcpy(to + i, &word, sizeof(word));
+	memcpy(&word, key, sizeof(word));
+	twice = (uint64_t)word << 32 | word;
+	mask = (wide){ twice, twice };
+	for (i = 0; n - i >= 2 * sizeof(wide); i += 2 * sizeof(wide)) {
+		memcpy(&a, from + i, sizeof(a));
+		memcpy(&b, from + i + sizeof(a), sizeof(b));
+		a ^= mask;
+		b ^= mask;
+		memcpy(to + i, &a, sizeof(a));
+		memcpy(to + i + sizeof(a), &b, sizeof(b));
 	}
 	for (; i < n; i++)
-		to[i] = (uint8_t)from[i] ^ key[i % APW_WS_KEY_BYTES];
-	for (i = 0; i < APW_WS_KEY_BYTES; i++)
-		turned[i] = key[(n + i) % APW_WS_KEY_BYTES];
-	memcpy(key, turned, APW_WS_KEY_BYTES);
+		to[i] = (uint8_t)from[i] ^ key[i % APW_WS_MASK_BYTES];
+	if (n % APW_WS_MASK_BYTES == 0)
+		return;
+	for (i = 0; i < APW_WS_MASK_BYTES; i++)
+		turned[i] = key[(n + i) % APW_WS_MASK_BYTES];
+	memcpy(key, turned, APW_WS_MASK_BYTES);
 }
 
 /* How long is the head, as far as it can be told from what is here? */
@@ -39,7 +50,7 @@ head_bytes(const struct apw_ws_reader *r)
 	unsigned	length = r->nhead > 1 ? r->head[1] & 0x7f : 0;
 
 	return 2 + (length == 126 ? 2 : length == 127 ? 8 : 0) +
-	    (r->nhead > 1 && (r->head[1] & 0x80) != 0 ? APW_WS_KEY_BYTES : 0);
+	    (r->nhead > 1 && (r->head[1] & 0x80) != 0 ? APW_WS_MASK_BYTES : 0);
 }
 
 /* Put the head of a frame, its mask taken off, at "to".  0: more to come. */
@@ -57,8 +68,8 @@ get_head(struct apw_ws_reader *r, uint8_t *to)
 	r->nhead = 0;
 	r->masked = (r->head[1] & 0x80) != 0;
 	if (r->masked) {
-		bytes -= APW_WS_KEY_BYTES;
-		memcpy(r->key, r->head + bytes, APW_WS_KEY_BYTES);
+		bytes -= APW_WS_MASK_BYTES;
+		memcpy(r->key, r->head + bytes, APW_WS_MASK_BYTES);
 		r->head[1] &= 0x7f;
 	}
 	r->payload = bytes == 2 ? r->head[1] : 0;

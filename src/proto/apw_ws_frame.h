@@ -36,7 +36,7 @@ enum apw_ws_opcode {
 
 #define APW_WS_CONTROL_MAX	125
 
-#define APW_WS_KEY_BYTES	4
+#define APW_WS_MASK_BYTES	4
 /* the longest head of a frame, mask included */
 #define APW_WS_HEAD_MAX		14
 
@@ -52,7 +52,7 @@ struct apw_ws_reader {
 	uint8_t		head[APW_WS_HEAD_MAX];
 	unsigned	nhead;
 	bool		masked;
-	uint8_t		key[APW_WS_KEY_BYTES];
+	uint8_t		key[APW_WS_MASK_BYTES];
 	uint64_t	payload;		/* bytes it has left */
 	/* the frame as wslay gave it */
 	bool		in_frame;
@@ -71,7 +71,7 @@ ssize_t	apw_ws_get(struct apw_ws_reader *, uint8_t *to, size_t n);
 
 /* Mask or unmask n bytes of a payload; key is turned on for the next ones. */
 void	apw_ws_mask(uint8_t *to, const char *from, size_t n,
-	    uint8_t key[APW_WS_KEY_BYTES]);
+	    uint8_t key[APW_WS_MASK_BYTES]);
 
 enum apw_ws_got {
 	APW_WS_MORE,		/* input is used up */

@@ -90,7 +90,7 @@ read_all(const uint8_t *data, size_t n, bool server, size_t max, size_t step,
 static void
 mask(const uint8_t *data, size_t n)
 {
-	uint8_t	key[APW_WS_KEY_BYTES] = { 1, 0x80, 0xff, 7 }, again[4];
+	uint8_t	key[APW_WS_MASK_BYTES] = { 1, 0x80, 0xff, 7 }, again[4];
 	uint8_t	*to = malloc(n + 1);
 	size_t	 half = n / 3;
 
