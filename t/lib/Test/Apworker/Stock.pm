@@ -41,8 +41,9 @@ sub new {
 	return $self;
 }
 
-sub tool { return $ENV{APW_BUILD} ? "$ENV{APW_BUILD}/t/bin/stock-tool"
-	: $_[0]->{t}->srcdir() . '/bin/stock-tool' }
+sub tool { my ($self, $name) = @_;
+	return ($ENV{APW_BUILD} ? "$ENV{APW_BUILD}/t" : $self->{t}->srcdir())
+		. '/bin/' . ($name || 'stock-tool') }
 
 sub path { my ($self, $rel) = @_;
 	return "$self->{stock}{path}/v12" . (defined $rel ? "/$rel" : '') }
@@ -76,6 +77,7 @@ sub start {
 	my $n = ++$self->{n};
 	my $base = $t->testdir() . "/order-$n";
 	my %stock = (%{ $self->{stock} }, %{ delete $order{stock} || {} });
+	my $tool = delete $order{tool};
 
 	for my $key (qw/packages per_platform background/) {
 		$order{$key} = $order{$key} ? JSON::PP::true : JSON::PP::false
@@ -86,7 +88,7 @@ sub start {
 		Test::Apworker::Has::find('node'), flow_version_id => 'fv',
 		packages => JSON::PP::true, %order }));
 	my %env = $t->environment(%{ delete $order{env} || {} });
-	my $pid = Test::Apworker::Proc::spawn([ $self->tool() ],
+	my $pid = Test::Apworker::Proc::spawn([ $self->tool($tool) ],
 		env => \%env, cwd => $t->testdir(), in => "$base.json",
 		out => "$base.out", err => "$base.err");
 	return { pid => $pid, base => $base };
