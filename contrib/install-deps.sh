@@ -37,7 +37,8 @@ as_root() {
 # ---- Debian packages -------------------------------------------------------
 
 build_packages='autoconf automake make gcc libc6-dev pkg-config libevent-dev
-	libwslay-dev libjansson-dev libcap-ng-dev libssl-dev libseccomp-dev'
+	libc-ares-dev libwslay-dev libjansson-dev libcap-ng-dev libssl-dev
+	libseccomp-dev'
 test_packages='clang libclang-rt-14-dev libcmocka-dev perl libjson-pp-perl
 	iproute2 openssl passt procps'
 

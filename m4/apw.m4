@@ -48,7 +48,7 @@ AC_DEFUN([APW_LIB_OPTIONAL], [
 AC_DEFUN([APW_LIBS_REPORT], [
   AS_IF([test -n "$apw_missing"],
     [AC_MSG_ERROR([these libraries are missing or too old:$apw_missing
-On Debian: apt-get install libevent-dev libwslay-dev libjansson-dev libcap-ng-dev libssl-dev libseccomp-dev pkg-config])])])
+On Debian: apt-get install libevent-dev libc-ares-dev libwslay-dev libjansson-dev libcap-ng-dev libssl-dev libseccomp-dev pkg-config])])])
 
 dnl APW_MODULES(NAMES): a --without-NAME each; $apw_modules has what stays.
 AC_DEFUN([APW_MODULES], [

@@ -1,4 +1,4 @@
-/* The slot's resolver: names to addresses by evdns, in the event loop.
+/* The slot's resolver: names to addresses by c-ares, in the event loop.
  * Room: egress.  One look-up asks for A and AAAA together; the answer is
  * what is checked and what is connected to, never asked for twice. */
 #ifndef APW_EGRESS_RESOLVER_H

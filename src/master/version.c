@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include <ares.h>
 #include <event2/event.h>
 #include <jansson.h>
 #include <openssl/crypto.h>
@@ -30,9 +31,9 @@ apw_version_build(void)
 	printf("modules:");
 	for (i = 0; apw_modules[i] != NULL; i++)
 		printf(" %s", apw_modules[i]->name);
-	printf("\nlibraries: libevent %s, wslay %s, jansson %s, %s, "
+	printf("\nlibraries: libevent %s, c-ares %s, wslay %s, jansson %s, %s, "
 	    "libseccomp %u.%u.%u, libcap-ng %s\n", event_get_version(),
-	    WSLAY_VERSION, jansson_version_str(), OpenSSL_version(0),
+	    ares_version(NULL), WSLAY_VERSION, jansson_version_str(), OpenSSL_version(0),
 	    seccomp->major, seccomp->minor, seccomp->micro,
 	    APW_CAPNG_VERSION);
 }

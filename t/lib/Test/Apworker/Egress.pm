@@ -69,25 +69,73 @@ sub spawn {
 
 # { name => records }; records: [addresses], [[first answer], [second], ...],
 # 'silent', 'nxdomain', 'servfail', 'truncated', 'garbage', or
-# { cname => ..., a => [...], ttl => N }.
+# { cname => ..., a => [...], ttl => N, cut => 'A AAAA', tcp => HOW }: types
+# that are cut are truncated over UDP, and whole over TCP, unless HOW is
+# 'silent', 'close', 'short', 'lie' (of the length) or 'garbage'.
 sub dns {
-	my ($self, $zone, $address) = @_;
-	my $s = IO::Socket::IP->new(LocalHost => $address || '127.0.0.53',
-		LocalPort => 0, Proto => 'udp') or die "dns: $!";
+	my ($self, $zone, $address, $port) = @_;
+	$address ||= '127.0.0.53';
+	my $s = IO::Socket::IP->new(LocalHost => $address,
+		LocalPort => $port || 0, Proto => 'udp') or die "dns: $!";
 	my $log = "$self->{dir}/dns.log";
+	my $tcp = IO::Socket::IP->new(LocalHost => $address,
+		LocalPort => $s->sockport(), Listen => 50, ReuseAddr => 1)
+		or die "dns: $!";
+	spawn(sub {
+		$SIG{CHLD} = 'IGNORE';
+		while (1) {
+			my $c = $tcp->accept() or next;
+			next if fork();
+			dns_tcp($c, $zone, $log);
+			POSIX::_exit(0);
+		}
+	});
+	close $tcp;
 	spawn(sub {
 		my %asked;
 		while (defined(my $peer = recv($s, my $q, 1500, 0))) {
 			my ($name, $type) = question($q) or next;
-			open my $f, '>>', $log;
-			print $f "$name $type\n";
-			close $f;
-			my $r = answer($q, $zone->{lc $name}, $type,
-				$asked{lc "$name $type"}++);
+			asks($log, "$name $type");
+			my $r = $zone->{lc $name};
+			$r = 'truncated' if ref $r eq 'HASH'
+				&& ($r->{cut} // '') =~ /\b$type\b/;
+			$r = answer($q, $r, $type, $asked{lc "$name $type"}++);
 			send($s, $r, 0, $peer) if defined $r;
 		}
 	});
-	return ($address || '127.0.0.53') . ':' . $s->sockport();
+	return ($address =~ /:/ ? "[$address]:" : "$address:") . $s->sockport();
+}
+
+sub asks {
+	my ($log, $line) = @_;
+	open my $f, '>>', $log;
+	syswrite $f, "$line\n";
+	close $f;
+}
+
+# Questions of one connection.
+sub dns_tcp {
+	my ($c, $zone, $log) = @_;
+	my $in = '';
+	while (sysread $c, $in, 65536, length $in) {
+		while (length $in > 2 and my $n = unpack 'n', $in) {
+			last if length $in < 2 + $n;
+			my $q = substr $in, 2, $n;
+			$in = substr $in, 2 + $n;
+			my ($name, $type) = question($q);
+			asks($log, "$name $type/tcp");
+			my $r = $zone->{lc $name};
+			my $how = ref $r eq 'HASH' && $r->{tcp} || '';
+			next if $how eq 'silent';
+			return if $how eq 'close' || $r eq 'truncated';
+			my $a = answer($q, $how eq 'garbage' ? $how : $r,
+				$type, 0);
+			syswrite $c, pack('n', $how eq 'lie' ? 65535 :
+				length $a) . substr($a, 0, $how eq 'short'
+				? length($a) / 2 : length $a);
+			return if $how eq 'short';
+		}
+	}
 }
 
 sub question {
