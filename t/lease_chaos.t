@@ -39,36 +39,36 @@ sub next_jobs {
 			{ do => 'note', text => "c$n" },
 			{ do => 'rpc', method => 'uploadRunLog',
 			    payload => { status => 'RUNNING' } },
-			{ do => 'sleep', ms => int rand 120 },
+			{ do => 'sleep', ms => 200 + int rand 200 },
 			{ do => 'answer' } ]);
 	}
 	$api->push_job(@list) if @list;
 }
 
-my %killed = (slot => 0, engine => 0, link => 0);
+# what becomes of those that are seen at work, one after the other
+my @fates = qw/slot none engine none link none slot engine/;
+my %killed = map { $_ => 0 } @fates;
+my %seen;
 while (1) {
 	my @busy = grep { ($_->{job} || {})->{id} } $t->slots();
 	next_jobs(3 - @busy);
-	my @open = grep { !$api->settled("c$_") } 1 .. $n;
-	last if $n >= $jobs && !@open;
-	my $one = $busy[rand @busy] if @busy;
-	my $dice = int rand 8;
-	if ($one && $dice == 0) {
-		$killed{slot}++;
-		kill 'KILL', $one->{pid};
-	} elsif ($one && $dice == 1 && $one->{engine_pid}) {
-		$killed{engine}++;
-		kill 'KILL', $one->{engine_pid};
-	} elsif ($ENV{CHAOS_RELOAD} && rand() < 0.02) {
+	last if $n >= $jobs && !grep { !$api->settled("c$_") } 1 .. $n;
+	last if Time::HiRes::time() - $^T > ($ENV{CHAOS_SECONDS} || 120);
+	my @new = grep { !$seen{$_->{job}{id}}++ } @busy;
+	Time::HiRes::sleep(0.02) unless @new;
+	Time::HiRes::sleep(rand 0.1) if @new;
+	for my $one (@new) {
+		my $fate = $fates[keys(%seen) % @fates];
+		kill 'KILL', $one->{pid} if $fate eq 'slot';
+		next if $fate eq 'engine' && !$one->{engine_pid};
+		kill 'KILL', $one->{engine_pid} if $fate eq 'engine';
+		$api->act('drop') if $fate eq 'link';
+		$killed{$fate}++;
+	}
+	if ($ENV{CHAOS_RELOAD} && rand() < 0.02) {
 		$killed{reload}++;
 		$t->reload();
-	} elsif ($dice == 2 && rand() < 0.3) {
-		$killed{link}++;
-		$api->act('drop');
-	} else {
-		Time::HiRes::sleep(0.02);
 	}
-	last if Time::HiRes::time() - $^T > ($ENV{CHAOS_SECONDS} || 120);
 }
 diag("seed $seed: " . join ', ', map { "$killed{$_} x $_" } sort keys %killed);
 cmp_ok($killed{slot}, '>', 0, 'slots were killed');
