@@ -24,7 +24,7 @@ async function step([kind, method, payload])
 		return socket.timeout(method || 1000).emitWithAck(
 		    'FETCH_WORKER_SETTINGS', { workerId: 'worker-1' });
 	case 'rpc':
-		return socket.timeout(5000).emitWithAck('rpc',
+		return socket.timeout(30000).emitWithAck('rpc',
 		    { method, payload });
 	case 'wait':
 		return new Promise((done) => setTimeout(done, method));

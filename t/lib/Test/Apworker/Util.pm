@@ -19,7 +19,7 @@ sub slurp {
 	return scalar(<$fh>) // '';
 }
 
-sub deadline { return 30 * slow() }
+sub deadline { return 60 * slow() }
 sub slow { return $ENV{APW_TEST_SLOW} || 1 }
 
 # Polls until check->() is true, at most `seconds` (scaled).  Without `what`
