@@ -20,6 +20,7 @@
 
 #define JOURNAL_PHASE_MS 10
 #define JOURNAL_SYNC_MS	1000	/* the longest that something waits for the disk */
+#define JOURNAL_LARGE	(1 << 20)	/* takes the disk a while */
 
 /* Of this boot; when it cannot be read, of this process only. */
 static void
@@ -105,13 +106,17 @@ journal_blank(struct apw_journal *j, uint64_t upto)
 	j->stale = false;
 	if (journal_write_block(j) == -1)
 		return -1;
+	/* zeroes would not reach the disk before their blocks are given up */
+	if (upto > JOURNAL_FILE) {
+		if (ftruncate(j->fd, JOURNAL_FILE) == -1)
+			return -1;
+		upto = JOURNAL_FILE;
+	}
 	for (at = APW_JOURNAL_TEXTS; at < upto; at += n) {
 		n = upto - at < sizeof(zeroes) ? upto - at : sizeof(zeroes);
 		if (journal_pwrite(j->fd, zeroes, n, at) == -1)
 			return -1;
 	}
-	if (upto > JOURNAL_FILE && ftruncate(j->fd, JOURNAL_FILE) == -1)
-		return -1;
 	j->used = 0;
 	return 0;
 }
@@ -135,9 +140,14 @@ journal_settle(struct apw_journal *j, bool hard)
 	    JOURNAL_SYNC_MS % 1000 * 1000 };
 
 	j->dirty = true;
-	if (hard && j->of->durable)
+	if (hard && j->of->durable) {
 		journal_sync(j);
-	else if (!event_pending(j->of->sync, EV_TIMEOUT, NULL))
+		return;
+	}
+	/* what is large is on its way when the time to wait for it comes */
+	if (j->used >= JOURNAL_LARGE)
+		sync_file_range(j->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	if (!event_pending(j->of->sync, EV_TIMEOUT, NULL))
 		event_add(j->of->sync, &tv);
 }
 

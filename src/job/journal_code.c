@@ -35,8 +35,27 @@ crc_make(void)
 			    crc_table[0][crc_table[j - 1][i] & 0xff];
 }
 
+#ifdef __x86_64__
+/* The processor's own, ten times as fast: requests may have 100 MiB. */
+__attribute__((target("sse4.2")))
+static uint32_t
+crc_processor(uint32_t crc, const uint8_t *p, size_t n)
+{
+	uint64_t	sum = crc, word;
+
+	for (; n >= sizeof(word); n -= sizeof(word), p += sizeof(word)) {
+		memcpy(&word, p, sizeof(word));
+		sum = __builtin_ia32_crc32di(sum, word);
+	}
+	while (n-- > 0)
+		sum = __builtin_ia32_crc32qi((uint32_t)sum, *p++);
+	return (uint32_t)sum;
+}
+#endif
+
+/* By table, on any processor. */
 uint32_t
-apw_journal_crc(uint32_t crc, const void *data, size_t n)
+apw_journal_crc_table(uint32_t crc, const void *data, size_t n)
 {
 	const uint8_t	*p = data;
 	size_t		 j;
@@ -57,6 +76,16 @@ apw_journal_crc(uint32_t crc, const void *data, size_t n)
 	while (n-- > 0)
 		crc = crc >> 8 ^ crc_table[0][(crc ^ *p++) & 0xff];
 	return ~crc;
+}
+
+uint32_t
+apw_journal_crc(uint32_t crc, const void *data, size_t n)
+{
+#ifdef __x86_64__
+	if (__builtin_cpu_supports("sse4.2"))
+		return ~crc_processor(~crc, data, n);
+#endif
+	return apw_journal_crc_table(crc, data, n);
 }
 
 /* One table for both ways: what is where. */

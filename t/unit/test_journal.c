@@ -58,6 +58,13 @@ test_codec(void **arg)
 	assert_int_equal(apw_journal_crc(0, "123456789", 9), 0xe3069283);
 	assert_int_equal(apw_journal_crc(apw_journal_crc(0, "12345", 5),
 	    "6789", 4), 0xe3069283);
+	/* whoever counts, and from wherever */
+	for (i = 0; i < 40; i++) {
+		assert_int_equal(apw_journal_crc(i, block + i, BLOCK - i),
+		    apw_journal_crc_table(i, block + i, BLOCK - i));
+		assert_int_equal(apw_journal_crc(i, block + i, i),
+		    apw_journal_crc_table(i, block + i, i));
+	}
 }
 
 /* The newer block is cut at every byte: the older one holds. */
