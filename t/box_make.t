@@ -141,7 +141,7 @@ sub network {
 sub forgets {
 	my ($box, $who) = @_;
 
-	my ($code, $out, $err) = $box->run([ '-b', 5 ], '/bin/sh', '-c',
+	my ($code, $out, $err) = $box->run([ '-r', 5 ], '/bin/sh', '-c',
 		'ls -A /tmp /dev/shm/ | grep left; touch /tmp/left; '
 		. 'ipcmk -M 100 >/dev/null 2>&1; ipcs -m | grep -c 0x');
 	unlike($out . $err, qr/left/, "$who: no file for the next box");

@@ -1,7 +1,11 @@
 #!/bin/sh
 # What a box costs: around /bin/true beside a bare fork and exec, and with a
 # network of its own; admission; kill.  Medians of N (default 200) in one run;
-# absolute times are the machine's, the ratios are ours.
+# absolute times are the machine's, the ratios are ours.  "Kernel's floor" is
+# the least that a box can be here: the same namespaces and mounts, and exec,
+# by a program that does nothing else (t/bin/box-floor.c).  CPU is that of all
+# processes that take part; the kernel's own threads (which end namespaces,
+# networks above all) are in no line.
 #
 #	sh contrib/bench/box.sh [N]		after a build without sanitizers
 #
@@ -21,11 +25,17 @@ mkdir -p "$dir/common" "$dir/codes/flow"
 box() {
 	"$tool" -c "$dir/common" -C "$dir/codes" "$@"
 }
-# "wall_us W cpu_us C": both numbers beside those of the floor
-line() {
-	echo "$2" | awk -v what="$1" -v w0="$3" -v c0="$4" '{
-		printf "%-34s %8d us wall  %5.2fx  %8d us CPU  %5.2fx\n",
-		    what, $2, $2 / w0, $4, $4 / c0 }'
+# Of "SERIES wall_us W cpu_us C" lines, the first of them the floor of all:
+# those named, with a name for each
+lines() {
+	awk -v names="$1" '
+		NR == 1 { w0 = $3; c0 = $5 }
+		{ w[$1] = $3; c[$1] = $5 }
+		END { n = split(names, name, /[=;]/)
+			for (i = 1; i < n; i += 2) printf "%-34s %8d us wall " \
+			    " %5.2fx  %8d us CPU  %5.2fx\n", name[i + 1],
+			    w[name[i]], w[name[i]] / w0,
+			    c[name[i]], c[name[i]] / c0 }'
 }
 
 # links into /usr are folders to it; its /box is our /tmp
@@ -48,17 +58,13 @@ isolate=${ISOLATE:-$(command -v isolate || true)}
 [ "$(id -u)" = 0 ] || isolate=
 
 for round in 1 2 3; do
-	bare=$(box -B "$n" /bin/true)
-	w0=$(echo "$bare" | awk '{ print $2 }')
-	c0=$(echo "$bare" | awk '{ print $4 }')
 	printf 'round %s\n' "$round"
-	line 'fork and exec' "$bare" "$w0" "$c0"
-	line 'box' "$(box -b "$n" /bin/true)" "$w0" "$c0"
-	line 'box, limits' "$(box -m 512m -p 64 -b "$n" /bin/true)" \
-		"$w0" "$c0"
-	[ -z "$isolate" ] || line 'isolate, the same mounts' "$(isolated)" \
-		"$w0" "$c0"
-	line 'box, its own network' "$(box -n -b "$n" /bin/true)" "$w0" "$c0"
+	box -b "$n" /bin/true |
+	    lines "bare=fork and exec;floor=kernel's floor of a box;box=box"
+	box -m 512m -p 64 -b "$n" /bin/true | lines 'box=box, limits'
+	[ -z "$isolate" ] || isolated | lines 'box=isolate, the same mounts'
+	box -n -b "$n" /bin/true | lines \
+	    "floor=kernel's floor, own network;box=box, its own network"
 done
 box -a "$n" -f flow /bin/sleep 1000
 box -K /usr/bin/perl -e 'for (1 .. 199) { fork or do { sleep 1000 } }

@@ -149,15 +149,21 @@ static int
 box_raise(struct broker *b, const struct box_plan *plan, int talk_fd,
     struct box_birth *birth, struct apw_err *err)
 {
+	int	rc, error;
+
 	if (user_map(b, plan->flags, birth->pid, err) == -1)
 		return -1;
 	if ((plan->flags & APW_BOX_OUTSIDE) != 0 && outside_hold(b,
 	    plan->flags, birth->pid, birth->outside, err) == -1)
 		return -1;
-	if (message_send(talk_fd, "", 1, NULL, 0) == -1)
-		return apw_err_set(err, errno, "cannot tell a box to go on");
-	return box_listen(b, talk_fd, (plan->flags & APW_BOX_OWN_NET) != 0,
-	    birth, err);
+	rc = message_send(talk_fd, "", 1, NULL, 0);
+	error = errno;
+	/* if it did not hear that, it has said why */
+	if (box_listen(b, talk_fd, (plan->flags & APW_BOX_OWN_NET) != 0,
+	    birth, err) == -1)
+		return -1;
+	return rc == 0 ? 0 : apw_err_set(err, error, "cannot tell a box to "
+	    "go on");
 }
 
 /* In the namespace it is to have a copy of only for the time of a clone. */

@@ -37,15 +37,42 @@ broker_group(struct broker *b)
 	b->cgroup_tried = true;
 }
 
+/* Most of the boxes' filter becomes ours, and is inherited. */
+static int
+broker_narrow(enum filter_kind kind, struct apw_err *err)
+{
+	struct sock_fprog	ours;
+	int			rc;
+
+	if (filter_compile(kind, &ours, err) == -1)
+		return -1;
+	rc = filter_install(&ours);
+	free(ours.filter);
+	return rc == 0 ? 0 : apw_err_set(err, errno, "cannot install the "
+	    "syscall filter");
+}
+
 /* Limits and the filter, which depends on what the control group can hold. */
 static int
 broker_limits(struct broker *b, struct apw_err *err)
 {
+	bool	holds;
+
 	broker_group(b);
 	if (b->filter.filter != NULL)
 		return 0;
-	return filter_compile(cgroup_holds(b->cgroup, "memory") ?
-	    FILTER_BOX : FILTER_BOX_NO_MEMORY_GROUP, &b->filter, err);
+	holds = cgroup_holds(b->cgroup, "memory");
+	if (!b->conf->only_boxes)
+		return filter_compile(holds ? FILTER_BOX :
+		    FILTER_BOX_NO_MEMORY_GROUP, &b->filter, err);
+	if (filter_compile(FILTER_REST, &b->filter, err) == -1)
+		return -1;
+	if (broker_narrow(holds ? FILTER_BROKER :
+	    FILTER_BROKER_NO_MEMORY_GROUP, err) == 0)
+		return 0;
+	free(b->filter.filter);
+	b->filter.filter = NULL;
+	return -1;
 }
 
 /* Whatever boxes of these flags are cloned from. */
@@ -56,6 +83,10 @@ broker_ready(struct broker *b, unsigned flags, struct apw_err *err)
 	    APW_BOX_OUTSIDE | APW_BOX_AHEAD | APW_BOX_HOST_FILES |
 	    APW_BOX_HARDEN)) != 0)
 		return apw_err_set(err, EPROTO, "an unknown kind of box");
+	if (b->conf->only_boxes && (flags & (APW_BOX_HOST_FILES |
+	    APW_BOX_OUTSIDE)) != 0)
+		return apw_err_set(err, EPROTO, "this broker has given up "
+		    "what such a box needs");
 	if ((flags & APW_BOX_HOST_FILES) != 0) {
 		broker_group(b);
 		return host_prepare(b, flags, err);
@@ -206,18 +237,47 @@ broker_forget(struct broker *b)
 	return 0;
 }
 
+static const int broker_ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGUSR1,
+    SIGUSR2, SIGWINCH, SIGPIPE };
+
+static bool
+broker_ignores(int sig)
+{
+	size_t	i;
+
+	for (i = 0; i < APW_COUNT(broker_ignored); i++)
+		if (broker_ignored[i] == sig)
+			return true;
+	return false;
+}
+
+/* Those that have a handler lose it with exec. */
+void
+broker_signals_back(void)
+{
+	sigset_t	none;
+	size_t		i;
+
+	for (i = 0; i < APW_COUNT(broker_ignored); i++)
+		signal(broker_ignored[i], SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 static void
 broker_signals(void)
 {
-	static const int	ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGUSR1,
-				    SIGUSR2, SIGWINCH, SIGPIPE };
 	struct sigaction	act = { .sa_handler = broker_on_signal };
 	sigset_t		none;
 	size_t			i;
+	int			sig;
 
-	for (i = 0; i < APW_COUNT(ignored); i++)
-		signal(ignored[i], SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
+	for (i = 0; i < APW_COUNT(broker_ignored); i++)
+		signal(broker_ignored[i], SIG_IGN);
+	/* what the slot was born with is not for engines either */
+	for (sig = 1; sig < NSIG; sig++)
+		if (!broker_ignores(sig))
+			signal(sig, SIG_DFL);
 	sigaction(SIGTERM, &act, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -252,7 +312,10 @@ broker_wait(const struct broker *b)
 static int
 broker_prepare(struct broker *b, struct apw_err *err)
 {
-	b->landlock_abi = landlock_abi();
+	if (landlock_abi() >= LANDLOCK_ABI_SCOPE &&
+	    (b->scope_fd = landlock_scope()) == -1)
+		return apw_err_set(err, errno, "cannot close abstract sockets "
+		    "off");
 	return user_enter(b, err);
 }
 
@@ -264,6 +327,7 @@ broker_main(const struct apw_broker_conf *conf, int sock, pid_t parent)
 			    .host_walls = true,
 			    .template_fd = -1, .common_fd = -1, .codes_fd = -1,
 			    .custom_fd = -1, .lane_fd = -1, .pidfd = -1,
+			    .scope_fd = -1,
 			    .life_fd = -1, .outside = OUTSIDE_NONE };
 	struct apw_err	err = APW_ERR_NONE;
 

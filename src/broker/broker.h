@@ -72,6 +72,9 @@ struct apw_broker_conf {		/* borrowed until start returns */
 	const gid_t	*host_groups;
 	size_t		 host_ngroups;
 	struct apw_box_limits limits;
+	/* Nothing but boxes without the host's files and without a way
+	 * outside will be asked for: the broker gives up what those need. */
+	bool		 only_boxes;
 	/* In the broker: wipe what its memory need not know; or NULL. */
 	void		(*forget)(void *);
 	void		*forget_arg;

@@ -45,8 +45,9 @@ struct broker {
 	bool	custom;			/* a platform's pieces are admitted */
 	struct cgroup *cgroup;		/* NULL: none to be had */
 	bool	cgroup_tried;
-	int	landlock_abi;		/* 0: none */
-	struct sock_fprog filter;
+	int	scope_fd;		/* Landlock's rules for boxes; -1: no
+					 * such kernel */
+	struct sock_fprog filter;	/* what boxes add to ours */
 	struct sock_fprog host_filter;	/* of hardened engines; compiled once */
 
 	struct outside outside;		/* of the box */
@@ -120,6 +121,8 @@ enum box_step { BOX_STEPS(BOX_STEP_ENUM) BOX_NSTEPS };
 /* broker.c */
 _Noreturn void broker_main(const struct apw_broker_conf *, int sock,
 	    pid_t parent);
+/* In a process that is about to be an engine: no signal is ignored. */
+void	broker_signals_back(void);
 
 /* user.c: who we are, and who a box is */
 int	user_enter(struct broker *, struct apw_err *);
@@ -207,8 +210,10 @@ void	caps_drop_bounds(void);
 int	caps_broker(void);
 
 /* filter.c */
+/* BROKER and REST are BOX in two parts: see FILTER_BROKER_NEEDS. */
 enum filter_kind { FILTER_BOX, FILTER_BOX_NO_MEMORY_GROUP, FILTER_SLOT,
-	FILTER_PORTS };
+	FILTER_PORTS, FILTER_BROKER, FILTER_BROKER_NO_MEMORY_GROUP,
+	FILTER_REST };
 int	filter_compile(enum filter_kind, struct sock_fprog *,
 	    struct apw_err *);
 int	filter_install(const struct sock_fprog *);

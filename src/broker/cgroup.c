@@ -24,37 +24,6 @@
 
 const char *const cgroup_names[] = { CGROUP_NAMES(CGROUP_NAME) };
 
-static uint64_t
-cgroup_number(const struct cgroup *g, enum cgroup_name which,
-    const char *file)
-{
-	char	text[64];
-
-	if (g->dir_fd[which] == -1 || cgroup_read(g->dir_fd[which], file,
-	    text, sizeof(text)) == -1)
-		return 0;
-	return strtoull(text, NULL, 10);
-}
-
-/* The number behind "key " at the start of a line. */
-uint64_t
-cgroup_keyed(int dir_fd, const char *file, const char *key)
-{
-	char		 text[4096];
-	const char	*p = text;
-	size_t		 n = strlen(key);
-
-	if (dir_fd == -1 ||
-	    cgroup_read(dir_fd, file, text, sizeof(text)) == -1)
-		return 0;
-	for (; p != NULL; p = strchr(p, '\n')) {
-		p += *p == '\n';
-		if (strncmp(p, key, n) == 0 && p[n] == ' ')
-			return strtoull(p + n + 1, NULL, 10);
-	}
-	return 0;
-}
-
 /* A folder of our own below `parent`, with us in it. */
 static int
 cgroup_enter(struct cgroup *g, enum cgroup_name which, const char *parent)
@@ -114,6 +83,7 @@ cgroup_forget(struct cgroup *g)
 	if (g->back_fd != -1)
 		close(g->back_fd);
 	g->back_fd = -1;
+	cgroup_count_close(g);
 }
 
 /* v2: one folder is all three; it can hold what its parent hands down. */
@@ -174,16 +144,20 @@ cgroup_open(const struct broker *b)
 {
 	struct cgroup		*g = calloc(1, sizeof(*g));
 	enum cgroup_name	 which;
+	enum cgroup_count_file	 count;
 
 	if (g == NULL)
 		return NULL;
 	for (which = 0; which < CGROUP_NNAMES; which++)
 		g->dir_fd[which] = g->up_fd[which] = -1;
+	for (count = 0; count < CGROUP_NCOUNTS; count++)
+		g->count_fd[count] = -1;
 	g->back_fd = -1;
 	snprintf(g->name, sizeof(g->name), CGROUP_PREFIX "%u.%d",
 	    b->conf->slot, (int)getpid());
 	if (cgroup_open_v2(g) == -1)
 		cgroup_open_v1(g);
+	cgroup_count_open(g);
 	for (which = 0; which < CGROUP_NNAMES; which++)
 		if (g->dir_fd[which] != -1)
 			return g;
@@ -360,56 +334,6 @@ cgroup_yield(struct cgroup *g, bool yield)
 	if (cgroup_write(g->dir_fd[CGROUP_CPU], g->version == 2 ?
 	    "cpu.weight" : "cpu.shares", text) == 0)
 		g->yields = yield;
-}
-
-static void
-cgroup_count(const struct cgroup *g, struct apw_box_end *now)
-{
-	bool	v2 = g->version == 2;
-	char	text[64];
-
-	now->oom_kills = cgroup_keyed(g->dir_fd[CGROUP_MEMORY], v2 ?
-	    "memory.events" : "memory.oom_control", "oom_kill");
-	now->pids_denied = cgroup_keyed(g->dir_fd[CGROUP_PIDS], "pids.events",
-	    "max");
-	now->memory_peak_bytes = cgroup_number(g, CGROUP_MEMORY, v2 ?
-	    "memory.peak" : "memory.max_usage_in_bytes");
-	if (v2)
-		now->cpu_ms = cgroup_keyed(g->dir_fd[CGROUP_CPU], "cpu.stat",
-		    "usage_usec") / 1000;
-	else if (g->dir_fd[CGROUP_CPU] != -1 &&
-	    cgroup_read(g->dir_fd[CGROUP_CPU], "cpuacct.usage", text,
-	    sizeof(text)) == 0)
-		now->cpu_ms = strtoull(text, NULL, 10) / 1000000;
-}
-
-void
-cgroup_mark(struct cgroup *g)
-{
-	if (g == NULL)
-		return;
-	if (g->version == 1 && g->dir_fd[CGROUP_MEMORY] != -1)
-		cgroup_write(g->dir_fd[CGROUP_MEMORY],
-		    "memory.max_usage_in_bytes", "0");
-	cgroup_count(g, &g->mark);
-}
-
-void
-cgroup_evidence(struct cgroup *g, struct apw_box_end *end)
-{
-	struct apw_box_end	now = { 0 };
-
-	if (g == NULL)
-		return;
-	cgroup_count(g, &now);
-	end->oom_kills = now.oom_kills - g->mark.oom_kills;
-	end->pids_denied = now.pids_denied - g->mark.pids_denied;
-	end->cpu_ms = now.cpu_ms - g->mark.cpu_ms;
-	end->oom_known = g->dir_fd[CGROUP_MEMORY] != -1;
-	/* v2 keeps the highest of all boxes: only a new one is this box's */
-	if (g->version == 1 || now.memory_peak_bytes >
-	    g->mark.memory_peak_bytes)
-		end->memory_peak_bytes = now.memory_peak_bytes;
 }
 
 void

@@ -19,6 +19,10 @@ extern const char *const cgroup_names[];
 #define CGROUP_PREFIX	"apworkerd-box."
 #define CGROUP_RMDIR_MS	500	/* until a group is empty of what was killed */
 
+/* Counters that are evidence, see cgroup_count.c. */
+enum cgroup_count_file { CGROUP_COUNT_OOM, CGROUP_COUNT_PIDS,
+	CGROUP_COUNT_PEAK, CGROUP_COUNT_TIME, CGROUP_NCOUNTS };
+
 struct cgroup {
 	int		version;		/* 1 or 2 */
 	char		name[64];		/* of our folder */
@@ -26,10 +30,12 @@ struct cgroup {
 	int		dir_fd[CGROUP_NNAMES];	/* ours; -1: not held */
 	int		up_fd[CGROUP_NNAMES];	/* its parent */
 	int		back_fd;		/* v2: of `own` */
+	int		count_fd[CGROUP_NCOUNTS];	/* -1: not there */
 	const struct apw_box_limits *limits;	/* that are set; NULL: none yet */
 	uint64_t	memory_bytes;
 	bool		yields;
 	struct apw_box_end mark;		/* counters at the box's start */
+	bool		counted;		/* that is of the last one's end */
 };
 
 /* The folder this process is in, of one v1 controller, or of v2. */
@@ -43,7 +49,9 @@ int	cgroup_find(const char *mountinfo, const char *groups,
 
 int	cgroup_read(int dir_fd, const char *file, char *text, size_t size);
 int	cgroup_write(int dir_fd, const char *file, const char *text);
-uint64_t cgroup_keyed(int dir_fd, const char *file, const char *key);
+uint64_t cgroup_keyed(const char *text, const char *key);
+void	cgroup_count_open(struct cgroup *);
+void	cgroup_count_close(struct cgroup *);
 void	cgroup_leave(struct cgroup *);
 
 /* One broker at a time makes or sweeps below a folder: a folder that is there

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "broker/broker_priv.h"
-#include "core/apw_child.h"
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC	(1U << 2)
@@ -121,7 +120,7 @@ engine_main(const struct box_plan *plan)
 {
 	struct engine_command	*c = &engine_it;
 
-	apw_child_signals();
+	broker_signals_back();
 	if (setsid() == -1 || engine_stdio(plan) == -1)
 		inside_fail(plan, BOX_STDIO);
 	if (engine_command(plan->command_fd, c) == -1)
@@ -138,7 +137,7 @@ engine_main(const struct box_plan *plan)
 		engine_host(plan);
 	/* the host's network has the host's abstract sockets in it */
 	else if ((plan->flags & APW_BOX_OWN_NET) == 0 &&
-	    landlock_scope(plan->b->landlock_abi) == -1)
+	    plan->b->scope_fd != -1 && landlock_enter(plan->b->scope_fd) == -1)
 		inside_fail(plan, BOX_LANDLOCK);
 	execve(c->argv[0], c->argv, c->envp);
 	inside_fail(plan, BOX_EXEC);

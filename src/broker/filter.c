@@ -43,9 +43,24 @@ static const struct filter_call filter_calls[] = {
 static const struct filter_call filter_memory_calls[] = {
 	FILTER_CALLS_NO_MEMORY_GROUP(FILTER_ENTRY)
 };
+#define FILTER_NAME(name)		#name,
+static const char *const filter_broker_needs[] = {
+	FILTER_BROKER_NEEDS(FILTER_NAME)
+};
 static const int filter_families[] = { FILTER_FAMILIES(FILTER_FAMILY) };
 
-/* What a slot may and a box may not. */
+static bool
+filter_names(const char *const *names, size_t n, const char *name)
+{
+	size_t	i;
+
+	for (i = 0; i < n; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* What of the list is not in a filter of this kind. */
 static bool
 filter_leaves(enum filter_kind kind, const char *name)
 {
@@ -58,12 +73,21 @@ filter_leaves(enum filter_kind kind, const char *name)
 		"ptrace",
 #endif
 	};
-	size_t				i;
+	bool				brokers = filter_names(
+					    filter_broker_needs, APW_COUNT(
+					    filter_broker_needs), name);
 
-	for (i = 0; kind == FILTER_SLOT && i < APW_COUNT(slots); i++)
-		if (strcmp(name, slots[i]) == 0)
-			return true;
-	return false;
+	switch (kind) {
+	case FILTER_SLOT:
+		return filter_names(slots, APW_COUNT(slots), name);
+	case FILTER_BROKER:
+	case FILTER_BROKER_NO_MEMORY_GROUP:
+		return brokers;
+	case FILTER_REST:
+		return !brokers;
+	default:
+		return false;
+	}
 }
 
 /* A name that this libseccomp does not know is above its list's end or not
@@ -253,13 +277,14 @@ filter_add_all(scmp_filter_ctx ctx, enum filter_kind kind)
 	    SCMP_ACT_KILL_PROCESS)) < 0 ||
 	    (rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2)) < 0 ||
 	    (rc = filter_add_calls(ctx, kind, filter_calls,
-	    APW_COUNT(filter_calls))) < 0 ||
+	    APW_COUNT(filter_calls))) < 0 || kind == FILTER_REST ||
 	    (rc = filter_add_unknown(ctx)) < 0 ||
 	    (rc = filter_add_clone(ctx)) < 0 ||
 	    (rc = filter_add_sockets(ctx)) < 0 ||
 	    (rc = filter_add_ioctls(ctx)) < 0)
 		return rc;
-	return kind == FILTER_BOX_NO_MEMORY_GROUP ? filter_add_memory(ctx) : 0;
+	return kind == FILTER_BOX_NO_MEMORY_GROUP || kind ==
+	    FILTER_BROKER_NO_MEMORY_GROUP ? filter_add_memory(ctx) : 0;
 }
 
 /* libseccomp writes to a file only. */

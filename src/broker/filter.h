@@ -100,6 +100,16 @@
 	X(mq_open, ENOSYS)						\
 	X(remap_file_pages, ENOSYS)
 
+/* Of the above what a broker, or the first process of a box, itself calls to
+ * make one.  A broker that makes nothing but boxes gives up all the rest for
+ * good; each box then inherits that, and adds these.  (Compiling the whole
+ * list in the kernel is a tenth of what a box costs.) */
+#define FILTER_BROKER_NEEDS(X)						\
+	X(keyctl) X(sethostname)					\
+	X(mount) X(umount2) X(pivot_root) X(open_tree) X(move_mount)	\
+	X(mount_setattr) X(fsopen) X(fsconfig) X(fsmount)		\
+	X(setns) X(unshare) X(clone3)
+
 /* Memory that outlives its process or is counted by no rlimit: refused where
  * no control group holds the box's memory. */
 #define FILTER_CALLS_NO_MEMORY_GROUP(X)					\

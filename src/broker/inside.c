@@ -91,15 +91,23 @@ inside_network(const struct box_plan *plan)
 	close(fds[1]);
 }
 
+/* While the broker writes the uid maps: what does not need them. */
 static void
-inside_mounts(const struct box_plan *plan)
+inside_nobody(const struct box_plan *plan)
+{
+	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC |
+	    MS_RDONLY, NULL) == -1)
+		inside_fail(plan, BOX_PROC);
+	if (sethostname("box", 3) == -1)
+		inside_fail(plan, BOX_HOSTNAME);
+}
+
+static void
+inside_tmp(const struct box_plan *plan)
 {
 	const struct apw_box_limits	*l = plan->limits;
 	char				 options[128];
 
-	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC |
-	    MS_RDONLY, NULL) == -1)
-		inside_fail(plan, BOX_PROC);
 	/* 0 would mean "no limit" to the kernel, which is never meant */
 	snprintf(options, sizeof(options), "mode=0700,size=%llu,nr_inodes=%u",
 	    l->tmp_bytes != 0 ? (unsigned long long)l->tmp_bytes : 256ULL << 20,
@@ -110,10 +118,8 @@ inside_mounts(const struct box_plan *plan)
 }
 
 static void
-inside_names(const struct box_plan *plan)
+inside_keyring(const struct box_plan *plan)
 {
-	if (sethostname("box", 3) == -1)
-		inside_fail(plan, BOX_HOSTNAME);
 	/* not the daemon's session keyring; ENOSYS: a kernel without keys */
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) == -1 &&
 	    errno != ENOSYS && errno != EPERM)
@@ -140,10 +146,12 @@ inside_drop(const struct box_plan *plan)
 static void
 inside_box(const struct box_plan *plan)
 {
+	inside_nobody(plan);
+	inside_go(plan);
 	inside_user(plan);
 	inside_network(plan);
-	inside_mounts(plan);
-	inside_names(plan);
+	inside_tmp(plan);
+	inside_keyring(plan);
 }
 
 /* The engine's process lives in our memory until it executes its command,
@@ -160,8 +168,8 @@ inside_main(const struct box_plan *plan)
 {
 	pid_t	engine;
 
-	inside_go(plan);
 	if ((plan->flags & APW_BOX_HOST_FILES) != 0) {
+		inside_go(plan);
 		inside_network(plan);
 		host_enter(plan);
 	} else

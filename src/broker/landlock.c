@@ -61,14 +61,9 @@ landlock_create(int abi, uint64_t fs)
 }
 
 int
-landlock_scope(int abi)
+landlock_scope(void)
 {
-	apw_autofd int	fd = -1;
-
-	if (abi < LANDLOCK_ABI_SCOPE)
-		return 0;
-	fd = landlock_create(abi, 0);
-	return fd == -1 ? -1 : landlock_enter(fd);
+	return landlock_create(LANDLOCK_ABI_SCOPE, 0);
 }
 
 int

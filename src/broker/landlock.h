@@ -27,9 +27,9 @@
 				~(LANDLOCK_MAKE_CHAR | LANDLOCK_MAKE_BLOCK))
 
 int	landlock_abi(void);		/* 0: none */
-/* Close abstract sockets and signals off at once; nothing to do where the
- * kernel cannot: doctor says so. */
-int	landlock_scope(int abi);
+/* A ruleset that closes abstract sockets and signals off, no more; needs
+ * LANDLOCK_ABI_SCOPE: doctor says where the kernel cannot. */
+int	landlock_scope(void);
 /* A ruleset in which nothing is allowed yet: files, and what landlock_scope()
  * does.  -1 with errno. */
 int	landlock_files(int abi);

@@ -13,13 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "broker/broker_priv.h"
 #include "core/apw_auto.h"
 
-enum template_kind { FOLDER, PLAIN_FILE, DEVICE };
+/* A small file is copied: each mount is paid for by each box, twice. */
+enum template_kind { FOLDER, PLAIN_FILE, SMALL_FILE, DEVICE };
+#define TEMPLATE_SMALL	(256 << 10)	/* bytes; others are bound */
 #define OPTIONAL	true
 
 struct template_bind {
@@ -33,13 +36,13 @@ static const struct template_bind template_binds[] = {
 	{ "usr", "/usr", FOLDER },
 	{ "proc", "/proc", FOLDER },
 	{ "etc/ssl/certs", "/etc/ssl/certs", FOLDER, OPTIONAL },
-	{ "etc/ssl/openssl.cnf", "/etc/ssl/openssl.cnf", PLAIN_FILE, OPTIONAL },
+	{ "etc/ssl/openssl.cnf", "/etc/ssl/openssl.cnf", SMALL_FILE, OPTIONAL },
 	{ "etc/pki", "/etc/pki/tls/certs", FOLDER, OPTIONAL },
 	{ "etc/alternatives", "/etc/alternatives", FOLDER, OPTIONAL },
-	{ "etc/ld.so.cache", "/etc/ld.so.cache", PLAIN_FILE, OPTIONAL },
-	{ "etc/localtime", "/etc/localtime", PLAIN_FILE, OPTIONAL },
-	{ "etc/services", "/etc/services", PLAIN_FILE, OPTIONAL },
-	{ "etc/protocols", "/etc/protocols", PLAIN_FILE, OPTIONAL },
+	{ "etc/ld.so.cache", "/etc/ld.so.cache", SMALL_FILE, OPTIONAL },
+	{ "etc/localtime", "/etc/localtime", SMALL_FILE, OPTIONAL },
+	{ "etc/services", "/etc/services", SMALL_FILE, OPTIONAL },
+	{ "etc/protocols", "/etc/protocols", SMALL_FILE, OPTIONAL },
 	{ "dev/null", "/dev/null", DEVICE },
 	{ "dev/zero", "/dev/zero", DEVICE },
 	{ "dev/full", "/dev/full", DEVICE },
@@ -88,6 +91,25 @@ template_attrs(enum template_kind kind)
 	    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 }
 
+/* false: not there, or too large to be copied. */
+static bool
+template_small(struct template *t, const char *inside, const char *host)
+{
+	struct template_tree	*tree = &t->trees[t->n];
+	struct stat		 st;
+	apw_autofd int		 fd = open(host, O_RDONLY | O_NONBLOCK |
+				    O_CLOEXEC);
+
+	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
+	    st.st_size > TEMPLATE_SMALL)
+		return false;
+	tree->inside = inside;
+	tree->kind = SMALL_FILE;
+	tree->fd = apw_take_fd(&fd);
+	t->n++;
+	return true;
+}
+
 static int
 template_clone(struct template *t, const char *inside, const char *host,
     enum template_kind kind, bool optional, struct apw_err *err)
@@ -96,6 +118,8 @@ template_clone(struct template *t, const char *inside, const char *host,
 
 	if (t->n == TEMPLATE_MAX)
 		return apw_err_set(err, E2BIG, "too many mounts for a box");
+	if (kind == SMALL_FILE && template_small(t, inside, host))
+		return 0;
 	tree->fd = mounts_clone(AT_FDCWD, host, true);
 	if (tree->fd == -1 && optional && (errno == ENOENT ||
 	    errno == EACCES || errno == ENOTDIR))
@@ -206,6 +230,23 @@ template_place(int root_fd, const char *path, bool folder)
 	return fd == -1 ? -1 : 0;
 }
 
+/* With the permissions it has: who may not read it there may not here. */
+static int
+template_copy(int root_fd, const struct template_tree *tree)
+{
+	struct stat	st;
+	ssize_t		n;
+	apw_autofd int	fd = openat(root_fd, tree->inside, O_WRONLY |
+			    O_CLOEXEC);
+
+	if (fd == -1 || fstat(tree->fd, &st) == -1 ||
+	    fchmod(fd, st.st_mode & 0777) == -1)
+		return -1;
+	while ((n = sendfile(fd, tree->fd, NULL, TEMPLATE_SMALL)) > 0)
+		;
+	return n == 0 ? 0 : -1;
+}
+
 static int
 template_attach(int root_fd, const struct template_tree *tree,
     struct apw_err *err)
@@ -219,7 +260,8 @@ template_attach(int root_fd, const struct template_tree *tree,
 	if (template_place(root_fd, tree->inside, tree->kind == FOLDER) == -1)
 		return apw_err_set(err, errno, "cannot make /%s of a box",
 		    tree->inside);
-	if (mounts_attach(tree->fd, root_fd, tree->inside) == -1)
+	if ((tree->kind == SMALL_FILE ? template_copy(root_fd, tree) :
+	    mounts_attach(tree->fd, root_fd, tree->inside)) == -1)
 		return apw_err_set(err, errno, "cannot attach /%s of a box",
 		    tree->inside);
 	return 0;
@@ -257,7 +299,7 @@ static int
 template_build(struct broker *b, const struct template *t, int lane_fd,
     struct apw_err *err)
 {
-	apw_autofd int	root_fd = mounts_tmpfs("1m", "256", "0755");
+	apw_autofd int	root_fd = mounts_tmpfs("3m", "256", "0755");
 
 	/* or taking the old tree away would, through our copy of the lane,
 	 * also take from the template what is mounted in there */

@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,21 +25,7 @@
 #include "broker/broker.h"
 #include "core/apw_auto.h"
 #include "core/apw_clock.h"
-
-#define ENV_MAX	64
-
-struct tool {
-	struct apw_broker_conf	 conf;
-	struct apw_box_order	 order;
-	const char		*env[ENV_MAX + 1];
-	size_t			 nenv;
-	const char		*flow, *platform;
-	bool			 verbose, interactive, describe;
-	unsigned		 bench, kill_after_ms;
-	bool			 bare;		/* bench: fork and exec only */
-	unsigned		 admissions;	/* bench: into one running box */
-	bool			 kill_bench;	/* from the command's word to reaped */
-};
+#include "t/bin/box-tool.h"
 
 _Noreturn static void
 usage(void)
@@ -51,7 +36,7 @@ usage(void)
 	    "[-e NAME=VALUE]\n"
 	    "    [-c COMMON] [-C CODES] [-P CUSTOM] [-f FLOW] [-x PLATFORM]\n"
 	    "    [-N NODE] [-M NODE_MODULES] [-w CWD] [-k MS]\n"
-	    "    [-b N] [-B N] [-a N] [-K]\n"
+	    "    [-b N] [-B N] [-a N] [-K] [-W] [-r N]\n"
 	    "    COMMAND [ARGUMENT...]\n", stderr);
 	exit(2);
 }
@@ -81,7 +66,7 @@ parse(struct tool *t, int argc, char **argv)
 	int			 c;
 
 	while ((c = getopt(argc, argv, "+LA:niHSu:vIdm:p:t:T:F:o:q:s:e:c:C:P:f:x:N:"
-	    "M:w:k:b:B:a:K")) != -1) {
+	    "M:w:k:b:B:a:KWr:")) != -1) {
 		switch (c) {
 		case 'n': t->order.flags |= APW_BOX_OWN_NET; break;
 		case 'L': t->order.flags |= APW_BOX_OWN_NET |
@@ -125,6 +110,8 @@ parse(struct tool *t, int argc, char **argv)
 			break;
 		case 'a': t->admissions = (unsigned)atoi(optarg); break;
 		case 'K': t->kill_bench = true; break;
+		case 'r': t->repeat = (unsigned)atoi(optarg); break;
+		case 'W': t->whole_filter = true; break;
 		default: usage();
 		}
 	}
@@ -136,8 +123,8 @@ parse(struct tool *t, int argc, char **argv)
 	t->order.envp = t->env;
 }
 
-_Noreturn static void
-die(const struct apw_err *err)
+_Noreturn void
+tool_die(const struct apw_err *err)
 {
 	fprintf(stderr, "box-tool: %s\n", err->text);
 	exit(125);
@@ -206,8 +193,8 @@ attend(const struct tool *t, struct apw_broker *b, struct apw_box *box)
 	}
 }
 
-static int
-run(const struct tool *t, struct apw_broker *b, struct apw_box_end *end)
+int
+tool_run(const struct tool *t, struct apw_broker *b, struct apw_box_end *end)
 {
 	struct apw_err	err = APW_ERR_NONE;
 	struct apw_box	box;
@@ -217,163 +204,19 @@ run(const struct tool *t, struct apw_broker *b, struct apw_box_end *end)
 	    &err) == -1) || (t->platform != NULL && apw_broker_admit(b,
 	    APW_ADMIT_PLATFORM, t->platform, &err) == -1) ||
 	    apw_broker_boot(b, &t->order, &box, &err) == -1)
-		die(&err);
+		tool_die(&err);
 	attend(t, b, &box);
 	if (waitpid(box.pid, &status, 0) != box.pid) {
 		fputs("box-tool: the box's init is not our child\n", stderr);
 		exit(125);
 	}
 	if (apw_broker_end(b, &box, end, &err) == -1)
-		die(&err);
+		tool_die(&err);
 	if (end->told)
 		return end->signal != 0 ? 128 + end->signal : end->code;
 	end->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) :
 	    WEXITSTATUS(status);
-}
-
-static void
-run_one(char **argv, const char *const *envp, bool quiet)
-{
-	pid_t	pid = fork();
-	int	status = 0, null;
-
-	if (pid == 0) {
-		if (quiet && (null = open("/dev/null", O_WRONLY)) != -1) {
-			dup2(null, 1);
-			dup2(null, 2);
-		}
-		execve(argv[0], argv, (char *const *)(uintptr_t)envp);
-		_exit(127);
-	}
-	if (waitpid(pid, &status, 0) == -1 || status != 0) {
-		fprintf(stderr, "box-tool: %s: status %d\n", argv[0], status);
-		exit(125);
-	}
-}
-
-/* "A x ; B y": one after the other, without their words */
-static void
-run_bare(const struct tool *t)
-{
-	const char *const *from = t->order.argv;
-	char		  *argv[128];
-	size_t		   n = 0;
-	bool		   quiet = false;
-
-	for (;; from++) {
-		if (*from != NULL && strcmp(*from, ";") != 0) {
-			if (n < APW_COUNT(argv) - 1)
-				argv[n++] = (char *)(uintptr_t)*from;
-			continue;
-		}
-		argv[n] = NULL;
-		quiet = quiet || *from != NULL;
-		if (n > 0)
-			run_one(argv, t->order.envp, quiet);
-		n = 0;
-		if (*from == NULL)
-			return;
-	}
-}
-
-static double
-cpu_ms(void)
-{
-	struct rusage	r[2];
-
-	getrusage(RUSAGE_SELF, &r[0]);
-	getrusage(RUSAGE_CHILDREN, &r[1]);
-	return (double)(r[0].ru_utime.tv_sec + r[0].ru_stime.tv_sec +
-	    r[1].ru_utime.tv_sec + r[1].ru_stime.tv_sec) * 1e3 +
-	    (double)(r[0].ru_utime.tv_usec + r[0].ru_stime.tv_usec +
-	    r[1].ru_utime.tv_usec + r[1].ru_stime.tv_usec) / 1e3;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	int64_t	x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* "wall_us MEDIAN cpu_us MEAN": the CPU is that of everybody involved. */
-static void
-bench(const struct tool *t, struct apw_broker *b)
-{
-	struct apw_box_end	end;
-	int64_t			*took = calloc(t->bench, sizeof(*took)), start;
-	unsigned		 i;
-	double			 cpu;
-
-	if (took == NULL)
-		exit(125);
-	if (!t->bare)
-		run(t, b, &end);	/* the template is not the box's */
-	cpu = cpu_ms();
-	for (i = 0; i < t->bench; i++) {
-		start = apw_now_us();
-		if (t->bare)
-			run_bare(t);
-		else
-			run(t, b, &end);
-		took[i] = apw_now_us() - start;
-	}
-	apw_broker_stop(b);
-	cpu = cpu_ms() - cpu;
-	qsort(took, t->bench, sizeof(*took), compare);
-	printf("wall_us %lld cpu_us %.0f\n", (long long)took[t->bench / 2],
-	    cpu * 1e3 / t->bench);
-	free(took);
-}
-
-/* "admission_us MEDIAN" of -f into a running box, and out again. */
-static void
-bench_admit(const struct tool *t, struct apw_broker *b)
-{
-	int64_t		*took = calloc(t->admissions, sizeof(*took)), start;
-	struct apw_err	 err = APW_ERR_NONE;
-	struct apw_box	 box;
-	unsigned	 i;
-
-	if (took == NULL || apw_broker_boot(b, &t->order, &box, &err) == -1)
-		die(&err);
-	for (i = 0; i < t->admissions; i++) {
-		start = apw_now_us();
-		if (apw_broker_admit(b, APW_ADMIT_FLOW, t->flow, &err) != 1)
-			die(&err);
-		took[i] = apw_now_us() - start;
-		apw_broker_admit(b, APW_ADMIT_FLOW, "none", &err);
-	}
-	qsort(took, t->admissions, sizeof(*took), compare);
-	printf("admission_us %lld\n", (long long)took[t->admissions / 2]);
-	apw_broker_kill(b, NULL);
-	waitpid(box.pid, NULL, 0);
-	free(took);
-}
-
-/* "kill_us N": the command writes a line when all its processes are there. */
-static void
-bench_kill(struct tool *t, struct apw_broker *b)
-{
-	struct apw_err	err = APW_ERR_NONE;
-	struct apw_box	box;
-	int64_t		start;
-	char		c;
-	int		out[2];
-
-	if (pipe(out) == -1)
-		exit(125);
-	t->order.out_fd = out[1];
-	if (apw_broker_boot(b, &t->order, &box, &err) == -1)
-		die(&err);
-	if (read(out[0], &c, 1) != 1)
-		exit(125);
-	start = apw_now_us();
-	apw_broker_kill(b, NULL);
-	waitpid(box.pid, NULL, 0);
-	printf("kill_us %lld\n", (long long)(apw_now_us() - start));
 }
 
 int
@@ -390,15 +233,18 @@ main(int argc, char **argv)
 	int			 rc;
 
 	parse(&t, argc, argv);
+	/* as in a slot of the process modes */
+	t.conf.only_boxes = (t.order.flags & (APW_BOX_HOST_FILES |
+	    APW_BOX_OUTSIDE)) == 0 && !t.whole_filter;
 	if (t.bare) {
 		bench(&t, NULL);
 		return 0;
 	}
 	if ((b = apw_broker_start(&t.conf, &err)) == NULL)
-		die(&err);
+		tool_die(&err);
 	if (t.describe) {
 		if (apw_broker_describe(b, text, sizeof(text), &err) == -1)
-			die(&err);
+			tool_die(&err);
 		puts(text);
 		apw_broker_stop(b);
 		return 0;
@@ -415,7 +261,9 @@ main(int argc, char **argv)
 		apw_broker_stop(b);
 		return 0;
 	}
-	rc = run(&t, b, &end);
+	while (t.repeat > 1 && t.repeat-- > 0)
+		tool_run(&t, b, &end);
+	rc = tool_run(&t, b, &end);
 	if (t.verbose)
 		fprintf(stderr, "box: code=%d signal=%d told=%d oom_kills=%llu"
 		    " pids_denied=%llu peak=%llu\n", end.code, end.signal,

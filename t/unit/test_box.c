@@ -2,8 +2,11 @@
  * messages with descriptors. */
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
 #include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -131,6 +134,97 @@ filter_compiles(void **state)
 	free(poor.filter);
 }
 
+/* What a filter says of a call without arguments: classic BPF as libseccomp
+ * writes it. */
+static uint32_t
+verdict(const struct sock_fprog *p, struct seccomp_data *data)
+{
+	const struct sock_filter	*i;
+	uint32_t			 a = 0;
+	size_t				 at;
+
+	for (at = 0; at < p->len; at++) {
+		i = &p->filter[at];
+		switch (i->code) {
+		case BPF_LD | BPF_W | BPF_ABS:
+			memcpy(&a, (char *)data + i->k, sizeof(a));
+			break;
+		case BPF_ALU | BPF_AND | BPF_K:
+			a &= i->k;
+			break;
+		case BPF_JMP | BPF_JA:
+			at += i->k;
+			break;
+		case BPF_JMP | BPF_JEQ | BPF_K:
+			at += a == i->k ? i->jt : i->jf;
+			break;
+		case BPF_JMP | BPF_JGT | BPF_K:
+			at += a > i->k ? i->jt : i->jf;
+			break;
+		case BPF_JMP | BPF_JGE | BPF_K:
+			at += a >= i->k ? i->jt : i->jf;
+			break;
+		case BPF_RET | BPF_K:
+			return i->k;
+		default:
+			fail_msg("code %#x", i->code);
+		}
+	}
+	fail();
+	return 0;
+}
+
+/* The kernel's: whichever says less, the later one when both say the same. */
+static uint32_t
+stricter(uint32_t broker, uint32_t rest)
+{
+	return (int32_t)(broker & SECCOMP_RET_ACTION_FULL) <
+	    (int32_t)(rest & SECCOMP_RET_ACTION_FULL) ? broker : rest;
+}
+
+static void
+same(enum filter_kind whole, enum filter_kind part)
+{
+	static const uint32_t	arches[] = { AUDIT_ARCH_X86_64,
+				    AUDIT_ARCH_AARCH64, AUDIT_ARCH_I386 };
+	static const uint64_t	args[] = { 0, 1, 16, 17, 40, CLONE_NEWUSER,
+				    CLONE_NEWNS | SIGCHLD, 0x5412, UINT64_MAX };
+	struct sock_fprog	f[3];
+	struct seccomp_data	d;
+	size_t			arch, arg, n;
+	int			nr, places;
+
+	assert_int_equal(filter_compile(whole, &f[0], NULL), 0);
+	assert_int_equal(filter_compile(part, &f[1], NULL), 0);
+	assert_int_equal(filter_compile(FILTER_REST, &f[2], NULL), 0);
+	assert_true(f[2].len < f[0].len / 4);
+	for (arch = 0; arch < APW_COUNT(arches); arch++)
+		for (nr = -1; nr < 700; nr++)
+			for (arg = 0; arg < APW_COUNT(args) * 4; arg++) {
+				d = (struct seccomp_data){
+				    .arch = arches[arch], .nr = nr };
+				places = (int)(arg / APW_COUNT(args));
+				for (n = 0; n < 6; n++)
+					if (places == 3 || places == (int)n)
+						d.args[n] = args[arg %
+						    APW_COUNT(args)];
+				assert_int_equal(verdict(&f[0], &d),
+				    stricter(verdict(&f[1], &d),
+				    verdict(&f[2], &d)));
+			}
+	for (n = 0; n < APW_COUNT(f); n++)
+		free(f[n].filter);
+}
+
+/* A broker's part and its boxes' are together what a box is promised. */
+static void
+filter_parts(void **state)
+{
+	(void)state;
+	same(FILTER_BOX, FILTER_BROKER);
+	same(FILTER_BOX_NO_MEMORY_GROUP, FILTER_BROKER_NO_MEMORY_GROUP);
+}
+
 /* What the child found, a bit each; the same calls with and without. */
 static int
 refusals(bool filtered)
@@ -218,6 +312,7 @@ main(void)
 		cmocka_unit_test(finds_in_container), cmocka_unit_test(words),
 		cmocka_unit_test(filter_names),
 		cmocka_unit_test(filter_compiles),
+		cmocka_unit_test(filter_parts),
 		cmocka_unit_test(filter_of_slots), cmocka_unit_test(messages),
 	};
 

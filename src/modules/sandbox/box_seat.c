@@ -194,6 +194,10 @@ box_start(const struct apw_cycle *cycle, unsigned slot,
 		c = APW_MODULE_CONF(cycle, m);
 	if (c != NULL)
 		conf.limits = box_limits(c);
+	/* the app's settings may want engines with the host's files */
+	conf.only_boxes = cycle->sandbox != NULL &&
+	    cycle->sandbox->ops.sandbox->boxed &&
+	    cycle->network.mode != APW_NETWORK_PRIVATE;
 	if (box.node_modules[0] != '\0')
 		conf.node_modules = box.node_modules;
 	free(box.pasta);
