@@ -132,6 +132,7 @@ engine_start_ahead(struct apw_engine *e)
 		return;
 	}
 	apw_notice("no engine can stand by", APW_E(&err));
+	e->unfit = e->fence != APW_FENCE_NONE;
 	e->ahead_failed_ms = apw_now_ms();
 	engine_process_kill(e);
 	engine_process_forget(e);

@@ -87,6 +87,9 @@ struct slot_found {
 /* steps.c */
 void	slot_go(struct apw_slot *, const struct slot_step *);
 void	slot_rest(struct apw_slot *);
+/* An engine could not be kept to its network: the slot looks, at its next rest,
+ * whether it is fit. */
+void	slot_doubt(struct apw_slot *);
 /* found: NULL for a new one. */
 void	slot_take(struct apw_slot *, struct apw_str, struct slot_found *found);
 void	slot_begin(struct apw_slot *);

@@ -64,6 +64,9 @@ standby_on_timer(evutil_socket_t fd, short what, void *arg)
 		}
 	if (there < s->cycle->engine.standby && cold != NULL)
 		apw_engine_prepare(cold, s->job != NULL);
+	/* better to find out now than by a job */
+	if (cold != NULL && apw_engine_unfit(cold))
+		slot_doubt(s);
 }
 
 static int

@@ -249,6 +249,15 @@ slot_idle_ready(struct apw_slot *s)
 	slot_warm(s);
 }
 
+/* An engine could not be kept as the settings want it: is the slot fit? */
+void
+slot_doubt(struct apw_slot *s)
+{
+	s->refit = true;
+	if (s->step == &slot_idle)
+		slot_idle_ready(s);
+}
+
 static void
 slot_idle_job(struct apw_slot *s, struct apw_str text)
 {

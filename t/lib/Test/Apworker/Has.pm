@@ -42,6 +42,16 @@ my %checks = (
 		$t->{program} = $path;
 		return undef;
 	},
+	# the daemon whose boxes leak as they are told (bin/leaky-box.c)
+	leaky_boxes => sub {
+		my ($t) = @_;
+		my $top = $ENV{APW_BUILD} || "$here/..";
+		my $path = Cwd::abs_path("$top/t/bin/apworkerd-leaky");
+		return 'no t/bin/apworkerd-leaky (run make check-unit)'
+			unless $path && -x $path;
+		$t->{program} = $path;
+		return undef;
+	},
 	ctl => sub {
 		my ($t) = @_;
 		my $path = $t->daemon_path('apworkerctl');
