@@ -5,7 +5,7 @@
  *
  *	sio-server [-p port] [-i ping_interval_ms] [-t ping_timeout_ms]
  *	    [-c connect_timeout_ms] [-m max_payload_bytes]
- *	    [-o max_output_bytes] [-H head_timeout_ms]
+ *	    [-o max_output_bytes] [-H head_timeout_ms] [-u upgrade_timeout_ms]
  *
  * Prints "port N" when it listens; ends on SIGTERM, SIGINT or end of input.
  */
@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include "core/apw_buf.h"
@@ -55,10 +56,12 @@ echo_on_closed(void *data, const char *reason)
 /* --- Socket.IO --- */
 
 struct peer {
+	LIST_ENTRY(peer)	 link;
 	struct apw_sio_socket	*sock;
 	struct event		*timer;
 	struct apw_buf		 auth;
 };
+static LIST_HEAD(, peer) peers = LIST_HEAD_INITIALIZER(peers);
 
 static const char *
 sio_on_connect(void *arg, struct apw_sio_socket *sock, struct apw_str nsp,
@@ -93,6 +96,7 @@ sio_on_join(void *arg, struct apw_sio_socket *sock, struct apw_str auth)
 	(void)arg;
 	if (p == NULL)
 		return;
+	LIST_INSERT_HEAD(&peers, p, link);
 	p->sock = sock;
 	apw_buf_str(&p->auth, auth.n > 0 ? auth : APW_STR("{}"));
 	p->timer = event_new(base, -1, 0, peer_on_timer, p);
@@ -105,6 +109,7 @@ peer_free(struct peer *p)
 {
 	if (p == NULL)
 		return;
+	LIST_REMOVE(p, link);
 	event_free(p->timer);
 	apw_buf_free(&p->auth);
 	free(p);
@@ -175,7 +180,7 @@ static void
 usage(void)
 {
 	fprintf(stderr, "usage: sio-server [-v] [-p port] [-i ms] [-t ms] "
-	    "[-c ms] [-m bytes] [-o bytes] [-H ms]\n");
+	    "[-c ms] [-m bytes] [-o bytes] [-H ms] [-u ms]\n");
 	exit(2);
 }
 
@@ -190,7 +195,7 @@ parse(int argc, char **argv, struct options *o)
 	unsigned long	v;
 	int		c;
 
-	while ((c = getopt(argc, argv, "p:i:t:c:m:o:H:v")) != -1) {
+	while ((c = getopt(argc, argv, "p:i:t:c:m:o:H:u:v")) != -1) {
 		v = optarg != NULL ? strtoul(optarg, NULL, 10) : 0;
 		switch (c) {
 		case 'p':
@@ -214,6 +219,9 @@ parse(int argc, char **argv, struct options *o)
 		case 'H':
 			o->conf.eio.head_timeout_ms = (unsigned)v;
 			o->conf.eio.body_timeout_ms = (unsigned)v;
+			break;
+		case 'u':
+			o->conf.eio.upgrade_timeout_ms = (unsigned)v;
 			break;
 		case 'v':
 			apw_log_open("stderr", APW_LOG_DEBUG, APW_LOG_TEXT,
@@ -264,6 +272,9 @@ serve(const struct options *o)
 	printf("port %d\n", port);
 	fflush(stdout);
 	event_base_dispatch(base);
+	/* nobody is told of sockets that end with the server */
+	while (!LIST_EMPTY(&peers))
+		peer_free(LIST_FIRST(&peers));
 	apw_sio_server_free(sio, NULL, NULL);
 	apw_eio_server_free(echo, NULL, NULL);
 }

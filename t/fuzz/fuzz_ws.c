@@ -1,7 +1,12 @@
 /*
  * The server as a stranger meets it: bytes of a connection (HTTP, polling,
- * upgrade, frames) into the Socket.IO server, first byte 0: whole, 1: byte by
- * byte.  Also both sides of the opening handshake.
+ * upgrade, frames) into the Socket.IO server.  Also both sides of the opening
+ * handshake.
+ *
+ * The first byte tells how it is fed: bits 0 and 1 whole, byte by byte, in
+ * sevens, in larger pieces; bit 7 to a server of its own, which is freed with
+ * all that is still open.  Else one server serves all inputs and is emptied
+ * behind each: making one costs more than most inputs do.
  */
 #include "config.h"
 
@@ -18,6 +23,8 @@
 #include "link/eio_server_priv.h"
 #include "link/sio_server.h"
 #include "proto/apw_ws.h"
+
+#define PIECES	512
 
 static const char *
 on_connect(void *arg, struct apw_sio_socket *sock, struct apw_str nsp,
@@ -107,31 +114,69 @@ put_sid(struct apw_eio_server *eio, uint8_t *data, size_t n)
 }
 
 static void
+drain(int fd)
+{
+	char	sink[65536];
+
+	while (recv(fd, sink, sizeof(sink), MSG_DONTWAIT) > 0)
+		;
+}
+
+static void
 feed(struct event_base *base, int fd, const uint8_t *data, size_t n,
     size_t step)
 {
-	char	sink[4096];
 	size_t	i, now;
 
 	for (i = 0; i < n; i += now) {
 		now = n - i < step ? n - i : step;
 		if (send(fd, data + i, now, MSG_NOSIGNAL) <= 0)
 			break;
-		event_base_loop(base, EVLOOP_NONBLOCK);
-		while (recv(fd, sink, sizeof(sink), MSG_DONTWAIT) > 0)
-			;
+		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		/* answers are small: they need not be read each time */
+		if (i / 512 != (i + now) / 512)
+			drain(fd);
 	}
 	event_base_loop(base, EVLOOP_NONBLOCK);
+	drain(fd);
+}
+
+/* All that is open in it ends, as when it is freed. */
+static void
+empty(struct event_base *base, struct apw_eio_server *eio)
+{
+	struct apw_eio_session	*s;
+	struct apw_link_ws	*ws;
+	size_t			 i;
+
+	apw_eio_server_enter(eio);
+	for (i = 0; i < EIO_BUCKETS; i++)
+		while ((s = TAILQ_FIRST(&eio->sessions[i])) != NULL)
+			eio_session_end(s, "end of input");
+	while (!TAILQ_EMPTY(&eio->conns))
+		eio_conn_bury(TAILQ_FIRST(&eio->conns));
+	apw_eio_server_leave(eio);
+	while ((ws = TAILQ_FIRST(&eio->leaving.all)) != NULL)
+		apw_link_ws_free(ws);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	FUZZ_CHECK(eio->nsessions == 0 && eio->nconns == 0 &&
+	    eio->depth == 0);
 }
 
 static void
-talk(const uint8_t *input, size_t n, size_t step)
+talk(const uint8_t *input, size_t n, size_t step, bool fresh)
 {
-	struct event_base	*base = event_base_new();
-	struct apw_sio_server	*sio = server(base);
-	uint8_t			*data = malloc(n + 1), *p = data, *at;
-	int			 fd[2];
+	static struct event_base	*base;
+	static struct apw_sio_server	*kept;
+	struct apw_sio_server		*sio;
+	uint8_t				*data = malloc(n + 1), *p = data, *at;
+	int				 fd[2];
 
+	if (base == NULL)
+		base = event_base_new();
+	if (kept == NULL)
+		kept = server(base);
+	sio = fresh ? server(base) : kept;
 	memcpy(data, input, n);
 	/* connections are separated by 0xff 0xff */
 	while (n > 0) {
@@ -152,9 +197,11 @@ talk(const uint8_t *input, size_t n, size_t step)
 		n -= (size_t)(at + 2 - p);
 		p = at + 2;
 	}
-	apw_sio_server_free(sio, NULL, NULL);
+	if (fresh)
+		apw_sio_server_free(sio, NULL, NULL);
+	else
+		empty(base, apw_sio_server_eio(sio));
 	event_base_loop(base, EVLOOP_NONBLOCK);
-	event_base_free(base);
 	free(data);
 }
 
@@ -181,10 +228,20 @@ handshake(struct apw_str text)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
+	static const size_t	steps[4] = { 65536, 1, 7, 61 };
+	static bool		quiet;
+	size_t			step;
+
 	if (n < 2)
 		return 0;
-	apw_log_open("/dev/null", APW_LOG_ALERT, APW_LOG_TEXT, NULL);
+	if (!quiet)
+		quiet = apw_log_open("/dev/null", APW_LOG_ALERT, APW_LOG_TEXT,
+		    NULL) == 0;
 	handshake((struct apw_str){ (const char *)data + 1, n - 1 });
-	talk(data + 1, n - 1, (data[0] & 1) != 0 ? 1 : 65536);
+	step = steps[data[0] & 3];
+	/* three calls of the kernel a piece: a long input has larger ones */
+	if (n / step > PIECES)
+		step = n / PIECES + 1;
+	talk(data + 1, n - 1, step, (data[0] & 0x80) != 0);
 	return 0;
 }
