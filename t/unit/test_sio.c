@@ -80,8 +80,8 @@ test_eio_open(void **state)
 	    "{\"sid\":\"a\",\"pingInterval\":1,\"pingTimeout\":-1}",
 	    "{\"sid\":\"\",\"pingInterval\":1,\"pingTimeout\":1}",
 	    "{\"sid\":\"a\\n\",\"pingInterval\":1,\"pingTimeout\":1}",
-	    "{\"sid\":\"a\",\"pingInterval\":1,\"pingTimeout\":1,"
-	    "\"maxPayload\":\"x\"}",
+	    ("{\"sid\":\"a\",\"pingInterval\":1,\"pingTimeout\":1,"
+	    "\"maxPayload\":\"x\"}"),
 	    "{\"sid\":\"a\",\"pingInterval\":99999999999,\"pingTimeout\":1}" };
 	struct apw_eio_open		open = { .sid = "abc", .upgrade = true,
 	    .ping_interval_ms = 300, .ping_timeout_ms = 200,
