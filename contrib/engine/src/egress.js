@@ -63,6 +63,10 @@ function secure(options, socket) {
 function agent(proxy, Base, overTls) {
 	return new class extends Base {
 		createConnection(options, done) {
+			/* a client that found the proxy by HTTP_PROXY */
+			if (options.host === proxy.hostname &&
+			    Number(options.port) === Number(proxy.port))
+				return net.connect(options.port, options.host);
 			tunnel(proxy, options.host, options.port,
 			    (err, socket) => done(err, err === null && overTls
 				? secure(options, socket) : socket));
