@@ -327,12 +327,15 @@ walk_collect_tools(struct walker *w)
 {
 	const struct walk_tool	*t;
 	struct apw_err		*err = w->err;
+	size_t			 i;
 
 	w->err = NULL;
-	for (t = w->tools; t < w->tools + w->ntools; t++)
+	for (i = 0; i < w->ntools; i++) {
+		t = &w->tools[i];
 		if (apw_raw_equals(w->steps[t->step].type, "PIECE") &&
 		    t->name.n != 0 && t->version.n != 0)
 			(void)walk_take_piece(w, t->name, t->version, true);
+	}
 	w->err = err;
 }
 

@@ -22,10 +22,12 @@ stock_outcome_free(struct stock_outcome *o)
 static void
 put_printable(struct apw_buf *to, const struct apw_buf *from)
 {
-	const char	*p = from->data, *end = p + from->len;
+	const char	*p = from->data, *end;
 	size_t		 len;
 
-	for (; p < end; p += len) {
+	if (from->len == 0)
+		return;
+	for (end = p + from->len; p < end; p += len) {
 		len = apw_raw_utf8_length(p, end);
 		if (len == 0 || *p == 0x7f ||
 		    (len == 1 && *p < 0x20 && *p != '\n' && *p != '\t')) {

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@ int	__wrap_cgroup_read(int, const char *, char *, size_t);
 int	__wrap_cgroup_write(int, const char *, const char *);
 int	__wrap_cgroup_find_v1(const char *, char *, size_t);
 int	__wrap_cgroup_find_v2(char *, size_t);
+void	__wrap_cgroup_count_open(struct cgroup *);
 
 static char	root[64];		/* the delegated folder, and below: */
 static char	own[128];		/* where the daemon's processes are */
@@ -133,6 +135,34 @@ __wrap_cgroup_find_v2(char *path, size_t size)
 	return 0;
 }
 
+/* What is counted is opened once, and read again and again. */
+void
+__wrap_cgroup_count_open(struct cgroup *g)
+{
+	enum cgroup_count_file	i;
+
+	for (i = 0; i < CGROUP_NCOUNTS; i++)
+		g->count_fd[i] = memfd_create("count", MFD_CLOEXEC);
+}
+
+static void
+counts(const struct cgroup *g, const char *oom, const char *pids,
+    const char *peak, const char *cpu)
+{
+	const char		*text[CGROUP_NCOUNTS] = {
+		[CGROUP_COUNT_OOM] = oom, [CGROUP_COUNT_PIDS] = pids,
+		[CGROUP_COUNT_PEAK] = peak, [CGROUP_COUNT_TIME] = cpu };
+	ssize_t			 n;
+	enum cgroup_count_file	 i;
+
+	for (i = 0; i < CGROUP_NCOUNTS; i++) {
+		n = (ssize_t)strlen(text[i]);
+		assert_int_equal(ftruncate(g->count_fd[i], 0), 0);
+		assert_int_equal(pwrite(g->count_fd[i], text[i], (size_t)n, 0),
+		    n);
+	}
+}
+
 static int
 setup(void **state)
 {
@@ -218,11 +248,9 @@ evidence(void **state)
 
 	(void)state;
 	assert_non_null(g);
-	strcpy(file("memory.events"), "low 0\nhigh 0\nmax 31\noom 2\n"
-	    "oom_kill 2\noom_group_kill 0\n");
-	strcpy(file("memory.peak"), "1000\n");
-	strcpy(file("pids.events"), "max 5\n");
-	strcpy(file("cpu.stat"), "usage_usec 5000000\nuser_usec 1\n");
+	counts(g, "low 0\nhigh 0\nmax 31\noom 2\noom_kill 2\n"
+	    "oom_group_kill 0\n", "max 5\n", "1000\n",
+	    "usage_usec 5000000\nuser_usec 1\n");
 	cgroup_mark(g);
 	/* nothing happened: nothing of the boxes before is told */
 	cgroup_evidence(g, &end);
@@ -231,18 +259,18 @@ evidence(void **state)
 	assert_int_equal(end.pids_denied, 0);
 	assert_int_equal(end.cpu_ms, 0);
 	assert_int_equal(end.memory_peak_bytes, 0);
-	strcpy(file("memory.events"), "low 0\nhigh 0\nmax 40\noom 3\n"
-	    "oom_kill 3\noom_group_kill 0\n");
-	strcpy(file("memory.peak"), "2000\n");
-	strcpy(file("pids.events"), "max 9\n");
-	strcpy(file("cpu.stat"), "usage_usec 6500000\nuser_usec 1\n");
+	cgroup_mark(g);
+	counts(g, "low 0\nhigh 0\nmax 40\noom 3\noom_kill 3\n"
+	    "oom_group_kill 0\n", "max 9\n", "2000\n",
+	    "usage_usec 6500000\nuser_usec 1\n");
 	cgroup_evidence(g, &end);
 	assert_int_equal(end.oom_kills, 1);
 	assert_int_equal(end.pids_denied, 4);
 	assert_int_equal(end.cpu_ms, 1500);
 	assert_int_equal(end.memory_peak_bytes, 2000);
 	/* kernels before 5.19 have no peak, and count kills all the same */
-	*file("memory.peak") = '\0';
+	cgroup_mark(g);
+	counts(g, "oom_kill 4\n", "", "", "");
 	end = (struct apw_box_end){ 0 };
 	cgroup_evidence(g, &end);
 	assert_true(end.oom_known);
