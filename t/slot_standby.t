@@ -32,10 +32,14 @@ sub standing {
 	return $ids[0] // '';
 }
 
-$api->told('j1');
-my $first = standing();
-ok($first, 'one stands by after the first job');
+my $early = standing();
+ok($early, 'one stands by before there is a job');
 my %env = map { %{ $_->{env} } } grep { $_->{what} eq 'env' }
+	$api->told('j1', { do => 'env' });
+is($env{SANDBOX_ID}, $early, 'the first job has it');
+my $first = standing($early);
+ok($first, 'another stands by after it');
+%env = map { %{ $_->{env} } } grep { $_->{what} eq 'env' }
 	$api->told('j2', { do => 'env' });
 is($env{SANDBOX_ID}, $first, 'the next job has it');
 unlike($t->log(), qr/job=j2 engine started/, 'and boots none');

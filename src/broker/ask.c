@@ -248,6 +248,15 @@ apw_broker_admit(struct apw_broker *b, enum apw_admit what, const char *id,
 	return ask_plain(b, &rq, &reply, err) == -1 ? -1 : reply.status;
 }
 
+/* Not waited for: until it has heard this the broker yields, too. */
+void
+apw_broker_hurry(struct apw_broker *b)
+{
+	struct broker_request	rq = { .op = BROKER_HURRY };
+
+	message_send(b->sock, &rq, sizeof(rq), NULL, 0);
+}
+
 int
 apw_broker_kill(struct apw_broker *b, struct apw_err *err)
 {

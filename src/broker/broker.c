@@ -172,6 +172,9 @@ broker_do(struct broker *b, const struct broker_request *rq, const int *fds,
 		return box_end(b, &reply->end, err);
 	case BROKER_DESCRIBE:
 		return broker_do_describe(b, reply, err);
+	case BROKER_HURRY:
+		cgroup_yield(b->cgroup, false);
+		return 0;
 	default:
 		return apw_err_set(err, EPROTO, "an unknown request");
 	}
@@ -201,7 +204,8 @@ broker_turn(struct broker *b)
 		snprintf(reply.text, sizeof(reply.text), "%.*s",
 		    (int)sizeof(reply.text) - 1, err.text);
 	}
-	rc = message_send(b->sock, &reply, sizeof(reply), out, nout);
+	rc = rq.op == BROKER_HURRY ? 0 :
+	    message_send(b->sock, &reply, sizeof(reply), out, nout);
 	while (nfds > 0)
 		close(fds[--nfds]);
 	/* the pidfd stays ours, the listeners do not */

@@ -149,6 +149,9 @@ int	apw_broker_try(struct apw_broker *, unsigned flags, struct apw_err *);
 int	apw_broker_admit(struct apw_broker *, enum apw_admit, const char *id,
 	    struct apw_err *);
 
+/* Booted AHEAD, it has its whole weight from now on. */
+void	apw_broker_hurry(struct apw_broker *);
+
 /* SIGKILL to everything in the box, now. */
 int	apw_broker_kill(struct apw_broker *, struct apw_err *);
 

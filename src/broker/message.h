@@ -15,7 +15,8 @@
 	X(ADMIT,	0, "bind one folder of the stock into the box")	\
 	X(KILL,		0, "end the box")				\
 	X(END,		0, "the box has ended: clean up, tell the evidence") \
-	X(DESCRIBE,	0, "make the template; say which limits hold here")
+	X(DESCRIBE,	0, "make the template; say which limits hold here") \
+	X(HURRY,	0, "the box yields to nobody any more; not answered")
 #define BROKER_REQUEST_ENUM(name, fds, text)	BROKER_##name,
 #define BROKER_REQUEST_FDS(name, fds, text)	fds,
 

@@ -260,6 +260,16 @@ apw_engine_prepare(struct apw_engine *e, bool yield)
 		engine_end(e, false, "its generation is stale");
 }
 
+void
+apw_engine_hurry(struct apw_engine *e)
+{
+	if (!e->yielding || e->child.pid == 0)
+		return;
+	e->yielding = false;
+	if (e->sandbox->hurry != NULL)
+		e->sandbox->hurry(e->sandbox_conf, &e->child);
+}
+
 /* May the next job have it, and is its code there?  NULL, or why not. */
 static const char *
 engine_admit(struct apw_engine *e)

@@ -87,6 +87,8 @@ bool	apw_engine_account(struct apw_engine *, struct apw_egress_account *);
  * others leave of the processor if it yields.  One that is there for that and
  * has gone stale is ended first. */
 void	apw_engine_prepare(struct apw_engine *, bool yield);
+/* There is nobody any more whom one that is there or boots could yield to. */
+void	apw_engine_hurry(struct apw_engine *);
 enum apw_engine_stand {
 	APW_ENGINE_BUSY,		/* somebody has it, or it ends */
 	APW_ENGINE_COLD,

@@ -67,6 +67,7 @@ struct apw_engine {
 	uint64_t			 oom_kills;	/* count at boot */
 	unsigned			 jobs;
 	bool				 yields;	/* when booted ahead */
+	bool				 yielding;	/* this one does */
 	int64_t				 ahead_failed_ms; /* one nobody waited for */
 
 	/* its end */

@@ -128,6 +128,7 @@ engine_spawn(struct apw_engine *e, struct apw_arena *arena,
 		return -1;
 	spec.ports[0] = in.port;
 	spec.ports[1] = in.proxy_port;
+	e->yielding = spec.ahead;
 	rv = apw_command_make(arena, &in, &cmd, err);
 	if (rv == 0)
 		rv = e->sandbox->boot(e->sandbox_conf, &spec, &e->child, err);

@@ -268,6 +268,8 @@ engine_boot_link(struct apw_engine *e)
 	    APW_I("boot_ms", apw_now_ms() - e->booted_ms));
 	apw_capture_end(&e->capture);
 	if (!e->serving) {
+		/* its broker, which admits the job to come, yields with it */
+		apw_engine_hurry(e);
 		engine_go(e, &engine_idle);
 		return;
 	}

@@ -47,6 +47,9 @@ struct apw_slot {
 	struct apw_engine		*engines[APW_SANDBOX_SEATS];
 	unsigned			 nengines, engines_ending;
 	struct event			*standby;	/* to boot one ahead */
+	struct apw_stock_ticket		*stocking;	/* the engine, for it; or
+							   NULL */
+	int64_t				 stock_again_ms;	/* not before */
 	struct apw_egress_resolver	*resolver;	/* of all that leaves */
 	struct apw_poster		*poster;
 	struct apw_fetcher		*fetcher;

@@ -11,8 +11,12 @@
 
 #include <errno.h>
 
+#include "core/apw_clock.h"
+#include "core/apw_log.h"
+
 #define STANDBY_AFTER_MS	20	/* the operation was sent */
 #define STANDBY_IDLE_MS		5	/* a job may come at once: it is first */
+#define STANDBY_STOCK_MS	10000	/* after an order that failed */
 
 static void
 standby_later(struct apw_slot *s, unsigned ms)
@@ -32,6 +36,41 @@ standby_on_execute(void *arg)
 	standby_later(s, STANDBY_AFTER_MS);
 }
 
+static void
+standby_on_stocked(void *arg, enum apw_stock_fault fault,
+    const struct apw_err *err)
+{
+	struct apw_slot	*s;
+
+	APW_CAST(s, arg, SLOT_MAGIC);
+	s->stocking = NULL;
+	if (fault == APW_STOCK_OK) {
+		standby_later(s, STANDBY_IDLE_MS);
+		return;
+	}
+	apw_debug("no engine to stand by yet", APW_E(err));
+	s->stock_again_ms = apw_now_ms() + STANDBY_STOCK_MS;
+}
+
+/* On a host where no job has asked for the engine yet. */
+static void
+standby_stock(struct apw_slot *s)
+{
+	static const struct apw_stock_order	engine = { .background = true };
+
+	if (s->job == NULL && s->stocking == NULL &&
+	    apw_now_ms() >= s->stock_again_ms)
+		s->stocking = apw_stock_order(s->stock, &engine,
+		    standby_on_stocked, s);
+}
+
+static void
+standby_stock_stop(struct apw_slot *s)
+{
+	apw_stock_cancel(s->stocking);
+	s->stocking = NULL;
+}
+
 /* One a turn; its boot is what takes time. */
 static void
 standby_on_timer(evutil_socket_t fd, short what, void *arg)
@@ -45,9 +84,12 @@ standby_on_timer(evutil_socket_t fd, short what, void *arg)
 	APW_CAST(s, arg, SLOT_MAGIC);
 	if (s->draining || !s->ready || s->proving || s->sandbox == NULL ||
 	    !s->sandbox->boxed || s->blocked[0] != '\0' ||
-	    apw_stock_generation(s->stock) == 0 ||
 	    (s->job != NULL && !apw_sandbox_yields()))
 		return;
+	if (apw_stock_generation(s->stock) == 0) {
+		standby_stock(s);
+		return;
+	}
 	for (i = 0; i < s->nengines; i++)
 		switch (apw_engine_stand(s->engines[i])) {
 		case APW_ENGINE_STANDBY:
@@ -131,6 +173,7 @@ slot_engine_pick(struct apw_slot *s)
 	unsigned	i;
 
 	event_del(s->standby);
+	standby_stock_stop(s);
 	if (!s->sandbox->boxed)
 		return;
 	for (i = 0; i < s->nengines; i++)
@@ -142,6 +185,11 @@ slot_engine_pick(struct apw_slot *s)
 void
 slot_standby_idle(struct apw_slot *s)
 {
+	unsigned	i;
+
+	if (s->job == NULL)
+		for (i = 0; i < s->nengines; i++)
+			apw_engine_hurry(s->engines[i]);
 	if (s->nengines > 1 && s->job == NULL &&
 	    !evtimer_pending(s->standby, NULL))
 		standby_later(s, STANDBY_IDLE_MS);
@@ -163,6 +211,7 @@ slot_engines_shutdown(struct apw_slot *s)
 	unsigned	i;
 
 	event_del(s->standby);
+	standby_stock_stop(s);
 	s->engines_ending = s->nengines;
 	for (i = 0; i < s->nengines; i++)
 		apw_engine_shutdown(s->engines[i], engines_on_end, s);

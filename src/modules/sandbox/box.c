@@ -332,6 +332,14 @@ apw_box_inside(const void *conf, const struct apw_cycle *cycle,
 		    box.node_modules : APW_BOX_NODE_MODULES;
 }
 
+void
+apw_box_hurry(const void *conf, const struct apw_child *child)
+{
+	(void)conf;
+	if (apw_box_has(child))
+		apw_broker_hurry(box.seats[child->seat].broker);
+}
+
 int
 apw_box_admit(const void *conf, const struct apw_child *child,
     const char *flow_version_id, const char *platform_id, struct apw_err *err)

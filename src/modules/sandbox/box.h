@@ -30,6 +30,7 @@ void	apw_box_inside(const void *conf, const struct apw_cycle *,
 	    struct apw_inside *);
 int	apw_box_fence(const void *conf, enum apw_network, enum apw_fence *,
 	    struct apw_err *);
+void	apw_box_hurry(const void *conf, const struct apw_child *);
 int	apw_box_admit(const void *conf, const struct apw_child *,
 	    const char *flow_version_id, const char *platform_id,
 	    struct apw_err *);
@@ -42,6 +43,7 @@ int	apw_box_watch_fd(const void *conf);
 	.packages = true, .boxed = true, .kill = apw_box_kill,		\
 	.inside = apw_box_inside, .fence = apw_box_fence,		\
 	.admit = apw_box_admit, .end = apw_box_end,			\
+	.hurry = apw_box_hurry,						\
 	.watch_fd = apw_box_watch_fd
 
 /* The same for engines that keep the host's files (plain.h).  ready: can

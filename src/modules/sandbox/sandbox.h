@@ -108,6 +108,8 @@ struct apw_sandbox_ops {
 	int	(*admit)(const void *conf, const struct apw_child *,
 		    const char *flow_version_id, const char *platform_id,
 		    struct apw_err *);
+	/* It was booted ahead and yielded: nobody is there to yield to. */
+	void	(*hurry)(const void *conf, const struct apw_child *);
 	/* The child's process has ended and been reaped. */
 	void	(*end)(const void *conf, const struct apw_child *,
 		    struct apw_sandbox_end *);
