@@ -253,8 +253,11 @@ apw_raw_check(struct apw_str text, unsigned flags)
 enum apw_raw_type
 apw_raw_type(struct apw_str text)
 {
-	const char	*p = skip_space(text.p, text.p + text.n);
+	const char	*p;
 
+	if (text.n == 0)
+		return APW_RAW_BAD;
+	p = skip_space(text.p, text.p + text.n);
 	if (p == text.p + text.n)
 		return APW_RAW_BAD;
 	switch (*p) {
