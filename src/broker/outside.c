@@ -32,6 +32,8 @@
 #define OUTSIDE_NET	OUTSIDE_DIR "/net"
 #define OUTSIDE_USER	OUTSIDE_DIR "/user"
 
+#define OUTSIDE_DEVICE	"/dev/net/tun"
+
 /* What the keeper has open beside standard streams. */
 enum keeper_fd { KEEPER_LIFE = 3, KEEPER_NET, KEEPER_USER, KEEPER_ERR,
 	KEEPER_FDS };
@@ -149,6 +151,20 @@ outside_hold(const struct broker *b, unsigned flags, pid_t box,
 	    apw_err_set(err, errno, "cannot hold a box's network");
 }
 
+/* pasta would only say that it "failed to open tun socket". */
+static int
+outside_device(struct apw_err *err)
+{
+	apw_autofd int	fd = open(OUTSIDE_DEVICE, O_RDWR | O_CLOEXEC);
+
+	if (fd != -1)
+		return 0;
+	return apw_err_set(err, errno, "pasta needs %s%s", OUTSIDE_DEVICE,
+	    errno == EACCES ? ", which is not this user's to open (mode 0666, "
+	    "or a group of the daemon's user)" : errno == ENOENT ? ", which "
+	    "is not there (modprobe tun; in a container --device)" : "");
+}
+
 int
 outside_start(const struct broker *b, struct outside *o, struct apw_err *err)
 {
@@ -157,6 +173,8 @@ outside_start(const struct broker *b, struct outside *o, struct apw_err *err)
 	if (b->conf->pasta == NULL)
 		return apw_err_set(err, 0, "there is no pasta (Debian's "
 		    "package passt) on PATH");
+	if (outside_device(err) == -1)
+		return -1;
 	if (pipe2(life, O_CLOEXEC) == -1)
 		return apw_err_set(err, errno, "no pipe for pasta");
 	apw_autofd int life_r = life[0];
