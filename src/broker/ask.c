@@ -56,6 +56,36 @@ apw_broker_start(const struct apw_broker_conf *conf, struct apw_err *err)
 	return b;
 }
 
+struct apw_broker *
+apw_broker_open(const struct apw_broker *from, struct apw_err *err)
+{
+	struct broker_request	 rq = { .op = BROKER_OPEN };
+	struct apw_broker	*b = calloc(1, sizeof(*b));
+	int			 pair[2], rc;
+
+	if (b == NULL || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+	    pair) == -1) {
+		apw_err_set(err, errno, "no socket for a broker");
+		free(b);
+		return NULL;
+	}
+	rc = message_send(from->sock, &rq, sizeof(rq), &pair[1], 1);
+	if (rc == -1)
+		apw_err_set(err, errno, "the builders' broker does not hear");
+	close(pair[1]);
+	b->sock = pair[0];
+	if (rc == 0)
+		return b;
+	apw_broker_stop(b);
+	return NULL;
+}
+
+int
+apw_broker_fd(const struct apw_broker *b)
+{
+	return b->sock;
+}
+
 pid_t
 apw_broker_pid(const struct apw_broker *b)
 {
@@ -72,6 +102,10 @@ apw_broker_stop(struct apw_broker *b)
 		return;
 	/* it ends its box, leaves its group, and ends */
 	close(b->sock);
+	if (b->pid == 0) {		/* another's child */
+		free(b);
+		return;
+	}
 	pidfd = (int)syscall(SYS_pidfd_open, b->pid, 0);
 	if (pidfd == -1 || message_wait(pidfd, end - apw_now_ms()) != 1)
 		kill(b->pid, SIGKILL);
@@ -206,6 +240,10 @@ apw_broker_boot(struct apw_broker *b, const struct apw_box_order *o,
 		return apw_err_set(err, errno, "no pipe for a box");
 	apw_autofd int status_r = status[0];
 	apw_autofd int status_w = status[1];
+	if (o->staging != NULL && strlen(o->staging) >= sizeof(rq.id))
+		return apw_err_set(err, ENAMETOOLONG, "the folder of a box");
+	if (o->staging != NULL)
+		strcpy(rq.id, o->staging);
 	const int give[] = { command_fd, o->out_fd, o->err_fd, status_w,
 	    o->rules_fd };
 	if (ask(b, &rq, give, (o->flags & APW_BOX_HARDEN) != 0 &&

@@ -3,7 +3,8 @@
  * The first process is cloned from inside the template namespace, so that it
  * starts in a copy of it; it waits until its uid maps are written, sets up
  * the rest itself (inside.c), and reports over one socket that closes when
- * the engine runs.  It is made a child of the slot, not of the broker. */
+ * the engine runs.  It is made a child of the slot, not of the broker;
+ * builders' boxes are their broker's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -57,8 +58,8 @@ box_namespaces(const struct broker *b, unsigned flags)
 	return ns;
 }
 
-/* Returns the pid, 0 in the box.  A trial is our own child, a box the
- * slot's. */
+/* Returns the pid, 0 in the box.  A trial is our own child, as a builder's
+ * box is; others are the slot's. */
 static pid_t
 box_clone(const struct box_plan *plan, int *pidfd)
 {
@@ -67,7 +68,7 @@ box_clone(const struct box_plan *plan, int *pidfd)
 		.pidfd = (uintptr_t)pidfd,
 	};
 
-	if (plan->trial)
+	if (plan->trial || plan->b->conf->builds)
 		args.exit_signal = SIGCHLD;
 	else
 		args.flags |= CLONE_PARENT;
@@ -244,7 +245,8 @@ box_try_once(struct broker *b, unsigned flags, int *step,
 	struct box_birth	birth = { .pidfd = -1, .step = -1, .out = out,
 				    .nout = &nout, .outside = &outside };
 	struct box_plan		plan = { .b = b, .flags = flags, .trial = true,
-				    .limits = &b->conf->limits, .rules_fd = -1 };
+				    .limits = &b->conf->limits, .rules_fd = -1,
+				    .build_fd = -1, .cache_fd = -1 };
 
 	rc = box_make(b, &plan, &birth, err);
 	box_try_end(&birth);
@@ -280,7 +282,8 @@ box_boot(struct broker *b, const struct broker_request *rq, const int *fds,
 				    &b->conf->limits,
 				    .command_fd = fds[0], .out_fd = fds[1],
 				    .err_fd = fds[2], .status_fd = fds[3],
-				    .rules_fd = fds[4] };
+				    .rules_fd = fds[4],
+				    .build_fd = -1, .cache_fd = -1 };
 	int			life[2], rc;
 
 	if (cgroup_limit(b->cgroup, plan.limits, rq->memory_bytes, err) == -1)
@@ -292,7 +295,10 @@ box_boot(struct broker *b, const struct broker_request *rq, const int *fds,
 	apw_autofd int life_r = life[0];
 	b->life_fd = life[1];
 	plan.life_fd = life_r;
+	if (b->conf->builds && builder_place(b, &plan, rq->id, err) == -1)
+		return -1;
 	rc = box_make(b, &plan, &birth, err);
+	builder_place_close(&plan);
 	b->pid = birth.pid;
 	b->pidfd = birth.pidfd;
 	reply->engine_pid = birth.engine_pid;
@@ -320,6 +326,8 @@ box_end(struct broker *b, struct apw_box_end *end, struct apw_err *err)
 	if (b->pid != 0 && message_wait(b->pidfd, BOX_END_MS) != 1)
 		late = apw_err_set(err, EBUSY, "the box has not ended");
 	outside_stop(&b->outside);
+	if (late == 0 && b->pid != 0 && b->conf->builds)
+		waitpid(b->pid, NULL, 0);
 	if (late == 0) {
 		cgroup_evidence(b->cgroup, end);
 		lane_clear(b);

@@ -61,6 +61,8 @@ broker_limits(struct broker *b, struct apw_err *err)
 	broker_group(b);
 	if (b->filter.filter != NULL)
 		return 0;
+	if (b->conf->builds)
+		return filter_compile(FILTER_BUILDER, &b->filter, err);
 	holds = cgroup_holds(b->cgroup, "memory");
 	if (!b->conf->only_boxes)
 		return filter_compile(holds ? FILTER_BOX :
@@ -75,13 +77,21 @@ broker_limits(struct broker *b, struct apw_err *err)
 	return -1;
 }
 
-/* Whatever boxes of these flags are cloned from. */
-static int
+/* What a box may be asked to be here. */
+static unsigned
+broker_flags(const struct broker *b)
+{
+	return b->conf->builds ? APW_BOX_OWN_NET | APW_BOX_ISOLATES |
+	    APW_BOX_AHEAD | APW_BOX_CACHE : APW_BOX_OWN_NET |
+	    APW_BOX_ISOLATES | APW_BOX_OUTSIDE | APW_BOX_AHEAD |
+	    APW_BOX_HOST_FILES | APW_BOX_HARDEN;
+}
+
+int
 broker_ready(struct broker *b, unsigned flags, struct apw_err *err)
 {
-	if ((flags & ~(unsigned)(APW_BOX_OWN_NET | APW_BOX_ISOLATES |
-	    APW_BOX_OUTSIDE | APW_BOX_AHEAD | APW_BOX_HOST_FILES |
-	    APW_BOX_HARDEN)) != 0)
+	if ((flags & ~broker_flags(b)) != 0 || (b->conf->builds &&
+	    (flags & APW_BOX_OWN_NET) == 0))
 		return apw_err_set(err, EPROTO, "an unknown kind of box");
 	if (b->conf->only_boxes && (flags & (APW_BOX_HOST_FILES |
 	    APW_BOX_OUTSIDE)) != 0)
@@ -129,6 +139,8 @@ static int
 broker_do_admit(struct broker *b, const struct broker_request *rq,
     struct apw_err *err)
 {
+	if (b->conf->builds)
+		return apw_err_set(err, EPROTO, "builders have no flows");
 	if (rq->what != APW_ADMIT_FLOW && rq->what != APW_ADMIT_PLATFORM)
 		return apw_err_set(err, EPROTO, "an unknown admission");
 	if (memchr(rq->id, '\0', sizeof(rq->id)) == NULL ||
@@ -287,8 +299,7 @@ broker_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Say it once, as the answer to whatever is asked first. */
-static void
+void
 broker_decline(struct broker *b, const struct apw_err *err)
 {
 	struct broker_request	rq;
@@ -304,8 +315,7 @@ broker_decline(struct broker *b, const struct apw_err *err)
 	message_send(b->sock, &reply, sizeof(reply), NULL, 0);
 }
 
-/* Until there is a request or the slot is gone; false: we are to end. */
-static bool
+bool
 broker_wait(const struct broker *b)
 {
 	struct pollfd	p = { .fd = b->sock, .events = POLLIN };
@@ -324,6 +334,19 @@ broker_prepare(struct broker *b, struct apw_err *err)
 }
 
 _Noreturn void
+broker_serve(struct broker *b)
+{
+	struct apw_err	err = APW_ERR_NONE;
+
+	while (broker_wait(b) && broker_turn(b) == 0)
+		;
+	box_kill(b);
+	box_end(b, &(struct apw_box_end){ 0 }, &err);
+	cgroup_close(b->cgroup);
+	_exit(0);
+}
+
+_Noreturn void
 broker_main(const struct apw_broker_conf *conf, int sock, pid_t parent)
 {
 	struct broker	b = { .conf = conf, .sock = sock, .home_fd = -1,
@@ -332,7 +355,9 @@ broker_main(const struct apw_broker_conf *conf, int sock, pid_t parent)
 			    .template_fd = -1, .common_fd = -1, .codes_fd = -1,
 			    .custom_fd = -1, .lane_fd = -1, .pidfd = -1,
 			    .scope_fd = -1,
-			    .life_fd = -1, .outside = OUTSIDE_NONE };
+			    .life_fd = -1, .outside = OUTSIDE_NONE,
+			    .staging_fd = -1, .cache_fd = -1,
+			    .idmap_fd = -1 };
 	struct apw_err	err = APW_ERR_NONE;
 
 	prctl(PR_SET_NAME, "apw-broker");
@@ -348,10 +373,7 @@ broker_main(const struct apw_broker_conf *conf, int sock, pid_t parent)
 	/* after all changes of credentials; a signal we catch, to clean up */
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == -1 || getppid() != parent)
 		_exit(71);
-	while (broker_wait(&b) && broker_turn(&b) == 0)
-		;
-	box_kill(&b);
-	box_end(&b, &(struct apw_box_end){ 0 }, &err);
-	cgroup_close(b.cgroup);
-	_exit(0);
+	if (conf->builds)
+		nursery_main(&b);
+	broker_serve(&b);
 }

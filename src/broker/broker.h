@@ -33,6 +33,8 @@
 #define APW_BOX_NODE		"/box/node"
 #define APW_BOX_NODE_MODULES	"/box/node_modules"
 #define APW_BOX_CA_FILE		"/box/ca.pem"
+#define APW_BOX_BUILD		"/build"
+#define APW_BOX_CACHE_DIR	"/cache"
 
 /* Is this path of the host the same inside?  Otherwise node and its modules
  * are at the places above. */
@@ -50,6 +52,7 @@ struct apw_box_limits {			/* 0: not limited */
 	unsigned	open_files;	/* of each process */
 	unsigned	cpu_percent;	/* of one core: 150 is one and a half */
 	unsigned	cpu_weight;	/* 1..10000, 100 is everybody's */
+	unsigned	cpu_seconds;	/* of each process */
 };
 
 struct apw_broker_conf {		/* borrowed until start returns */
@@ -75,6 +78,13 @@ struct apw_broker_conf {		/* borrowed until start returns */
 	/* Nothing but boxes without the host's files and without a way
 	 * outside will be asked for: the broker gives up what those need. */
 	bool		 only_boxes;
+	/* Of builders; then nothing of the above is in their boxes but what
+	 * every box has: */
+	bool		 builds;
+	const char	*staging;	/* whose folders they write */
+	const char	*cache;		/* which they write when told to */
+	const char *const *reads;	/* what they see, at the same place;
+					 * NULL ends; not there: left out */
 	/* In the broker: wipe what its memory need not know; or NULL. */
 	void		(*forget)(void *);
 	void		*forget_arg;
@@ -87,6 +97,13 @@ struct apw_broker;			/* the slot's side */
  * what memory holds.  The template is made with the first box. */
 struct apw_broker *apw_broker_start(const struct apw_broker_conf *,
 	    struct apw_err *);
+/* conf.builds: one that only makes others, each with boxes of its own; its
+ * way to it is inherited, and may be used by several processes at a time.
+ * The new one ends with whoever asked for it. */
+struct apw_broker *apw_broker_open(const struct apw_broker *,
+	    struct apw_err *);
+/* The way to it: what a process that was forked has to keep open. */
+int	apw_broker_fd(const struct apw_broker *);
 /* Its process: the slot's child, reaped by apw_broker_stop(). */
 pid_t	apw_broker_pid(const struct apw_broker *);
 /* End the broker and its box.  NULL is allowed. */
@@ -110,6 +127,7 @@ enum apw_box_flag {
 	APW_BOX_AHEAD	= 1 << 5,
 	/* HOST_FILES: the syscall filter, too, and the order's rules. */
 	APW_BOX_HARDEN	= 1 << 4,
+	APW_BOX_CACHE	= 1 << 6,	/* builders: they write the cache */
 };
 
 struct apw_box_order {			/* borrowed */
@@ -118,6 +136,7 @@ struct apw_box_order {			/* borrowed */
 	const char *const *argv;
 	const char *const *envp;
 	const char	 *cwd;		/* inside; NULL: /root */
+	const char	 *staging;	/* builders: the name of their folder */
 	int		  out_fd;	/* the engine's stdout and stderr */
 	int		  err_fd;
 	int		  rules_fd;	/* HARDEN: Landlock rules to enter, to

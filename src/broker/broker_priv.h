@@ -41,6 +41,8 @@ struct broker {
 	int	common_fd, codes_fd;	/* the stock's folders, O_PATH */
 	int	custom_fd;		/* or -1 */
 	int	lane_fd;		/* root of what is admitted, O_PATH */
+	int	staging_fd, cache_fd;	/* builders', O_PATH */
+	int	idmap_fd;		/* whose files are whose in there; or -1 */
 	char	flow[BROKER_ID_BYTES];	/* admitted; "": none */
 	bool	custom;			/* a platform's pieces are admitted */
 	struct cgroup *cgroup;		/* NULL: none to be had */
@@ -72,6 +74,7 @@ struct box_plan {
 						 * loopback */
 	int			 rules_fd;	/* -1: none */
 	int			 codes_fd;	/* what is admitted; -1: no walls */
+	int			 build_fd, cache_fd;	/* a builder's; or -1 */
 };
 
 /* The first words on talk_fd are the broker's (go, one byte); then the box's:
@@ -101,6 +104,7 @@ struct box_word {
 	X(PROC, "cannot mount its /proc")				\
 	X(TMP, "cannot mount its /tmp")					\
 	X(WALLS, "cannot make the host's files read-only")		\
+	X(PLACES, "cannot mount what it builds in")			\
 	X(HOSTNAME, "cannot set its host name")				\
 	X(KEYRING, "cannot take a keyring of its own")			\
 	X(COMMAND, "cannot read its command")				\
@@ -124,7 +128,31 @@ _Noreturn void broker_main(const struct apw_broker_conf *, int sock,
 /* In a process that is about to be an engine: no signal is ignored. */
 void	broker_signals_back(void);
 
+/* Serve whoever is at the other end until it is gone, and end. */
+_Noreturn void broker_serve(struct broker *);
+/* Say it once, as the answer to whatever is asked first. */
+void	broker_decline(struct broker *, const struct apw_err *);
+/* Until there is a request or the slot is gone; false: we are to end. */
+bool	broker_wait(const struct broker *);
+/* Whatever boxes of these flags are cloned from. */
+int	broker_ready(struct broker *, unsigned flags, struct apw_err *);
+
+/* nursery.c: a broker that makes others */
+_Noreturn void nursery_main(struct broker *);
+
+/* builder.c: boxes of builders */
+/* The nursery: folders, and whose files are whose. */
+int	builder_open(struct broker *, struct apw_err *);
+/* Before a clone: what the box writes; name NULL: nothing, a trial. */
+int	builder_place(struct broker *, struct box_plan *, const char *name,
+	    struct apw_err *);
+void	builder_place_close(struct box_plan *);
+/* In the box: a /tmp of its own, and these. */
+void	builder_enter(const struct box_plan *, const char *tmp_options);
+
 /* user.c: who we are, and who a box is */
+/* A user namespace in which the slot's user is a box's. */
+int	user_idmap(const struct broker *, struct apw_err *);
 int	user_enter(struct broker *, struct apw_err *);
 int	user_map(const struct broker *, unsigned flags, pid_t,
 	    struct apw_err *);
@@ -146,6 +174,13 @@ int	mounts_protect(int fd, bool recursive, uint64_t attrs);
 int	mounts_propagate(int fd, uint64_t kind);
 int	mounts_attach(int fd, int dir_fd, const char *path);
 int	mounts_tmpfs(const char *size, const char *files, const char *mode);
+int	mounts_idmap(int fd, int user_fd);
+/* The folders on the way to a path, and the place itself. */
+int	mounts_place(int root_fd, const char *path, bool folder);
+
+/* lane.c */
+/* A folder by name, and not through a link. */
+int	lane_folder(int dir_fd, const char *name);
 
 /* etc.c: our own /etc, below the directory */
 int	etc_write(int root_fd, struct apw_err *);
@@ -213,7 +248,7 @@ int	caps_broker(void);
 /* BROKER and REST are BOX in two parts: see FILTER_BROKER_NEEDS. */
 enum filter_kind { FILTER_BOX, FILTER_BOX_NO_MEMORY_GROUP, FILTER_SLOT,
 	FILTER_PORTS, FILTER_BROKER, FILTER_BROKER_NO_MEMORY_GROUP,
-	FILTER_REST };
+	FILTER_REST, FILTER_BUILDER };
 int	filter_compile(enum filter_kind, struct sock_fprog *,
 	    struct apw_err *);
 int	filter_install(const struct sock_fprog *);

@@ -19,6 +19,7 @@
 #include "core/apw_auto.h"
 #include "core/apw_module.h"
 #include "modules/sandbox/sandbox.h"
+#include "stock/stock.h"
 
 #define DOCTOR_NODE_MS	20000
 #define DOCTOR_TEXT	512
@@ -299,6 +300,15 @@ doctor_networks(const struct doctor *d, const struct apw_cycle *cycle)
 	}
 }
 
+static void
+doctor_builders(const struct doctor *d, const struct apw_cycle *cycle)
+{
+	char	text[DOCTOR_TEXT];
+
+	apw_stock_probe(cycle, text, sizeof(text));
+	doctor_line(d, "installs and builds", text, NULL);
+}
+
 int
 apw_doctor(const struct apw_cycle *cycle, FILE *f)
 {
@@ -318,6 +328,8 @@ apw_doctor(const struct apw_cycle *cycle, FILE *f)
 	doctor_node(&d, cycle);
 	fputs("\nNetworks:\n", f);
 	doctor_networks(&d, cycle);
+	fputs("\nBuilders:\n", f);
+	doctor_builders(&d, cycle);
 	fputs("\nModes:\n", f);
 	return doctor_modes(&d, cycle);
 }

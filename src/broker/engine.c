@@ -4,10 +4,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "broker/broker_priv.h"
+
+#define IOPRIO_PROCESS	1
+#define IOPRIO_IDLE	(3 << 13)
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC	(1U << 2)
@@ -108,6 +112,14 @@ engine_host(const struct box_plan *plan)
 		inside_fail(plan, BOX_EXEC);
 }
 
+/* Nobody waits for what it does; not every host has groups for that. */
+static void
+engine_low(void)
+{
+	setpriority(PRIO_PROCESS, 0, 19);
+	syscall(SYS_ioprio_set, IOPRIO_PROCESS, 0, IOPRIO_IDLE);
+}
+
 void
 engine_forget(void)
 {
@@ -128,7 +140,10 @@ engine_main(const struct box_plan *plan)
 	/* talk_fd must live until exec: all above 2 end there */
 	if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) == -1)
 		inside_fail(plan, BOX_CLOSE);
-	umask(077);
+	/* what is built is read by engines, which have another uid */
+	umask(plan->b->conf->builds ? 022 : 077);
+	if (plan->b->conf->builds && (plan->flags & APW_BOX_AHEAD) != 0)
+		engine_low();
 	if (rlimits_set(plan) == -1)
 		inside_fail(plan, BOX_LIMITS);
 	if (chdir(c->cwd) == -1)

@@ -196,6 +196,53 @@ filter_add_memory(scmp_filter_ctx ctx)
 	return rc;
 }
 
+#define FILTER_BIT(n, bit)						\
+	SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, (bit), (bit))
+
+/* What a builder leaves is the daemon's user's on the disk: no program that
+ * runs as its owner or group. */
+static int
+filter_add_mode(scmp_filter_ctx ctx, unsigned bit)
+{
+	static const struct { const char *name; unsigned mode; } calls[] = {
+		{ "chmod", 1 }, { "fchmod", 1 }, { "fchmodat", 2 },
+		{ "fchmodat2", 2 }, { "creat", 1 }, { "mknod", 1 },
+		{ "mknodat", 2 },
+	}, opens[] = { { "open", 2 }, { "openat", 3 } };
+	const unsigned	no = SCMP_ACT_ERRNO(EPERM);
+	size_t		i;
+	int		nr, rc = 0;
+
+	for (i = 0; rc == 0 && i < APW_COUNT(calls); i++)
+		if ((nr = seccomp_syscall_resolve_name(calls[i].name)) >= 0)
+			rc = seccomp_rule_add(ctx, no, nr, 1,
+			    FILTER_BIT(calls[i].mode, bit));
+	for (i = 0; rc == 0 && i < APW_COUNT(opens); i++) {
+		if ((nr = seccomp_syscall_resolve_name(opens[i].name)) < 0)
+			continue;
+		if ((rc = seccomp_rule_add(ctx, no, nr, 2,
+		    FILTER_BIT(opens[i].mode - 1, O_CREAT),
+		    FILTER_BIT(opens[i].mode, bit))) == 0)
+			rc = seccomp_rule_add(ctx, no, nr, 2,
+			    FILTER_BIT(opens[i].mode - 1, O_TMPFILE),
+			    FILTER_BIT(opens[i].mode, bit));
+	}
+	return rc;
+}
+
+static int
+filter_add_modes(scmp_filter_ctx ctx)
+{
+	int	rc;
+
+	if ((rc = filter_add_mode(ctx, S_ISUID)) == 0 &&
+	    (rc = filter_add_mode(ctx, S_ISGID)) == 0)
+		/* whose mode no filter sees */
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS),
+		    SCMP_SYS(openat2), 0);
+	return rc;
+}
+
 #define FILTER_TYPE	15U	/* of a socket, without its flags */
 #define FILTER_FASTOPEN(n)						\
 	SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, MSG_FASTOPEN)
@@ -283,6 +330,8 @@ filter_add_all(scmp_filter_ctx ctx, enum filter_kind kind)
 	    (rc = filter_add_sockets(ctx)) < 0 ||
 	    (rc = filter_add_ioctls(ctx)) < 0)
 		return rc;
+	if (kind == FILTER_BUILDER)
+		return filter_add_modes(ctx);
 	return kind == FILTER_BOX_NO_MEMORY_GROUP || kind ==
 	    FILTER_BROKER_NO_MEMORY_GROUP ? filter_add_memory(ctx) : 0;
 }

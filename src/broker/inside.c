@@ -112,7 +112,9 @@ inside_tmp(const struct box_plan *plan)
 	snprintf(options, sizeof(options), "mode=0700,size=%llu,nr_inodes=%u",
 	    l->tmp_bytes != 0 ? (unsigned long long)l->tmp_bytes : 256ULL << 20,
 	    l->tmp_files != 0 ? l->tmp_files : 65536);
-	if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV,
+	if (plan->b->conf->builds)
+		builder_enter(plan, options);
+	else if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV,
 	    options) == -1)
 		inside_fail(plan, BOX_TMP);
 }

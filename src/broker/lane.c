@@ -24,7 +24,7 @@
 			MOUNT_ATTR_NODEV)
 
 /* A folder of the stock, by name, and not through a link. */
-static int
+int
 lane_folder(int dir_fd, const char *name)
 {
 	struct open_how	how = {

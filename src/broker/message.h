@@ -16,7 +16,8 @@
 	X(KILL,		0, "end the box")				\
 	X(END,		0, "the box has ended: clean up, tell the evidence") \
 	X(DESCRIBE,	0, "make the template; say which limits hold here") \
-	X(HURRY,	0, "the box yields to nobody any more; not answered")
+	X(HURRY,	0, "the box yields to nobody any more; not answered") \
+	X(OPEN,		1, "builders: another broker, on this socket")
 #define BROKER_REQUEST_ENUM(name, fds, text)	BROKER_##name,
 #define BROKER_REQUEST_FDS(name, fds, text)	fds,
 
@@ -30,7 +31,7 @@ struct broker_request {
 	uint32_t	flags;			/* BOOT, TRY: enum apw_box_flag */
 	uint64_t	memory_bytes;		/* BOOT */
 	uint32_t	what;			/* ADMIT: enum apw_admit */
-	char		id[BROKER_ID_BYTES];	/* ADMIT */
+	char		id[BROKER_ID_BYTES];	/* ADMIT; BOOT of builders */
 };
 
 struct broker_reply {

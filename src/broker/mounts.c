@@ -2,8 +2,10 @@
  * Trees are cloned detached, made harmless, and only then attached. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "broker/broker_priv.h"
@@ -59,4 +61,43 @@ mounts_tmpfs(const char *size, const char *files, const char *mode)
 		return -1;
 	return fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID |
 	    MOUNT_ATTR_NODEV);
+}
+
+/* What the namespace's first user is inside is on the disk what it is
+ * outside. */
+int
+mounts_idmap(int fd, int user_fd)
+{
+	struct mount_attr	a = { .attr_set = MOUNT_ATTR_IDMAP,
+				    .userns_fd = (uint64_t)user_fd };
+
+	return mount_setattr(fd, "", AT_EMPTY_PATH, &a, sizeof(a));
+}
+
+int
+mounts_place(int root_fd, const char *path, bool folder)
+{
+	char	 part[PATH_MAX];
+	char	*slash;
+	int	 fd;
+
+	if (strlen(path) >= sizeof(part)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(part, path);
+	for (slash = strchr(part + 1, '/'); slash != NULL;
+	    slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdirat(root_fd, part, 0755) == -1 && errno != EEXIST)
+			return -1;
+		*slash = '/';
+	}
+	if (folder)
+		return mkdirat(root_fd, path, 0755) == -1 && errno != EEXIST ?
+		    -1 : 0;
+	fd = openat(root_fd, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (fd != -1)
+		close(fd);
+	return fd == -1 ? -1 : 0;
 }

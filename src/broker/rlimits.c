@@ -55,6 +55,9 @@ rlimits_set(const struct box_plan *plan)
 	if (l->file_bytes != 0 &&
 	    rlimits_one(RLIMIT_FSIZE, l->file_bytes) == -1)
 		return -1;
+	if (l->cpu_seconds != 0 &&
+	    rlimits_one(RLIMIT_CPU, l->cpu_seconds) == -1)
+		return -1;
 	/* counted per user namespace: this box only */
 	if (l->pids != 0 && rlimits_one(RLIMIT_NPROC, l->pids) == -1)
 		return -1;

@@ -60,14 +60,14 @@ static const struct { const char *name, *target; } template_links[] = {
 	{ "dev/shm", "/tmp" },		/* so that it counts as /tmp does */
 };
 
-#define TEMPLATE_MAX	32
+#define TEMPLATE_MAX	64
 
 struct template_tree {
 	const char		*inside;
 	enum template_kind	 kind;
 	int			 fd;	/* detached clone */
 	int			 is_link;	/* then target is set */
-	char			 target[128];
+	char			 target[PATH_MAX];
 };
 
 struct template {
@@ -178,6 +178,59 @@ template_clone_own(struct template *t, const struct apw_broker_conf *conf,
 	    &APW_BOX_CA_FILE[1], conf->ca_file, PLAIN_FILE, false, err);
 }
 
+/* Is it in something that is there already? */
+static bool
+template_covers(const struct template *t, const char *path)
+{
+	const char	*inside;
+	size_t		 i, n;
+
+	for (i = 0; i < t->n; i++) {
+		inside = t->trees[i].inside;
+		n = strlen(inside);
+		if (strncmp(path + 1, inside, n) == 0 &&
+		    (path[n + 1] == '/' || path[n + 1] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+/* At the same place as on the host; a link stays one, for what looks for
+ * its neighbours where it really is. */
+static int
+template_clone_read(struct template *t, const char *path, struct apw_err *err)
+{
+	struct template_tree	*tree = &t->trees[t->n];
+	struct stat		 st;
+
+	if (path[0] != '/' || path[1] == '\0' || template_covers(t, path) ||
+	    lstat(path, &st) == -1)
+		return 0;
+	if (!S_ISLNK(st.st_mode))
+		return !S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) ? 0 :
+		    template_clone(t, path + 1, path, S_ISDIR(st.st_mode) ?
+		    FOLDER : PLAIN_FILE, true, err);
+	if (t->n == TEMPLATE_MAX)
+		return apw_err_set(err, E2BIG, "too many mounts for a box");
+	if (realpath(path, tree->target) == NULL)
+		return 0;
+	tree->inside = path + 1;
+	tree->is_link = 1;
+	tree->fd = -1;
+	t->n++;
+	return template_clone_read(t, tree->target, err);
+}
+
+static int
+template_clone_reads(struct template *t, const char *const *reads,
+    struct apw_err *err)
+{
+	for (; *reads != NULL; reads++)
+		if (template_clone_read(t, *reads, err) == -1)
+			return -1;
+	return 0;
+}
+
 static int
 template_clone_all(struct template *t, const struct broker *b,
     struct apw_err *err)
@@ -198,36 +251,8 @@ template_clone_all(struct template *t, const struct broker *b,
 	for (i = 0; i < APW_COUNT(template_roots); i++)
 		if (template_clone_root(t, template_roots[i], err) == -1)
 			return -1;
-	return template_clone_own(t, b->conf, err);
-}
-
-/* The folders on the way to a path, and the place itself. */
-static int
-template_place(int root_fd, const char *path, bool folder)
-{
-	char	 part[128];
-	char	*slash;
-	int	 fd;
-
-	if (strlen(path) >= sizeof(part)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	strcpy(part, path);
-	for (slash = strchr(part, '/'); slash != NULL;
-	    slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdirat(root_fd, part, 0755) == -1 && errno != EEXIST)
-			return -1;
-		*slash = '/';
-	}
-	if (folder)
-		return mkdirat(root_fd, path, 0755) == -1 && errno != EEXIST ?
-		    -1 : 0;
-	fd = openat(root_fd, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-	if (fd != -1)
-		close(fd);
-	return fd == -1 ? -1 : 0;
+	return b->conf->builds ? template_clone_reads(t, b->conf->reads, err) :
+	    template_clone_own(t, b->conf, err);
 }
 
 /* With the permissions it has: who may not read it there may not here. */
@@ -252,12 +277,14 @@ template_attach(int root_fd, const struct template_tree *tree,
     struct apw_err *err)
 {
 	if (tree->is_link) {
-		if (symlinkat(tree->target, root_fd, tree->inside) == -1)
+		if (mounts_place(root_fd, tree->inside, false) == -1 ||
+		    unlinkat(root_fd, tree->inside, 0) == -1 ||
+		    symlinkat(tree->target, root_fd, tree->inside) == -1)
 			return apw_err_set(err, errno, "cannot link /%s",
 			    tree->inside);
 		return 0;
 	}
-	if (template_place(root_fd, tree->inside, tree->kind == FOLDER) == -1)
+	if (mounts_place(root_fd, tree->inside, tree->kind == FOLDER) == -1)
 		return apw_err_set(err, errno, "cannot make /%s of a box",
 		    tree->inside);
 	if ((tree->kind == SMALL_FILE ? template_copy(root_fd, tree) :
@@ -273,12 +300,16 @@ template_fill(int root_fd, int lane_fd, const struct template *t,
 {
 	static const char *const	folders[] = { "etc", "dev", "tmp",
 					    "root", "box" };
+	static const char *const	builders[] = { "etc", "dev", "tmp",
+					    "build", "cache" };
+	const char *const		*names = lane_fd != -1 ? folders :
+					    builders;
 	size_t				i;
 
 	for (i = 0; i < APW_COUNT(folders); i++)
-		if (template_place(root_fd, folders[i], true) == -1)
+		if (mounts_place(root_fd, names[i], true) == -1)
 			return apw_err_set(err, errno,
-			    "cannot make /%s of a box", folders[i]);
+			    "cannot make /%s of a box", names[i]);
 	for (i = 0; i < APW_COUNT(template_links); i++)
 		if (symlinkat(template_links[i].target, root_fd,
 		    template_links[i].name) == -1)
@@ -289,7 +320,7 @@ template_fill(int root_fd, int lane_fd, const struct template *t,
 	for (i = 0; i < t->n; i++)
 		if (template_attach(root_fd, &t->trees[i], err) == -1)
 			return -1;
-	if (mounts_attach(lane_fd, root_fd, "root") == -1)
+	if (lane_fd != -1 && mounts_attach(lane_fd, root_fd, "root") == -1)
 		return apw_err_set(err, errno, "cannot attach /root of a box");
 	return 0;
 }
@@ -299,7 +330,7 @@ static int
 template_build(struct broker *b, const struct template *t, int lane_fd,
     struct apw_err *err)
 {
-	apw_autofd int	root_fd = mounts_tmpfs("3m", "256", "0755");
+	apw_autofd int	root_fd = mounts_tmpfs("3m", "1024", "0755");
 
 	/* or taking the old tree away would, through our copy of the lane,
 	 * also take from the template what is mounted in there */
@@ -324,6 +355,19 @@ template_build(struct broker *b, const struct template *t, int lane_fd,
 	    apw_err_set(err, errno, "cannot hold the boxes' namespace");
 }
 
+static int
+template_lane(struct broker *b, struct apw_err *err)
+{
+	if (b->lane_fd == -1 && lane_open(b, err) == -1)
+		return -1;
+	apw_autofd int fd = mounts_clone(b->lane_fd, "", true);
+	if (fd == -1 || mounts_propagate(fd, MS_SLAVE) == -1 ||
+	    mounts_protect(fd, true, MOUNT_ATTR_RDONLY |
+	    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV) == -1)
+		return apw_err_set(err, errno, "cannot clone the lane");
+	return apw_take_fd(&fd);
+}
+
 int
 template_make(struct broker *b, struct apw_err *err)
 {
@@ -332,13 +376,9 @@ template_make(struct broker *b, struct apw_err *err)
 
 	if (b->template_fd != -1)
 		return 0;
-	if (b->lane_fd == -1 && lane_open(b, err) == -1)
+	apw_autofd int lane_fd = -1;
+	if (!b->conf->builds && (lane_fd = template_lane(b, err)) == -1)
 		return -1;
-	apw_autofd int lane_fd = mounts_clone(b->lane_fd, "", true);
-	if (lane_fd == -1 || mounts_propagate(lane_fd, MS_SLAVE) == -1 ||
-	    mounts_protect(lane_fd, true, MOUNT_ATTR_RDONLY |
-	    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV) == -1)
-		return apw_err_set(err, errno, "cannot clone the lane");
 	if (template_clone_all(&t, b, err) == -1) {
 		template_close(&t);
 		return -1;

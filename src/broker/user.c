@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "broker/broker_priv.h"
@@ -110,6 +112,39 @@ user_enter(struct broker *b, struct apw_err *err)
 	if (b->home_fd == -1 || b->host_fd == -1)
 		return apw_err_set(err, errno, "cannot hold /proc/self/ns/mnt");
 	return 0;
+}
+
+/* It is only ever held by its descriptor: the process goes at once. */
+int
+user_idmap(const struct broker *b, struct apw_err *err)
+{
+	char	who[16], path[48], ready;
+	int	go[2], fd = -1;
+	pid_t	pid;
+
+	if (pipe2(go, O_CLOEXEC) == -1)
+		return apw_err_set(err, errno, "no pipe");
+	apw_autofd int go_r = go[0];
+	if ((pid = fork()) == 0) {
+		if (unshare(CLONE_NEWUSER) == 0 && write(go[1], "", 1) == 1)
+			for (;;)
+				pause();
+		_exit(1);
+	}
+	close(go[1]);
+	snprintf(who, sizeof(who), "%d", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+	if (pid == -1 || read(go_r, &ready, 1) != 1)
+		apw_err_set(err, errno, "cannot make a user namespace");
+	else if (user_write_maps(who, b->conf->host_uid, b->outer_uid,
+	    b->conf->host_gid, b->outer_gid, err) == 0 &&
+	    (fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
+		apw_err_set(err, errno, "cannot hold %s", path);
+	if (pid != -1) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	return fd;
 }
 
 bool

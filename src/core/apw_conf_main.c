@@ -225,6 +225,12 @@ static const struct apw_directive engine_directives[] = {
 	{ .name = NULL }
 };
 
+static const struct apw_enum stock_jails[] = {
+	{ "on", APW_JAIL_ON }, { "off", APW_JAIL_OFF },
+	{ "landlock", APW_JAIL_LANDLOCK }, { "require", APW_JAIL_REQUIRE },
+	{ NULL, 0 }
+};
+
 static const struct apw_directive stock_directives[] = {
 	{ .name = "path", .args = { 1, 1 }, .set = apw_set_path,
 	  .offset = STOCK(path), .dflt = APW_LOCALSTATEDIR "/cache/apworkerd",
@@ -298,18 +304,29 @@ static const struct apw_directive stock_directives[] = {
 	  .offset = STOCK(no_proxy), .reload = APW_NEW_SLOTS,
 	  .arg_help = "HOST ...",
 	  .help = "Hosts that installers reach without that proxy." },
+	{ .name = "registry_hosts", .args = { 1, 255 }, .set = apw_set_list,
+	  .offset = STOCK(registry_hosts), .reload = APW_NEW_SLOTS,
+	  .arg_help = "HOST[:PORT] ...",
+	  .help = "Hosts that installers may reach from their box beside the "
+	      "registries: where a registry keeps its archives elsewhere. "
+	      "Without a port: 443." },
 	{ .name = "npmrc", .args = { 1, 1 }, .set = apw_set_path,
 	  .offset = STOCK(npmrc), .reload = APW_NEW_SLOTS,
 	  .arg_help = "FILE",
 	  .help = "An .npmrc for the installer: credentials and scopes of a "
 	      "private registry. The .npmrc of the user who runs the daemon "
 	      "is not read." },
-	{ .name = "jail", .args = { 1, 1 }, .set = apw_set_flag,
-	  .offset = STOCK(jail), .dflt = "on", .reload = APW_NEW_SLOTS,
-	  .arg_help = "on | off",
-	  .help = "Whether installers and bundlers see only what they need of "
-	      "the file system, where the kernel has Landlock. off: for tools "
-	      "that live in unusual places." },
+	{ .name = "jail", .args = { 1, 1 }, .set = apw_set_enum,
+	  .offset = STOCK(jail), .limits = stock_jails, .dflt = "on",
+	  .reload = APW_NEW_SLOTS,
+	  .arg_help = "on | off | landlock | require",
+	  .help = "What installers and bundlers work in. on: a box of their "
+	      "own, with nothing of the host but the tools and the system's "
+	      "libraries, and no network but the registry; where the host "
+	      "allows no boxes, Landlock's rules for files and ports. "
+	      "landlock: these even where there could be boxes, for tools "
+	      "that cannot live in one. require: a box or no job. off: "
+	      "neither, for tools that live in unusual places." },
 	{ .name = "warm", .args = { 1, 1 }, .set = apw_set_flag,
 	  .offset = STOCK(warm), .dflt = "on", .reload = APW_NEW_SLOTS,
 	  .arg_help = "on | off",

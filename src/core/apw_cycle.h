@@ -105,6 +105,8 @@ struct apw_network_conf {
 /* stock { } */
 enum apw_installer { APW_INSTALLER_BUN, APW_INSTALLER_NPM };
 enum apw_bundler { APW_BUNDLER_ESBUILD, APW_BUNDLER_BUN };
+enum apw_jail { APW_JAIL_OFF, APW_JAIL_ON, APW_JAIL_LANDLOCK,
+	APW_JAIL_REQUIRE };
 
 struct apw_stock_conf {
 	char		*path;
@@ -120,7 +122,8 @@ struct apw_stock_conf {
 	char		*npmrc;			/* NULL: none */
 	char		*proxy;			/* of installers; NULL: our environment's */
 	struct apw_strlist no_proxy;		/* hosts that are reached without it */
-	bool		 jail;			/* tools see only what they need */
+	struct apw_strlist registry_hosts;	/* "HOST[:PORT]" beside the registry */
+	enum apw_jail	 jail;			/* of installers and bundlers */
 	uint64_t	 build_memory;		/* of an installer's or bundler's tree; 0: any */
 	uint64_t	 build_disk;		/* of what one of them writes; 0: any */
 	bool		 warm;			/* pieces in use are installed early */

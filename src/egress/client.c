@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/apw_clock.h"
+#include "proto/apw_eio.h"
 
 void
 egress_client_record(struct egress_client *c, enum apw_egress_verdict verdict)
@@ -73,6 +74,40 @@ egress_client_timer(struct egress_client *c, int64_t ms)
 
 /* --- the request --- */
 
+/* For a proxy: whose request it is, and where it is to go. */
+static int
+client_make_whole(struct egress_client *c, const char *user)
+{
+	bool		 v6 = strchr(c->request.host, ':') != NULL;
+	struct apw_buf	*head = &c->up.stash, out = APW_BUF_INIT(head->max);
+	char		 auth[512] = "";
+	char		*path = memchr(head->data, ' ', head->len), *line;
+	size_t		 n;
+
+	line = path == NULL ? NULL : memmem(path, head->data + head->len -
+	    path, "\r\n", 2);
+	if (line == NULL)
+		return -1;
+	n = (size_t)(++path - head->data);
+	line += 2;
+	apw_buf_put(&out, head->data, n);
+	apw_buf_printf(&out, v6 ? "http://[%s]" : "http://%s",
+	    c->request.host);
+	if (c->request.port != 80)
+		apw_buf_printf(&out, ":%u", c->request.port);
+	apw_buf_put(&out, path, (size_t)(line - path));
+	if (user[0] != '\0') {
+		apw_eio_base64_encode(auth, user, strlen(user));
+		apw_buf_printf(&out, "Proxy-Authorization: Basic %.*s\r\n",
+		    (int)apw_eio_base64_bytes(strlen(user)), auth);
+		explicit_bzero(auth, sizeof(auth));
+	}
+	apw_buf_put(&out, line, head->len - (size_t)(line - head->data));
+	apw_buf_free(head);
+	*head = out;
+	return out.failed ? -1 : 0;
+}
+
 static void
 client_on_dial(void *arg, const struct apw_egress_dialled *end)
 {
@@ -88,6 +123,10 @@ client_on_dial(void *arg, const struct apw_egress_dialled *end)
 	c->server_fd = end->fd;
 	switch (end->verdict) {
 	case APW_EGRESS_ALLOWED:
+		if (end->whole && client_make_whole(c, end->auth) == -1) {
+			egress_client_free(c);
+			return;
+		}
 		egress_relay_begin(c);
 		return;
 	case APW_EGRESS_ADDRESS:
@@ -162,6 +201,9 @@ client_asked(struct egress_client *c, size_t n)
 	c->dial = apw_egress_dial_new(c->proxy->base, c->proxy->rules,
 	    c->proxy->resolver, c->request.host, c->request.port,
 	    client_on_dial, c);
+	if (c->dial != NULL && !c->request.connect &&
+	    apw_egress_rules_whole(c->proxy->rules))
+		apw_egress_dial_whole(c->dial);
 	if (c->dial == NULL)
 		egress_answer(c, APW_EGRESS_CONNECT, 503, "Out of memory");
 }

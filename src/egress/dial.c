@@ -36,6 +36,7 @@ struct apw_egress_dial {
 	size_t			 n;		/* 0: the upstream's to find */
 	size_t			 next;		/* to ask the upstream for */
 	struct apw_egress_upstream *up;		/* owned; NULL: straight */
+	bool			 whole;		/* no tunnel is needed */
 	struct apw_addr		 proxies[APW_EGRESS_ADDRESSES];
 	size_t			 nproxies;
 	struct apw_egress_dialled end;
@@ -73,6 +74,7 @@ dial_done(struct apw_egress_dial *d, enum apw_egress_verdict verdict, int fd)
 	end.fd = fd;
 	apw_egress_dial_cancel(d);
 	fn(arg, &end);
+	explicit_bzero(end.auth, sizeof(end.auth));
 }
 
 static void
@@ -120,6 +122,12 @@ dial_on_upstream(void *arg, int fd, const struct apw_addr *a, int error)
 	d->race = NULL;
 	if (fd == -1) {
 		dial_fail(d, APW_EGRESS_UPSTREAM, strerror(error));
+		return;
+	}
+	if (d->whole) {
+		d->end.whole = true;
+		memcpy(d->end.auth, d->up->auth, sizeof(d->end.auth));
+		dial_done(d, APW_EGRESS_ALLOWED, fd);
 		return;
 	}
 	d->fd = fd;
@@ -294,7 +302,7 @@ dial_on_start(evutil_socket_t fd, short what, void *arg)
 		    apw_addr_text(&d->found[0], text));
 	}
 	if (!apw_egress_rules_port(d->rules, d->host, d->port))
-		dial_fail(d, APW_EGRESS_PORT, "");
+		dial_fail(d, APW_EGRESS_PORT, apw_egress_rules_closed(d->rules));
 	else if (d->n > 0)
 		dial_check(d);
 	else {
@@ -315,6 +323,12 @@ dial_on_deadline(evutil_socket_t fd, short what, void *arg)
 	APW_CAST(d, arg, DIAL_MAGIC);
 	dial_fail(d, APW_EGRESS_TIME, d->lookup != NULL ?
 	    "name servers are silent" : "no connection");
+}
+
+void
+apw_egress_dial_whole(struct apw_egress_dial *d)
+{
+	d->whole = true;
 }
 
 struct apw_egress_dial *

@@ -24,6 +24,10 @@ struct apw_egress_dialled {
 						 * refused; or "" */
 	char			 why[256];	/* for the log; "" when allowed
 						 * without a word */
+	bool			 whole;		/* fd leads to a proxy that
+						 * wants the whole request */
+	char			 auth[256];	/* then: "user:password", or
+						 * ""; a secret */
 };
 
 /* Once, from the loop, never from within new(). */
@@ -37,6 +41,9 @@ struct apw_egress_dial *
 	apw_egress_dial_new(struct event_base *,
 	    const struct apw_egress_rules *, struct apw_egress_resolver *,
 	    const char *host, uint16_t port, apw_egress_dial_fn *, void *arg);
+/* Before the loop goes on: an upstream proxy may be given this request as it
+ * is, by the host's name, in the place of a tunnel. */
+void	apw_egress_dial_whole(struct apw_egress_dial *);
 /* Give up; no callback.  NULL is fine. */
 void	apw_egress_dial_cancel(struct apw_egress_dial *);
 

@@ -36,6 +36,8 @@ struct apw_egress_rules {
 	struct rules_ports		*ports;
 	size_t				 nports;	/* 0: all */
 	struct rules_api		 api;
+	struct apw_egress_place		*only;		/* NULL: no such rule */
+	size_t				 nonly;
 	struct apw_egress_limits	 limits;
 	char				*upstream;	/* NULL: none */
 	bool				 upstream_names;
@@ -168,6 +170,29 @@ rules_copy(struct apw_egress_rules *r, const struct apw_network_conf *n)
 	return 0;
 }
 
+/* Addresses as they are asked for. */
+static int
+rules_only(struct apw_egress_rules *r, const struct apw_egress_rules_conf *c)
+{
+	struct apw_addr	addr;
+	char		text[APW_ADDR_TEXT_SIZE];
+	size_t		i;
+
+	if (c->only == NULL)
+		return 0;
+	r->only = apw_arena_alloc(r->arena, (c->nonly + 1) * sizeof(*r->only));
+	if (r->only == NULL)
+		return -1;
+	for (i = 0; i < c->nonly; i++) {
+		r->only[i] = c->only[i];
+		if (apw_addr_parse(c->only[i].host, &addr) == 0)
+			snprintf(r->only[i].host, sizeof(r->only[i].host),
+			    "%s", apw_addr_text(&addr, text));
+	}
+	r->nonly = c->nonly;
+	return 0;
+}
+
 /* --- the text --- */
 
 static void
@@ -234,6 +259,7 @@ apw_egress_rules_new(const struct apw_egress_rules_conf *c,
 	if (rules_allow(r, &c->network->allow, c->app_allow) == -1 ||
 	    rules_copy(r, c->network) == -1 ||
 	    rules_ports(r, &c->network->ports) == -1 ||
+	    rules_only(r, c) == -1 ||
 	    rules_describe(r) == -1) {
 		apw_err_set(err, ENOMEM, "rules");
 		goto fail;
@@ -294,6 +320,31 @@ name_length(const char *s)
 }
 
 static bool
+is_only(const struct apw_egress_rules *r, const char *host, uint16_t port)
+{
+	size_t	i, n = name_length(host);
+
+	for (i = 0; i < r->nonly; i++)
+		if (port == r->only[i].port &&
+		    n == name_length(r->only[i].host) &&
+		    strncasecmp(host, r->only[i].host, n) == 0)
+			return true;
+	return false;
+}
+
+const char *
+apw_egress_rules_closed(const struct apw_egress_rules *r)
+{
+	return r->only != NULL ? "not the registry" : "";
+}
+
+bool
+apw_egress_rules_whole(const struct apw_egress_rules *r)
+{
+	return r->only != NULL;
+}
+
+static bool
 is_api(const struct apw_egress_rules *r, const char *host, uint16_t port)
 {
 	size_t	n = name_length(host);
@@ -311,6 +362,8 @@ apw_egress_rules_port(const struct apw_egress_rules *r, const char *host,
 
 	if (port == 0)
 		return false;
+	if (r->only != NULL)
+		return is_only(r, host, port);
 	if (r->nports == 0 || is_api(r, host, port))
 		return true;
 	for (i = 0; i < r->nports; i++)
@@ -362,6 +415,8 @@ apw_egress_rules_refused(const struct apw_egress_rules *r, const char *host,
 {
 	const char	*what = apw_addr_refused(a, &r->networks);
 
+	if (r->only != NULL)
+		return is_only(r, host, port) ? NULL : "not the registry";
 	if (what == NULL || is_api(r, host, port))
 		return NULL;
 	if (r->api.host != NULL && r->api.numeric && port == r->api.port &&

@@ -28,11 +28,22 @@ struct apw_egress_limits {
 	int64_t		idle_ms;		/* nothing either way */
 };
 
+/* A host and its port; nothing beside it. */
+struct apw_egress_place {
+	char		host[APW_EGRESS_HOST_SIZE];	/* no brackets */
+	uint16_t	port;
+};
+
 struct apw_egress_rules_conf {
 	const struct apw_network_conf	*network;
 	const struct apw_strlist	*app_allow;	/* SSRF_ALLOW_LIST of the
 							 * settings, or NULL */
 	const char			*api_url;	/* internalApiUrl, or NULL */
+	const struct apw_egress_place	*only;		/* or NULL: no rule but that
+							 * these, wherever they
+							 * are, are open, and
+							 * nothing else is */
+	size_t				 nonly;
 };
 
 struct apw_egress_rules;	/* counted */
@@ -54,6 +65,12 @@ bool	apw_egress_rules_http_proxy(const struct apw_egress_rules *);
 /* Name servers; an empty list means the system's. */
 const struct apw_strlist *
 	apw_egress_rules_resolver(const struct apw_egress_rules *);
+
+/* May an upstream proxy find out for itself where plain HTTP goes? */
+bool	apw_egress_rules_whole(const struct apw_egress_rules *);
+
+/* Why ports are not open, for the log: "" where it is the port itself. */
+const char *apw_egress_rules_closed(const struct apw_egress_rules *);
 
 /* Is the port open?  host as below.  The app's is, whatever "ports" says. */
 bool	apw_egress_rules_port(const struct apw_egress_rules *,

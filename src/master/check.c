@@ -16,8 +16,34 @@
 #include "core/apw_exit.h"
 #include "core/apw_module.h"
 #include "modules/sandbox/sandbox.h"
+#include "stock/stock.h"
 
 #define PROBE_TIMEOUT_MS	8000	/* the master does nothing else meanwhile */
+
+static bool
+has_probe(const struct apw_cycle *c)
+{
+	return c->sandbox != NULL && c->sandbox->ops.sandbox != NULL &&
+	    c->sandbox->ops.sandbox->probe != NULL;
+}
+
+static int
+probe_mode(const struct apw_cycle *c, struct apw_err *err)
+{
+	if (!has_probe(c) || c->sandbox->ops.sandbox->probe(
+	    APW_MODULE_CONF(c, c->sandbox), err) == 0)
+		return 0;
+	return apw_err_wrap(err, "sandbox %s", c->mode);
+}
+
+static int
+probe_builders(const struct apw_cycle *c, struct apw_err *err)
+{
+	char	text[512];
+
+	return apw_stock_probe(c, text, sizeof(text)) == 0 ? 0 :
+	    apw_err_set(err, 0, "stock, \"jail require\": %s", text);
+}
 
 static _Noreturn void
 probe_child(const struct apw_cycle *c, int fd)
@@ -26,10 +52,11 @@ probe_child(const struct apw_cycle *c, int fd)
 	int		rc;
 
 	signal(SIGCHLD, SIG_DFL);
-	/* with the privileges we have: a slot's broker is forked before the
+	/* with the privileges we have: a slot's brokers are forked before the
 	 * slot gives them up */
-	rc = c->sandbox->ops.sandbox->probe(APW_MODULE_CONF(c, c->sandbox),
-	    &err);
+	rc = probe_mode(c, &err);
+	if (rc == 0 && c->stock.jail == APW_JAIL_REQUIRE)
+		rc = probe_builders(c, &err);
 	if (rc == -1 && write(fd, err.text, strlen(err.text)) == -1)
 		_exit(APW_EXIT_OS);
 	_exit(rc == 0 ? APW_EXIT_OK : APW_EXIT_CONF);
@@ -95,12 +122,11 @@ master_check(const struct apw_cycle *c, FILE *out)
 {
 	struct apw_err	err = APW_ERR_NONE;
 
-	if (c->sandbox == NULL || c->sandbox->ops.sandbox == NULL ||
-	    c->sandbox->ops.sandbox->probe == NULL)
+	if (!has_probe(c) && c->stock.jail != APW_JAIL_REQUIRE)
 		return 0;
 	if (probe(c, &err) == 0)
 		return 0;
-	fprintf(out, "%s: error: sandbox %s: %s\n",
-	    c->file == NULL ? "environment" : c->file, c->mode, err.text);
+	fprintf(out, "%s: error: %s\n",
+	    c->file == NULL ? "environment" : c->file, err.text);
 	return -1;
 }

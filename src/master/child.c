@@ -22,6 +22,7 @@
 #include "modules/sandbox/sandbox.h"
 #include "monitor/monitor.h"
 #include "slot/slot.h"
+#include "stock/stock.h"
 
 #define KEEP_MAX	APW_LISTEN_MAX
 
@@ -144,6 +145,9 @@ child_main(struct mproc *p)
 	if (p->number != 0 && apw_sandbox_begin(conf,
 	    atomic_load(&p->score->lane), &err) == -1)
 		apw_error("cannot start the broker", APW_E(&err));
+	if (p->number != 0 && apw_stock_begin(conf,
+	    atomic_load(&p->score->lane), &err) == -1)
+		apw_error("cannot start the builders' broker", APW_E(&err));
 	if (apw_child_drop(&conf->main, &err) == -1) {
 		apw_error("cannot give privileges up", APW_E(&err));
 		exit(APW_EXIT_NOCONF);

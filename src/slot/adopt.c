@@ -65,6 +65,22 @@ slot_on_sandbox_gone(evutil_socket_t fd, short what, void *arg)
 }
 
 static int
+slot_watch_builders(struct apw_slot *s, struct apw_err *err)
+{
+	int	fd = apw_stock_watch_fd();
+
+	if (s->builders_gone != NULL || fd == -1)
+		return 0;
+	s->builders_gone = event_new(s->base, fd, EV_READ,
+	    slot_on_sandbox_gone, s);
+	if (s->builders_gone == NULL || event_add(s->builders_gone, NULL) ==
+	    -1)
+		return apw_err_set(err, errno, "cannot watch the builders' "
+		    "broker");
+	return 0;
+}
+
+static int
 slot_watch_sandbox(struct apw_slot *s, const struct apw_sandbox_ops *ops,
     const void *conf, struct apw_err *err)
 {
@@ -166,7 +182,9 @@ slot_fit_sandbox(struct apw_slot *s, struct apw_err *err)
 	if (slot_fit_network(s, m->ops.sandbox, conf, &net, err) == -1)
 		return -1;
 	if (slot_engines_settings(s, m->ops.sandbox, conf, &net, err) == -1 ||
-	    slot_watch_sandbox(s, m->ops.sandbox, conf, err) == -1)
+	    slot_watch_sandbox(s, m->ops.sandbox, conf, err) == -1 ||
+	    slot_watch_builders(s, err) == -1 ||
+	    apw_stock_fit(s->stock, err) == -1)
 		return -1;
 	s->sandbox = m->ops.sandbox;
 	slot_harden();

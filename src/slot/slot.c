@@ -255,6 +255,7 @@ slot_open(struct apw_slot *s, struct apw_err *err)
 		return -1;
 	if ((s->stock = apw_stock_open(s->base, s->cycle, err)) == NULL)
 		return -1;
+	apw_stock_score(s->stock, s->score);
 	if (slot_engines_open(s, err) == -1)
 		return -1;
 	if ((s->fetcher = apw_fetcher_new(s->base)) == NULL)
@@ -295,9 +296,12 @@ slot_close(struct apw_slot *s)
 	apw_egress_resolver_free(s->resolver);
 	if (s->sandbox_gone != NULL)
 		event_free(s->sandbox_gone);
+	if (s->builders_gone != NULL)
+		event_free(s->builders_gone);
 	apw_sandbox_finish();
 	if (s->stock != NULL)
 		apw_stock_close(s->stock);
+	apw_stock_finish();
 	apw_tree_sweep(true);
 	apw_settings_free(s->settings);
 	apw_settings_free(s->next);

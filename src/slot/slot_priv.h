@@ -62,6 +62,7 @@ struct apw_slot {
 	const struct apw_sandbox_ops	*sandbox;	/* NULL: none fits */
 	struct apw_egress_rules		*rules;		/* of strict, or NULL */
 	struct event			*sandbox_gone;	/* NULL: it cannot go */
+	struct event			*builders_gone;	/* as well */
 	struct apw_job			*job;		/* NULL: none in hand */
 	struct apw_journals		*journals;	/* NULL: none are kept */
 	struct apw_journal		*journal;	/* of the job; borrowed */

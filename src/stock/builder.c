@@ -25,6 +25,8 @@ struct builder {
 	struct stock_outcome	*outcome;	/* borrowed */
 	pid_t			 pid;
 	int			 pidfd, out_fd, err_fd;	/* owned */
+	bool			 boxed;
+	struct stock_box	 box;		/* then; pidfd is its own */
 	int64_t			 end_ms;
 	const char		*staging;	/* borrowed */
 	struct stock_disk	 disk;
@@ -80,9 +82,29 @@ make_folder(const char *staging, const char *name)
 	return mkdir(path, 0700) == -1 && errno != EEXIST ? -1 : 0;
 }
 
+/* A box has its own uid, and nothing of the host at that place. */
+static int
+copy_npmrc(const char *from, const char *to)
+{
+	struct apw_buf	text = APW_BUF_INIT(0);
+	apw_autofd int	fd = open(to, O_WRONLY | O_CREAT | O_TRUNC |
+	    O_NOFOLLOW | O_CLOEXEC, 0600);
+	int		rc = fd == -1 ? -1 : 0;
+
+	/* one that is not there is no error, as to the tools */
+	if (rc == 0 && stock_registry_npmrc(from, &text) == 0 &&
+	    write(fd, text.data, text.len) != (ssize_t)text.len)
+		rc = -1;
+	if (text.data != NULL)
+		explicit_bzero(text.data, text.len);
+	apw_buf_free(&text);
+	return rc;
+}
+
 /* npm is told by a variable, bun looks into its home. */
 static int
-link_npmrc(const struct apw_stock *stock, const struct stock_run *run)
+link_npmrc(const struct apw_stock *stock, const struct stock_run *run,
+    bool boxed)
 {
 	const char		*npmrc = stock->cycle->stock.npmrc;
 	apw_autofree char	*path = NULL;
@@ -91,7 +113,30 @@ link_npmrc(const struct apw_stock *stock, const struct stock_run *run)
 		return 0;
 	if (asprintf(&path, "%s/.home/.npmrc", run->staging) == -1)
 		return -1;
+	if (boxed)
+		return copy_npmrc(npmrc, path);
 	return symlink(npmrc, path) == -1 && errno != EEXIST ? -1 : 0;
+}
+
+static int
+builder_fork(struct builder *b, const struct stock_run *run,
+    char *const *argv, char *const *envp, const int out[2],
+    struct apw_err *err)
+{
+	apw_autofd int	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	apw_autofd int	jail_fd = -1;
+	pid_t		keeper = getpid();
+
+	if (b->boxed)
+		return stock_box_start(b->k, run, argv, envp, out[0], out[1],
+		    &b->box, err);
+	jail_fd = stock_jail_prepare(b->k->stock, run, err);
+	if (null_fd != -1 && (b->pid = fork()) == 0)
+		child_main(run, argv, envp,
+		    (const int[]){ null_fd, out[0], out[1] }, jail_fd,
+		    keeper);
+	return b->pid > 0 ? 0 : apw_err_set(err, errno, "cannot start %s",
+	    argv[0]);
 }
 
 static int
@@ -100,11 +145,9 @@ builder_start(struct builder *b, const struct stock_run *run,
 {
 	char		*argv[STOCK_ENV_MAX * 4];
 	struct stock_env env;
-	apw_autofd int	 null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	apw_autofd int	 jail_fd = -1;
 	int		 out[2] = { -1, -1 }, err_pipe[2] = { -1, -1 };
 	size_t		 n = 0;
-	pid_t		 keeper = getpid();
+	int		 rc = -1;
 
 	argv[n++] = run->tool->path;
 	while (run->args[n - 1] != NULL && n < APW_COUNT(argv) - 1) {
@@ -112,21 +155,17 @@ builder_start(struct builder *b, const struct stock_run *run,
 		n++;
 	}
 	argv[n] = NULL;
-	if (null_fd == -1 || make_folder(run->staging, ".home") == -1 ||
+	if (make_folder(run->staging, ".home") == -1 ||
 	    make_folder(run->staging, ".tmp") == -1 ||
-	    link_npmrc(b->k->stock, run) == -1)
+	    link_npmrc(b->k->stock, run, b->boxed) == -1)
 		return apw_err_set(err, errno, "cannot prepare a build");
-	if (stock_env_compose(b->k->stock, run, &env, err) == -1)
+	if (stock_env_compose(b->k->stock, run, b->boxed, &env, err) == -1)
 		return -1;
-	jail_fd = stock_jail_prepare(b->k->stock, run, err);
-	if (pipe2(out, O_CLOEXEC) == -1 || pipe2(err_pipe, O_CLOEXEC) == -1 ||
-	    (b->pid = fork()) == -1) {
+	if (pipe2(out, O_CLOEXEC) == -1 || pipe2(err_pipe, O_CLOEXEC) == -1)
 		apw_err_set(err, errno, "cannot start %s", argv[0]);
-		b->pid = -1;
-	} else if (b->pid == 0)
-		child_main(run, argv, env.v,
-		    (const int[]){ null_fd, out[1], err_pipe[1] }, jail_fd,
-		    keeper);
+	else
+		rc = builder_fork(b, run, argv, env.v,
+		    (const int[]){ out[1], err_pipe[1] }, err);
 	stock_env_free(&env);
 	if (out[1] != -1)
 		close(out[1]);
@@ -134,11 +173,12 @@ builder_start(struct builder *b, const struct stock_run *run,
 		close(err_pipe[1]);
 	b->out_fd = out[0];
 	b->err_fd = err_pipe[0];
-	if (b->pid == -1)
+	if (rc == -1)
 		return -1;
 	fcntl(b->out_fd, F_SETFL, O_NONBLOCK);
 	fcntl(b->err_fd, F_SETFL, O_NONBLOCK);
-	b->pidfd = syscall(SYS_pidfd_open, b->pid, 0);
+	b->pidfd = b->boxed ? b->box.box.pidfd :
+	    syscall(SYS_pidfd_open, b->pid, 0);
 	return 0;
 }
 
@@ -231,7 +271,8 @@ builder_over(struct builder *b, bool at_end)
 	struct stock_outcome	*o = b->outcome;
 
 	if (!at_end)
-		o->over = stock_limit_exceeded(b->k->stock);
+		o->over = stock_limit_exceeded(b->k->stock,
+		    b->boxed ? b->box.box.pid : getpid());
 	if (o->over == NULL && stock_disk_over(b->k->stock, b->staging,
 	    &b->disk, at_end)) {
 		o->over = "more disk than build_disk";
@@ -286,6 +327,7 @@ stock_builder_run(struct stock_keeper *k, const struct stock_run *run,
 {
 	struct builder	b = { .k = k, .outcome = outcome, .pidfd = -1,
 	    .out_fd = -1, .err_fd = -1, .staging = run->staging,
+	    .boxed = stock_boxes(k->stock),
 	    .end_ms = apw_now_ms() + run->timeout_ms };
 	int		status = 0;
 	bool		started;
@@ -295,12 +337,19 @@ stock_builder_run(struct stock_keeper *k, const struct stock_run *run,
 	    .err = APW_BUF_INIT(2 * STOCK_OUTPUT_BYTES) };
 	if (run->tool->path == NULL)
 		return apw_err_set(err, 0, "the tool is not installed");
+	if (!b.boxed && k->stock->cycle->stock.jail == APW_JAIL_REQUIRE)
+		return apw_err_set(err, 0, "no box for a builder: %s",
+		    k->stock->boxes_why.text);
 	stock_disk_begin(&b.disk);
 	started = builder_start(&b, run, err) == 0;
 	if (started) {
 		builder_wait(&b);
 		/* one that ended by itself keeps its own status */
-		kill_tree(&b, &status);
+		if (b.boxed) {
+			stock_box_end(k, &b.box, outcome, &status);
+			b.pidfd = -1;
+		} else
+			kill_tree(&b, &status);
 		drain(&b.out_fd, &outcome->out);
 		drain(&b.err_fd, &outcome->err);
 		if (WIFEXITED(status))

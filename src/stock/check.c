@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/apw_clock.h"
+#include "stock/stock.h"
 
 #define CHECK_MS	10000
 
@@ -130,8 +131,12 @@ check_one(const struct apw_cycle *c, const char *use, const char *name,
 void
 apw_stock_check(const struct apw_cycle *c, FILE *out)
 {
+	char	text[640];
+
 	check_one(c, "installer", c->stock.installer == APW_INSTALLER_NPM ?
 	    "npm" : "bun", c->stock.installer_path, out);
 	check_one(c, "bundler", c->stock.bundler == APW_BUNDLER_BUN ? "bun" :
 	    "esbuild", c->stock.bundler_path, out);
+	apw_stock_probe(c, text, sizeof(text));
+	fprintf(out, "apworkerd: builders: %s\n", text);
 }

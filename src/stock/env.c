@@ -82,8 +82,24 @@ env_proxy(const struct apw_stock_conf *conf, struct stock_env *env)
 	return rc;
 }
 
+/* There is one way out of a box, and nothing is nearer than that. */
 static int
-env_network(const struct apw_stock *stock, struct stock_env *env)
+env_gate(struct stock_env *env)
+{
+	static const char *const names[] = { "HTTP_PROXY", "HTTPS_PROXY",
+	    "http_proxy", "https_proxy", "npm_config_proxy",
+	    "npm_config_https_proxy" };
+	size_t	i;
+	int	rc = 0;
+
+	for (i = 0; i < APW_COUNT(names); i++)
+		rc |= env_add(env, "%s=http://127.0.0.1:%d/", names[i],
+		    APW_BOX_PROXY_PORT);
+	return rc | env_add(env, "npm_config_noproxy=");
+}
+
+static int
+env_network(const struct apw_stock *stock, bool boxed, struct stock_env *env)
 {
 	const struct apw_stock_conf	*conf = &stock->cycle->stock;
 	const char			*value;
@@ -96,42 +112,50 @@ env_network(const struct apw_stock *stock, struct stock_env *env)
 			continue;
 		if ((conf->registry != NULL &&
 		    strcasestr(passed_names[i], "registry") != NULL) ||
-		    (conf->proxy != NULL &&
+		    ((conf->proxy != NULL || boxed) &&
 		    strcasestr(passed_names[i], "proxy") != NULL))
 			continue;
 		rc |= env_add(env, "%s=%s", passed_names[i], value);
 	}
 	if (conf->registry != NULL)
 		rc |= env_add(env, "npm_config_registry=%s", conf->registry);
-	if (conf->proxy != NULL)
+	if (boxed)
+		rc |= env_gate(env);
+	else if (conf->proxy != NULL)
 		rc |= env_proxy(conf, env);
-	if (conf->npmrc != NULL)
+	if (conf->npmrc != NULL && boxed)
+		rc |= env_add(env, "npm_config_userconfig=" APW_BOX_BUILD
+		    "/.home/.npmrc");
+	else if (conf->npmrc != NULL)
 		rc |= env_add(env, "npm_config_userconfig=%s", conf->npmrc);
 	return rc;
 }
 
 int
 stock_env_compose(const struct apw_stock *stock, const struct stock_run *run,
-    struct stock_env *env, struct apw_err *err)
+    bool boxed, struct stock_env *env, struct apw_err *err)
 {
-	const char	*cache = stock->root;
+	const char	*staging = boxed ? APW_BOX_BUILD : run->staging;
+	const char	*cache = boxed ? APW_BOX_CACHE_DIR : stock->root;
+	const char	*below = boxed ? "" : "/.cache";
 	int		 rc = 0;
 
 	*env = (struct stock_env){ .n = 0 };
 	rc |= env_path(stock, run, env);
-	rc |= env_add(env, "HOME=%s/.home", run->staging);
-	rc |= env_add(env, "TMPDIR=%s/.tmp", run->staging);
-	rc |= env_add(env, "XDG_CACHE_HOME=%s/.home", run->staging);
+	rc |= env_add(env, "HOME=%s/.home", staging);
+	rc |= env_add(env, "TMPDIR=%s/.tmp", staging);
+	rc |= env_add(env, "XDG_CACHE_HOME=%s/.home", staging);
 	rc |= env_add(env, "LANG=C.UTF-8");
 	rc |= env_add(env, "NO_COLOR=1");
 	rc |= env_add(env, "TERM=dumb");
 	if (run->network) {
-		rc |= env_add(env, "BUN_INSTALL_CACHE_DIR=%s/.cache/bun",
-		    cache);
-		rc |= env_add(env, "npm_config_cache=%s/.cache/npm", cache);
+		rc |= env_add(env, "BUN_INSTALL_CACHE_DIR=%s%s/bun",
+		    cache, below);
+		rc |= env_add(env, "npm_config_cache=%s%s/npm", cache,
+		    below);
 		rc |= env_add(env, "npm_config_update_notifier=false");
 		rc |= env_add(env, "DO_NOT_TRACK=1");
-		rc |= env_network(stock, env);
+		rc |= env_network(stock, boxed, env);
 	}
 	if (rc == 0)
 		return 0;

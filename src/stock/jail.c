@@ -1,5 +1,5 @@
-/* What of the file system a tool may see: Landlock rules, where the kernel
- * has them.  Room: stock, keeper; entered by the tool's process.  A bundler
+/* What of the file system a tool may see, and which ports it may connect to:
+ * Landlock rules, where the kernel has them and there are no boxes.  Room: stock, keeper; entered by the tool's process.  A bundler
  * sees its step's folder and the system's libraries, so that no import, map or
  * error message can carry a file of the host into a step; an installer sees
  * name service and certificates too, and writes the package cache. */
@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 
 #include "core/apw_auto.h"
+#include "egress/url.h"
 
 #define ACCESS_READ	(LANDLOCK_ACCESS_FS_EXECUTE | \
 	LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
@@ -46,9 +47,22 @@ static const char *const network_read[] = {
 	"/run/systemd/resolve", "/run/resolvconf", "/run/nscd", NULL
 };
 
+#define ACCESS_BIND	(1ULL << 0)	/* version 4: TCP */
+#define ACCESS_CONNECT	(1ULL << 1)
+#define RULE_PORT	2
+
+struct rules_attr {
+	uint64_t	fs, net;
+};
+
+struct port_attr {
+	uint64_t	access, port;
+};
+
 struct jail {
 	int		fd;		/* the ruleset */
 	uint64_t	handled;
+	bool		ports;		/* they are ruled, too */
 };
 
 static void
@@ -81,18 +95,61 @@ allow_all(const struct jail *jail, const char *const *paths, uint64_t access)
 static int
 jail_open(struct jail *jail)
 {
-	struct landlock_ruleset_attr	attr = { 0 };
+	struct rules_attr	attr = { 0 };
 	long	version = syscall(SYS_landlock_create_ruleset, NULL, 0,
 	    LANDLOCK_CREATE_RULESET_VERSION);
 
 	if (version < 1)
 		return -1;
-	attr.handled_access_fs = version >= 2 ? ACCESS_V2 : ACCESS_V1;
+	attr.fs = version >= 2 ? ACCESS_V2 : ACCESS_V1;
 	if (version >= 3)
-		attr.handled_access_fs |= ACCESS_TRUNCATE;
-	jail->handled = attr.handled_access_fs;
-	jail->fd = syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+		attr.fs |= ACCESS_TRUNCATE;
+	jail->ports = version >= 4;
+	if (jail->ports)
+		attr.net = ACCESS_BIND | ACCESS_CONNECT;
+	jail->handled = attr.fs;
+	jail->fd = syscall(SYS_landlock_create_ruleset, &attr, jail->ports ?
+	    sizeof(attr) : sizeof(attr.fs), 0);
 	return jail->fd == -1 ? -1 : 0;
+}
+
+static void
+allow_port(const struct jail *jail, uint16_t port)
+{
+	struct port_attr	rule = { ACCESS_CONNECT, port };
+
+	syscall(SYS_landlock_add_rule, jail->fd, RULE_PORT, &rule, 0);
+}
+
+static void
+allow_url(const struct jail *jail, const char *text)
+{
+	struct apw_egress_url	url = { .uri = NULL };
+
+	if (text != NULL && apw_egress_url_read(&url, text) == NULL)
+		allow_port(jail, url.port);
+	apw_egress_url_free(&url);
+}
+
+/* Of any host: Landlock knows no addresses.  Datagrams it does not know
+ * either: names are looked up. */
+static void
+allow_registry(const struct jail *jail, const struct apw_stock_conf *conf)
+{
+	static const char *const names[] = { "HTTP_PROXY", "HTTPS_PROXY",
+	    "http_proxy", "https_proxy" };
+	struct apw_egress_place	places[STOCK_PLACES_MAX];
+	size_t			n, i;
+
+	if (!jail->ports)
+		return;
+	n = stock_registry_places(conf, places, APW_COUNT(places));
+	for (i = 0; i < n; i++)
+		allow_port(jail, places[i].port);
+	allow_url(jail, conf->proxy);
+	for (i = 0; conf->proxy == NULL && i < APW_COUNT(names); i++)
+		allow_url(jail, getenv(names[i]));
+	allow_port(jail, 53);
 }
 
 int
@@ -105,7 +162,7 @@ stock_jail_prepare(const struct apw_stock *stock, const struct stock_run *run,
 	(void)err;
 	/* version 1 refuses every link and rename between folders, which
 	 * installers live by: better no jail than a broken install */
-	if (!stock->cycle->stock.jail || jail_open(&jail) == -1)
+	if (stock->cycle->stock.jail == APW_JAIL_OFF || jail_open(&jail) == -1)
 		return -1;
 	if ((jail.handled & ~ACCESS_V1) == 0 && run->network) {
 		close(jail.fd);
@@ -120,6 +177,7 @@ stock_jail_prepare(const struct apw_stock *stock, const struct stock_run *run,
 	allow(&jail, run->staging, jail.handled);
 	if (!run->network)
 		return jail.fd;
+	allow_registry(&jail, &stock->cycle->stock);
 	allow_all(&jail, network_read, ACCESS_READ);
 	allow(&jail, stock_env_cafile(), ACCESS_READ);
 	allow(&jail, getenv("SSL_CERT_FILE"), ACCESS_READ);

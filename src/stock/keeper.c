@@ -54,7 +54,7 @@ keeper_main(struct apw_stock *stock, stock_work_fn *work, void *arg,
 	    .control_fd = control_fd };
 	struct stock_report	 report = { .fault = APW_STOCK_OURS };
 	int			 keep[] = { control_fd, report_fd,
-	    stock->root_fd, apw_log_fd() };
+	    stock->root_fd, apw_log_fd(), stock_boxes_fd() };
 
 	setsid();
 	prctl(PR_SET_NAME, "apw-stock");
@@ -64,6 +64,7 @@ keeper_main(struct apw_stock *stock, stock_work_fn *work, void *arg,
 	signal(SIGPIPE, SIG_IGN);
 	close_others(keep, APW_COUNT(keep));
 	report.fault = work(&k, arg, &report.err);
+	stock_boxes_close(&k);
 	stock_cut_clean(report.err.text);
 	while (write(report_fd, &report, sizeof(report)) == -1 &&
 	    errno == EINTR)
@@ -79,6 +80,7 @@ stock_keeper_start(struct apw_stock *stock, stock_work_fn *work, void *arg,
 	sigset_t	all, old;
 	pid_t		pid;
 
+	stock_boxes(stock);	/* known, for all keepers */
 	if (pipe2(control, O_CLOEXEC) == -1)
 		return apw_err_set(err, errno, "cannot make a pipe");
 	if (pipe2(report, O_CLOEXEC) == -1) {

@@ -66,15 +66,16 @@ resident_bytes(pid_t pid)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* The tree below us, the keeper, is the tool's: strays come to us. */
+/* The tree below us, the keeper, is the tool's: strays come to us.  In a box
+ * it is what is below its first process. */
 static size_t
-look(pid_t *pids, size_t max)
+look(pid_t top, pid_t *pids, size_t max)
 {
 	char	text[8192], name[64], *p, *end;
 	size_t	n = 1, at;
 	long	pid;
 
-	pids[0] = getpid();
+	pids[0] = top;
 	for (at = 0; at < n; at++) {
 		snprintf(name, sizeof(name), "task/%d/children",
 		    (int)pids[at]);
@@ -88,11 +89,11 @@ look(pid_t *pids, size_t max)
 }
 
 const char *
-stock_limit_exceeded(const struct apw_stock *stock)
+stock_limit_exceeded(const struct apw_stock *stock, pid_t top)
 {
 	uint64_t	max = stock->cycle->stock.build_memory, sum = 0;
 	pid_t		pids[LIMIT_LOOK_MAX];
-	size_t		n = look(pids, APW_COUNT(pids)), i;
+	size_t		n = look(top, pids, APW_COUNT(pids)), i;
 
 	if (n > LIMIT_PROCESSES + 1)
 		return "too many processes";

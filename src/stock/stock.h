@@ -15,6 +15,7 @@
 #include <event2/event.h>
 
 #include "core/apw_cycle.h"
+#include "core/apw_score.h"
 #include "core/apw_err.h"
 #include "core/apw_str.h"
 
@@ -88,6 +89,23 @@ typedef void apw_stock_done_fn(void *arg, enum apw_stock_fault,
 struct apw_stock *apw_stock_open(struct event_base *, const struct apw_cycle *,
 	    struct apw_err *);
 void	apw_stock_close(struct apw_stock *);
+
+/* In a slot's process at birth, before it gives privileges up and installs
+ * its filter: start what makes builders' boxes.  Where that fails there are
+ * none, which apw_stock_fit() acts upon.  finish: nothing of it is left. */
+int	apw_stock_begin(const struct apw_cycle *, unsigned slot,
+	    struct apw_err *);
+void	apw_stock_finish(void);
+/* Readable when no box can be made any more and the slot must be born again;
+ * -1: never. */
+int	apw_stock_watch_fd(void);
+/* Do builders get what `jail` asks for?  Logs what they get, once. */
+int	apw_stock_fit(struct apw_stock *, struct apw_err *);
+/* What they would get on this host, in a line for people (cycle NULL: by
+ * default); -1: less than `jail` requires. */
+int	apw_stock_probe(const struct apw_cycle *, char *text, size_t size);
+/* Where connections of installers are counted; borrowed. */
+void	apw_stock_score(struct apw_stock *, struct apw_score_slot *);
 
 /* Code, engine and pieces for one job, in this order.  done is called once,
  * never from inside this call.  A compile error is not a failure: the step's

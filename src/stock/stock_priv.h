@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 
 #include "core/apw_buf.h"
+#include "broker/broker.h"
+#include "egress/rules.h"
 #include "stock/stock.h"
 
 #define STOCK_VERSION		APW_STOCK_VERSION	/* cache version of the engine's world */
@@ -37,6 +39,9 @@ struct stock_engine {
 	uint64_t		generation;
 };
 
+/* Do builders work in boxes here?  Asked when it matters. */
+enum stock_boxes { STOCK_BOXES_UNKNOWN, STOCK_BOXES_READY, STOCK_BOXES_NOT };
+
 struct apw_stock {
 	uint32_t		 magic;
 	struct event_base	*base;		/* borrowed */
@@ -52,6 +57,9 @@ struct apw_stock {
 	int			 use_fd, use_lock_fd;	/* owned; -1: read-only */
 	char			 use_name[64];
 	struct apw_buf		 use_list;	/* what is written there */
+	enum stock_boxes	 boxes;
+	struct apw_err		 boxes_why;	/* not */
+	struct apw_score_slot	*score;		/* borrowed; NULL: no counters */
 	bool			 tidying;	/* a janitor is at work */
 	unsigned		 new_texts;	/* since the last one */
 	TAILQ_HEAD(, apw_stock_ticket) tickets;	/* owned */
@@ -67,6 +75,7 @@ struct stock_report {
 struct stock_keeper {
 	struct apw_stock	*stock;		/* the slot's, as it was at the fork */
 	int			 control_fd;	/* end of file: stop at once; -1: none */
+	struct apw_broker	*broker;	/* owned; NULL: not asked for yet */
 	bool			 cancelled;
 	bool			 background;	/* gives way to the others */
 	int64_t			 hurry_ns;	/* when they called, at our start */
@@ -154,7 +163,48 @@ bool	stock_hurry_called(struct stock_keeper *);	/* then it is cancelled */
 /* limit.c */
 void	stock_limit_set(int64_t timeout_ms);	/* in the tool's process */
 /* In the keeper, while a tool runs: what it has too much of; NULL: nothing. */
-const char *stock_limit_exceeded(const struct apw_stock *);
+const char *stock_limit_exceeded(const struct apw_stock *, pid_t top);
+
+/* boxes.c: who makes them */
+bool	stock_boxes(struct apw_stock *);	/* do builders work in boxes? */
+int	stock_boxes_fd(void);		/* for keepers to keep; -1 */
+/* A keeper's own broker. */
+struct apw_broker *stock_boxes_open(struct apw_err *);
+/* Its process is to be ended. */
+void	stock_boxes_close(struct stock_keeper *);
+
+/* box.c: a tool's box, in its keeper */
+struct stock_run;
+struct stock_outcome;
+struct stock_gate {
+	pid_t	pid;		/* 0: none */
+	int	life_fd;	/* owned */
+};
+struct stock_box {
+	struct apw_box		box;
+	struct stock_gate	gate;
+};
+/* out and err are the ends to write to. */
+int	stock_box_start(struct stock_keeper *, const struct stock_run *,
+	    char *const *argv, char *const *envp, int out, int err_fd,
+	    struct stock_box *, struct apw_err *);
+/* Nothing of it is left; *status as waitpid(2) tells it. */
+void	stock_box_end(struct stock_keeper *, struct stock_box *,
+	    struct stock_outcome *, int *status);
+
+/* gate.c: an installer's only way out of its box */
+int	stock_gate_start(struct stock_keeper *, int listen_fd,
+	    struct stock_gate *, struct apw_err *);
+void	stock_gate_stop(struct stock_gate *);
+
+/* registry.c: where packages come from, by all that says so */
+#define STOCK_PLACES_MAX	64
+size_t	stock_registry_places(const struct apw_stock_conf *,
+	    struct apw_egress_place *, size_t max);
+/* Its text, which may hold secrets; -1: none. */
+int	stock_registry_npmrc(const char *path, struct apw_buf *text);
+/* The authorities that npmrc names; the caller frees it; NULL: none. */
+char	*stock_registry_cafile(const struct apw_stock_conf *);
 
 /* disk.c: what a build has put on the disk */
 struct stock_disk {
@@ -172,6 +222,7 @@ struct stock_run {
 	const char		*cwd;		/* absolute */
 	const char		*staging;	/* absolute: HOME, TMPDIR are made here */
 	bool			 network;	/* an installer: registry variables, /etc */
+	bool			 ask;		/* only its version: no registry */
 	int64_t			 timeout_ms;
 };
 struct stock_outcome {
@@ -193,13 +244,13 @@ void	stock_outcome_free(struct stock_outcome *);
 void	stock_outcome_text(const struct stock_outcome *, struct apw_buf *);
 
 /* env.c: environment of a tool, composed name by name */
-#define STOCK_ENV_MAX	40
+#define STOCK_ENV_MAX	48
 struct stock_env {
 	char	*v[STOCK_ENV_MAX + 1];	/* owned strings, NULL-terminated */
 	size_t	 n;
 };
 int	stock_env_compose(const struct apw_stock *, const struct stock_run *,
-	    struct stock_env *, struct apw_err *);
+	    bool boxed, struct stock_env *, struct apw_err *);
 void	stock_env_free(struct stock_env *);
 const char *stock_env_cafile(void);	/* extra certificates, or NULL */
 
@@ -210,6 +261,8 @@ int	stock_jail_enter(int ruleset_fd);
 
 /* tool.c */
 void	stock_tools_find(struct apw_stock *);
+void	stock_tools_locate(const struct apw_cycle *, struct stock_tool *node,
+	    struct stock_tool *installer, struct stock_tool *bundler);
 void	stock_tool_free(struct stock_tool *);
 
 /* engine.c */

@@ -42,12 +42,7 @@ tool_find(struct stock_tool *tool, const char *conf_path, const char *name)
 		tool->path = apw_is_program(conf_path) ? strdup(conf_path) : NULL;
 	else
 		tool->path = apw_find_program(name);
-	if (tool->path == NULL) {
-		apw_warn("tool not found, what needs it will fail",
-		    APW_S("tool", conf_path != NULL ? conf_path : name));
-		return;
-	}
-	tool->home = tool_home(tool->path);
+	tool->home = tool->path != NULL ? tool_home(tool->path) : NULL;
 }
 
 static int
@@ -105,7 +100,7 @@ tool_ask(struct stock_keeper *k, void *arg, struct apw_err *err)
 	apw_autofd int		 dir = -1;
 	struct stock_run	 run = { .tool = tool, .args = args,
 	    /* npm reads the host's settings before anything else */
-	    .network = true, .timeout_ms = TOOL_VERSION_MS };
+	    .network = true, .ask = true, .timeout_ms = TOOL_VERSION_MS };
 
 	if (stock_staging_begin(k, &st, err) == -1)
 		return APW_STOCK_OURS;
@@ -169,15 +164,38 @@ tool_version(struct apw_stock *stock, struct stock_tool *tool)
 }
 
 void
+stock_tools_locate(const struct apw_cycle *cycle, struct stock_tool *node,
+    struct stock_tool *installer, struct stock_tool *bundler)
+{
+	const struct apw_stock_conf	*conf = &cycle->stock;
+
+	tool_find(node, cycle->engine.node, "node");
+	tool_find(installer, conf->installer_path,
+	    conf->installer == APW_INSTALLER_NPM ? "npm" : "bun");
+	tool_find(bundler, conf->bundler_path,
+	    conf->bundler == APW_BUNDLER_BUN ? "bun" : "esbuild");
+}
+
+static void
+tool_miss(const struct stock_tool *tool, const char *use, const char *path)
+{
+	if (tool->path == NULL)
+		apw_warn("tool not found, what needs it will fail",
+		    APW_S("tool", path != NULL ? path : use));
+}
+
+void
 stock_tools_find(struct apw_stock *stock)
 {
-	const struct apw_stock_conf	*conf = &stock->cycle->stock;
+	const struct apw_cycle	*c = stock->cycle;
 
-	tool_find(&stock->node, stock->cycle->engine.node, "node");
-	tool_find(&stock->installer, conf->installer_path,
-	    conf->installer == APW_INSTALLER_NPM ? "npm" : "bun");
-	tool_find(&stock->bundler, conf->bundler_path,
-	    conf->bundler == APW_BUNDLER_BUN ? "bun" : "esbuild");
+	stock_tools_locate(c, &stock->node, &stock->installer,
+	    &stock->bundler);
+	tool_miss(&stock->node, "node", c->engine.node);
+	tool_miss(&stock->installer, c->stock.installer == APW_INSTALLER_NPM ?
+	    "npm" : "bun", c->stock.installer_path);
+	tool_miss(&stock->bundler, c->stock.bundler == APW_BUNDLER_BUN ?
+	    "bun" : "esbuild", c->stock.bundler_path);
 	tool_version(stock, &stock->installer);
 	tool_version(stock, &stock->bundler);
 }

@@ -3,7 +3,8 @@
  *
  *	{ "stock": { "path", "installer", "installer_path", "bundler",
  *	    "bundler_path", "install_timeout_ms", "build_timeout_ms",
- *	    "negative_ttl_ms", "registry", "npmrc", "jail", "max_bytes",
+ *	    "negative_ttl_ms", "registry", "npmrc", "max_bytes",
+ *	    "jail": false, or "landlock", "require"; else on,
  *	    "build_memory", "build_disk",
  *	    "proxy", "no_proxy" },
  *	  "engine": "main.js", "node": "/usr/bin/node",
@@ -151,7 +152,11 @@ read_conf(struct apw_cycle *c, json_t *in)
 	conf->build_memory = number(s, "build_memory", 0);
 	conf->build_disk = number(s, "build_disk", 0);
 	conf->max_bytes = number(s, "max_bytes", 0);
-	conf->jail = !json_is_false(json_object_get(s, "jail"));
+	tool = text(s, "jail");
+	conf->jail = json_is_false(json_object_get(s, "jail")) ?
+	    APW_JAIL_OFF : tool == NULL ? APW_JAIL_ON :
+	    strcmp(tool, "landlock") == 0 ? APW_JAIL_LANDLOCK :
+	    APW_JAIL_REQUIRE;
 }
 
 static void
@@ -243,6 +248,8 @@ main(void)
 	read_codes(&r.order, json_object_get(in, "codes"));
 	read_pieces(&r.order, json_object_get(in, "pieces"));
 	r.left = number(in, "repeat", 1);
+	if (apw_stock_begin(cycle, 1, &err) == -1)
+		fprintf(stderr, "stock-tool: %s\n", err.text);
 	r.stock = apw_stock_open(r.base, cycle, &err);
 	if (r.stock == NULL) {
 		json_object_set_new(r.out, "fault", json_string("OPEN"));
@@ -263,6 +270,7 @@ main(void)
 	json_object_set_new(r.out, "engine",
 	    json_string(apw_stock_engine(r.stock)));
 	apw_stock_close(r.stock);
+	apw_stock_finish();
 	event_base_free(r.base);
 	json_dumpf(r.out, stdout, JSON_COMPACT);
 	fflush(stdout);

@@ -34,7 +34,8 @@ sub new {
 	for my $key (qw/jail/) {
 		$self->{stock}{$key} = $self->{stock}{$key}
 			? JSON::PP::true : JSON::PP::false
-			if exists $self->{stock}{$key};
+			if exists $self->{stock}{$key}
+			&& $self->{stock}{$key} !~ /[a-z]/;
 	}
 	$self->{engine} = $t->testdir() . '/main.js';
 	$t->write_file('main.js', "// an engine\n");
@@ -47,6 +48,20 @@ sub tool { my ($self, $name) = @_;
 
 sub path { my ($self, $rel) = @_;
 	return "$self->{stock}{path}/v12" . (defined $rel ? "/$rel" : '') }
+
+# From now on as an ordinary user, who has a stock of its own.
+sub as_nobody {
+	my ($self) = @_;
+	my $dir = $self->{t}->testdir() . '/nobody';
+
+	mkdir $dir;
+	chown scalar((getpwnam 'nobody')[2]), scalar((getpwnam 'nobody')[3]),
+		$dir or die "chown: $!";
+	$self->{stock}{path} = "$dir/stock";
+	$self->{as} = [ '/usr/bin/setpriv', '--reuid=nobody', '--regid='
+		. (getpwnam 'nobody')[3], '--clear-groups' ];
+	return $self;
+}
 
 sub set { my ($self, %stock) = @_;
 	$self->{stock} = { %{ $self->{stock} }, %stock }; return $self }
@@ -88,7 +103,8 @@ sub start {
 		Test::Apworker::Has::find('node'), flow_version_id => 'fv',
 		packages => JSON::PP::true, %order }));
 	my %env = $t->environment(%{ delete $order{env} || {} });
-	my $pid = Test::Apworker::Proc::spawn([ $self->tool($tool) ],
+	my $pid = Test::Apworker::Proc::spawn([ @{ $self->{as} || [] },
+		$self->tool($tool) ],
 		env => \%env, cwd => $t->testdir(), in => "$base.json",
 		out => "$base.out", err => "$base.err");
 	return { pid => $pid, base => $base };
