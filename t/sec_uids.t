@@ -38,10 +38,10 @@ sub status_of {
 		split /\n/, slurp("/proc/$pid/status");
 }
 
-# The engine at work below a slot; its init, a copy of others, is not it.
+# The engine at work below a slot, which has its sandbox's name once it is up.
 sub engine_of {
 	my ($slot) = @_;
-	return (grep { Test::Apworker::Proc::cmdline($_) =~ m{/main\.js\b} }
+	return (grep { Test::Apworker::Proc::cmdline($_) =~ /^sandbox-/ }
 		Test::Apworker::Proc::descendants($slot))[0];
 }
 
@@ -66,12 +66,16 @@ sub engines_of {
 	my @ids = map { "$name-$mode-$_" } 1, 2;
 	$api->push_job(map { flow_job(id => $_, engine => [
 		{ do => 'never' } ]) } @ids);
-	my (%slot, %engine);
-	ok(wait_for(sub {
-		%slot = map { $_->{slot} => $_->{pid} } $t->slots();
-		%engine = map { $_ => engine_of($slot{$_}) } keys %slot;
-		return 2 == grep { defined } values %engine;
-	}, undef, 20), "$who: an engine in each slot") or return $t->stop();
+	# in the middle of an operation: before that another engine would try
+	my %slot;
+	wait_for(sub {
+		%slot = map { $_->{slot} => $_->{pid} } grep {
+			(($_->{job} || {})->{phase} // '') eq 'run' } $t->slots();
+		return 2 == keys %slot;
+	}, "$who: two operations");
+	my %engine = map { $_ => scalar engine_of($slot{$_}) } keys %slot;
+	is(join(' ', sort grep { defined $engine{$_} } keys %engine), '1 2',
+		"$who: an engine in each slot") or return $t->stop();
 
 	my @uids;
 	for my $n (sort keys %engine) {
