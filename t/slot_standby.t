@@ -32,6 +32,25 @@ sub standing {
 	return $ids[0] // '';
 }
 
+# How much of its share of the processor an engine's box has; undef: boxes have
+# no share here.
+sub share {
+	my ($sandbox) = @_;
+	my ($pid) = $t->log() =~ /engine started pid=(\d+) sandbox=\Q$sandbox\E/;
+	for my $line (split /\n/, slurp("/proc/$pid/cgroup")) {
+		my (undef, $what, $path) = split /:/, $line, 3;
+		next unless $path =~ m{/apworkerd-box\.[^/]+$}
+			&& $what =~ /^$|\bcpu\b/;
+		for my $file (map { glob "/sys/fs/cgroup$_" } $what eq ''
+			? "$path/cpu.weight"
+			: ("/$what$path/cpu.shares", "/cpu$path/cpu.shares")) {
+			return slurp($file) / ($what eq '' ? 100 : 1024)
+				if -e $file;
+		}
+	}
+	return undef;
+}
+
 my $early = standing();
 ok($early, 'one stands by before there is a job');
 my %env = map { %{ $_->{env} } } grep { $_->{what} eq 'env' }
@@ -39,6 +58,11 @@ my %env = map { %{ $_->{env} } } grep { $_->{what} eq 'env' }
 is($env{SANDBOX_ID}, $early, 'the first job has it');
 my $first = standing($early);
 ok($first, 'another stands by after it');
+SKIP: {
+	skip('boxes have no weight here', 1) unless defined share($first);
+	ok(wait_for(sub { share($first) >= 1 }, 'its whole share'),
+		'and yields to nobody once it is there');
+}
 %env = map { %{ $_->{env} } } grep { $_->{what} eq 'env' }
 	$api->told('j2', { do => 'env' });
 is($env{SANDBOX_ID}, $first, 'the next job has it');

@@ -6,12 +6,13 @@
 # a pause), in one run.  From handing out to completeJob, as the app sees it;
 # one JSON line for each.
 #
-#	perl -It/lib contrib/bench/standby.pl [JOBS [BUNDLE]]
+#	perl -It/lib contrib/bench/standby.pl [JOBS [BUNDLE | nop]]
 #
 # BENCH_STEP=1 in the environment gives the flow a code step.
 #
 # Needs a built tree without sanitizers, the packages of the tests, esbuild, and
-# the reference engine (contrib/install-deps.sh) where no BUNDLE is named.
+# the reference engine (contrib/install-deps.sh) where no BUNDLE is named.  nop
+# is an engine that does nothing: then what is left is ours and its link's.
 
 use strict;
 use warnings;
@@ -21,6 +22,7 @@ use FindBin;
 use List::Util qw/min/;
 
 use Test::Apworker;
+use Test::Apworker::Engine;
 use Test::Apworker::Util;
 
 my $jobs = shift // 15;
@@ -30,7 +32,8 @@ my $stock = "/tmp/apworker-standby-bench.$$";
 my $step = !$ENV{BENCH_STEP} ? undef :
 	code_step(code => 'export const code = async () => ({ n: 1 });');
 
-die "no $bundle: run contrib/install-deps.sh\n" unless -e $bundle;
+die "no $bundle: run contrib/install-deps.sh\n"
+	unless $bundle eq 'nop' || -e $bundle;
 END { remove_tree($stock) if $stock }
 
 sub median {
@@ -41,9 +44,10 @@ sub median {
 sub daemon {
 	my ($mode, $engine) = @_;
 	my $t = Test::Apworker->new();
+	$t->{engine} = Test::Apworker::Engine->new($t, name => 'engine-nop');
 	$t->write_app_conf(mode => $mode, engine => $engine // '');
 	$t->{conf} =~ s/%%FAKE_ESBUILD%%/%%ESBUILD%%/g;
-	$t->{conf} =~ s/%%BUNDLE%%/$bundle/g;
+	$t->{conf} =~ s/%%BUNDLE%%/$bundle/g unless $bundle eq 'nop';
 	$t->{conf} =~ s{path %%TESTDIR%%/stock}{path $stock};
 	my $api = $t->api();
 	# no app for the engine's own requests
