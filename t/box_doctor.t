@@ -55,6 +55,21 @@ is($code, 1, '-t refuses');
 like($err, qr/c\.conf:5:1: error: .*SANDBOX_PROCESS.*user namespace/,
 	'and says where and why');
 
+# builders: less than is required
+like($err = ($t->run_command([ @poor, $daemon, 'doctor' ]))[1],
+	qr/^installs and builds\s+Landlock.*no boxes: .*user namespace/m,
+	'builders have the fallback');
+my $conf = slurp($t->testdir() . '/c.conf');
+$conf =~ s/SANDBOX_PROCESS.*/UNSANDBOXED;/;
+$conf =~ s/bundler_path/jail require; bundler_path/;
+$t->write_file('c.conf', $conf);
+($code, $out, $err) = $t->run_command([ @test ]);
+is($code, 0, '"jail require" where there are boxes') or diag($err);
+like($err, qr/^apworkerd: builders: boxes of their own/m, 'and -t says so');
+($code, $out, $err) = $t->run_command([ @poor, @test ]);
+is($code, 1, 'and where there are none');
+like($err, qr/c\.conf: error: stock, "jail require": .*no boxes/, 'it says why');
+
 # root of a namespace that has one uid only is an ordinary user
 ($code, $out, $err) = $t->run_command([ 'unshare', '-Ur', $daemon, 'doctor' ]);
 like($out, qr/^SANDBOX_PROCESS\s+(?:available|degraded)/m,

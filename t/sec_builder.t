@@ -19,7 +19,7 @@ use Test::Apworker::Util;
 
 my @who = $> == 0 ? ('root', 'nobody') : ('an ordinary user');
 my $t = Test::Apworker->new()->has(qw/linux userns node bun esbuild/)
-	->plan(2 + 14 * @who);
+	->plan(5 + 14 * @who);
 my $dir = $t->testdir();
 
 # What the host has that a box must not reach.
@@ -211,4 +211,17 @@ EOP
 	like($got->{error}, qr/port (?:closed: Permission|open)/,
 		'landlock: other ports, as far as the kernel can');
 	diag('this kernel has no rules for ports') if $got->{error} =~ /open/;
+
+	# a host that allows none
+	$s = stock('root', 'poor');
+	$s->{as} = [ '/usr/bin/unshare', '-Ur', '/bin/sh', '-c', 'echo 0 '
+		. '>/proc/sys/user/max_user_namespaces; exec "$@"', '-' ];
+	my %order = (codes => [ step('s', 'export const code = 1;') ]);
+	$got = $s->order(%order);
+	like($got->{error}, qr/no box for a builder: .*user namespace/,
+		'require: none, no build');
+	delete $s->{stock}{jail};
+	$got = $s->order(%order);
+	is($got->{fault}, 'OK', 'on: none, Landlock') or diag($got->{error});
+	like($got->{log}, qr/builders have no box/, 'and it is said');
 }

@@ -359,6 +359,7 @@ broker_main(const struct apw_broker_conf *conf, int sock, pid_t parent)
 			    .staging_fd = -1, .cache_fd = -1,
 			    .idmap_fd = -1 };
 	struct apw_err	err = APW_ERR_NONE;
+	bool		fit;
 
 	prctl(PR_SET_NAME, "apw-broker");
 	if (broker_forget(&b) == -1)
@@ -366,7 +367,8 @@ broker_main(const struct apw_broker_conf *conf, int sock, pid_t parent)
 	broker_signals();
 	/* a slot keeps others out of its memory; we write our maps in /proc */
 	prctl(PR_SET_DUMPABLE, 1);
-	if (broker_prepare(&b, &err) == -1) {
+	fit = broker_prepare(&b, &err) == 0;
+	if (!fit && !conf->builds) {
 		broker_decline(&b, &err);
 		_exit(71);
 	}
@@ -374,6 +376,6 @@ broker_main(const struct apw_broker_conf *conf, int sock, pid_t parent)
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == -1 || getppid() != parent)
 		_exit(71);
 	if (conf->builds)
-		nursery_main(&b);
+		nursery_main(&b, fit ? NULL : &err);
 	broker_serve(&b);
 }

@@ -138,7 +138,9 @@ bool	broker_wait(const struct broker *);
 int	broker_ready(struct broker *, unsigned flags, struct apw_err *);
 
 /* nursery.c: a broker that makes others */
-_Noreturn void nursery_main(struct broker *);
+/* why: nothing can be made here; NULL: that is still to be seen.  It stays,
+ * to say so. */
+_Noreturn void nursery_main(struct broker *, const struct apw_err *why);
 
 /* builder.c: boxes of builders */
 /* The nursery: folders, and whose files are whose. */

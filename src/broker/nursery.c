@@ -80,10 +80,13 @@ nursery_turn(struct nursery *n)
 }
 
 _Noreturn void
-nursery_main(struct broker *b)
+nursery_main(struct broker *b, const struct apw_err *why)
 {
-	struct nursery	n = { .b = b, .why = APW_ERR_NONE };
+	struct nursery	n = { .b = b, .why = APW_ERR_NONE,
+			    .tried = why != NULL };
 
+	if (why != NULL)
+		n.why = *why;
 	while (broker_wait(b) && nursery_turn(&n) == 0)
 		;
 	_exit(0);
