@@ -91,6 +91,13 @@ for my $host ('127.0.0.2', '127.2', '0x7f.2', '2130706434', '0177.0.0.2',
 		"$host: said why");
 }
 
+# Each is counted, redirects too, and has a line.
+my $sums = $t->status()->{slots}[0]{egress};
+cmp_ok($sums->{allowed}, '>=', 10, 'those that were let through count');
+is($sums->{blocked}, 15, 'and those that were not');
+is(scalar(() = $t->log() =~ /egress run=- verdict="blocked address" method=POST /g),
+	15, 'with a line for each');
+
 # No URL, nobody there, nobody who answers.
 my $dead = IO::Socket::INET->new(Listen => 8, LocalAddr => '127.0.0.1');
 for my $case ([ 'ftp://127.0.0.1/', qr/neither http/ ],

@@ -14,7 +14,7 @@ use Test::Apworker;
 use Test::Apworker::Util;
 
 my $t = Test::Apworker->new()
-	->has(qw/daemon node node_modules esbuild userns/)->plan(9)
+	->has(qw/daemon node node_modules esbuild userns/)->plan(13)
 	->write_app_conf(source => 'group g1;', mode => 'auto',
 		main => 'network auto { allow 127.0.0.1; }');
 my $api = $t->api();
@@ -61,3 +61,20 @@ $t->wait_exit();
 like($t->log(), qr/was answered what="on-call page"/,
 	'its answer was waited for');
 unlike($t->log(), qr/secret/, 'its URL is not logged');
+
+# It goes where the daemon may: the page's URL is the app's to choose.
+$api->ask(set => { http_delay_ms => 0 });
+my $pages = $api->seen(kind => 'http', method => 'POST');
+(my $other = $api->url()) =~ s/127\.0\.0\.1/127.0.0.2/ or die $api->url();
+$api->settings(PAGE_ONCALL_WEBHOOK => "$other/page?secret");
+$t->run();
+$t->log_mark();
+$api->push_job(flow_job(id => 'again', engine => [
+	{ do => 'exit', code => 9 } ]));
+is($api->wait_done('again')->{status}, 'INTERNAL_ERROR', 'another broken run');
+ok($t->wait_log(qr/what="on-call page".*blocked address: 127\.0\.0\.2 is loopback/),
+	'a page to a place that is blocked');
+is($t->status()->{slots}[0]{egress}{blocked}, 1, 'is counted');
+is(scalar(my @p = $api->seen(kind => 'http', method => 'POST')), $pages,
+	'and is not sent');
+$t->stop();

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/apw_buf.h"
+#include "core/apw_clock.h"
 #include "core/apw_err.h"
 #include "core/apw_log.h"
 #include "egress/dial.h"
@@ -29,6 +30,7 @@ struct apw_poster {
 	struct event_base	*base;		/* borrowed */
 	struct apw_egress_rules	*rules;		/* a reference */
 	struct apw_egress_resolver *resolver;	/* borrowed */
+	struct apw_score_slot	*score;		/* borrowed; or NULL */
 	SSL_CTX			*tls;		/* owned; made when needed */
 	struct apw_post		*posts;		/* list, owned */
 };
@@ -45,6 +47,7 @@ struct apw_post {
 	const char		*what;
 	struct event		*kick, *deadline;	/* owned */
 	struct apw_egress_dial	*dial;		/* owned while it runs */
+	int64_t			 dialled_us;	/* it began */
 	struct apw_link_dial	*stream;	/* owned while it runs: TLS */
 	struct bufferevent	*bev;		/* owned */
 	apw_post_fn		*done;
@@ -235,6 +238,24 @@ post_tls(struct apw_post *p, struct apw_err *err)
 	return p->to.secure && p->poster->tls == NULL ? -1 : 0;
 }
 
+/* A line and a count for each hop, as flows have them. */
+static void
+post_record(const struct apw_post *p, const struct apw_egress_dialled *end)
+{
+	struct apw_egress_books		books = { .score = p->poster->score };
+	struct apw_egress_record	r = {
+		.method = p->get ? "GET" : "POST",
+		.host = p->to.host,
+		.port = p->to.port,
+		.address = end->address[0] != '\0' ? end->address : NULL,
+		.verdict = end->verdict,
+		.why = end->why[0] != '\0' ? end->why : NULL,
+		.ms = (apw_now_us() - p->dialled_us) / 1000,
+	};
+
+	apw_egress_books_enter(&books, &r);
+}
+
 static void
 post_on_dial(void *arg, const struct apw_egress_dialled *end)
 {
@@ -245,6 +266,7 @@ post_on_dial(void *arg, const struct apw_egress_dialled *end)
 
 	APW_CAST(p, arg, POST_MAGIC);
 	p->dial = NULL;
+	post_record(p, end);
 	if (end->verdict != APW_EGRESS_ALLOWED) {
 		snprintf(why, sizeof(why), "%s: %s%s%s",
 		    apw_egress_verdict_name(end->verdict), end->address,
@@ -281,6 +303,7 @@ post_on_kick(evutil_socket_t fd, short what, void *arg)
 		post_done(p, -1, why);
 		return;
 	}
+	p->dialled_us = apw_now_us();
 	p->dial = apw_egress_dial_new(p->poster->base, p->poster->rules,
 	    p->poster->resolver, p->to.host, p->to.port, post_on_dial, p);
 	if (p->dial == NULL)
@@ -338,7 +361,7 @@ apw_post_cancel(struct apw_post *p)
 
 struct apw_poster *
 apw_poster_new(struct event_base *base, struct apw_egress_rules *rules,
-    struct apw_egress_resolver *resolver)
+    struct apw_egress_resolver *resolver, struct apw_score_slot *score)
 {
 	struct apw_poster	*poster = calloc(1, sizeof(*poster));
 
@@ -347,6 +370,7 @@ apw_poster_new(struct event_base *base, struct apw_egress_rules *rules,
 	poster->base = base;
 	poster->rules = apw_egress_rules_ref(rules);
 	poster->resolver = resolver;
+	poster->score = score;
 	return poster;
 }
 

@@ -235,7 +235,8 @@ slot_open_egress(struct apw_slot *s, struct apw_err *err)
 	s->resolver = apw_egress_resolver_new(s->base,
 	    apw_egress_rules_resolver(rules), err);
 	if (s->resolver != NULL)
-		s->poster = apw_poster_new(s->base, rules, s->resolver);
+		s->poster = apw_poster_new(s->base, rules, s->resolver,
+		    s->score);
 	apw_egress_rules_unref(rules);
 	if (s->resolver == NULL)
 		return -1;

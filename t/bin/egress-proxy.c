@@ -148,7 +148,8 @@ start(struct tool *t, const char *api, const struct apw_strlist *app,
 	t->proxy = apw_egress_proxy_new(t->base, &pc, err);
 	if (t->proxy == NULL)
 		return -1;
-	t->poster = apw_poster_new(t->base, t->rules, t->resolver);
+	t->poster = apw_poster_new(t->base, t->rules, t->resolver,
+	    NULL);
 	t->input = event_new(t->base, 0, EV_READ | EV_PERSIST, on_input, t);
 	if (t->poster == NULL || t->input == NULL)
 		return apw_err_set(err, ENOMEM, "tool");
