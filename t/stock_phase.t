@@ -141,7 +141,8 @@ sub tool_round {
 	my ($name, $order, $pid, $go, %first) = @_;
 	my $one = $s->start(%$order, %first);
 	my $tool = $pid->($one);
-	my ($keeper) = Test::Apworker::Proc::children($one->{pid});
+	my ($keeper) = grep { locks_of($_) }
+		Test::Apworker::Proc::children($one->{pid});
 	my $other = start_other($keeper, $order);
 	kill 'KILL', $tool;
 	my $got = $s->wait($one);
@@ -158,8 +159,8 @@ $s->registry(%packages);
 tool_round('installer', $held->{order}, sub {
 	my ($one) = @_;
 	wait_for(sub { $s->requests(qr/\Q$name\E.*\.tgz/) }, 'its request');
-	my ($keeper) = Test::Apworker::Proc::children($one->{pid});
-	return (Test::Apworker::Proc::children($keeper))[0];
+	return (grep { Test::Apworker::Proc::cmdline($_) =~ / install / }
+		Test::Apworker::Proc::descendants($one->{pid}))[0];
 }, sub { $t->write_file('registry/go-held', '') });
 my $esbuild = $t->tool('esbuild', { hang => 1 });
 tool_round('bundler', new_step()->{order}, sub {
