@@ -90,6 +90,7 @@ main(int argc, char **argv)
 	measure(argv[1], APW_JOURNAL_ON, 2000, 20000);
 	measure(argv[1], APW_JOURNAL_ON, 64 << 10, 5000);
 	measure(argv[1], APW_JOURNAL_ON, 10 << 20, 20);
+	measure(argv[1], APW_JOURNAL_ON, 100 << 20, 4);
 	measure(argv[1], APW_JOURNAL_SYNC, 2000, 100);
 	return 0;
 }
