@@ -18,7 +18,18 @@
 #define TIMEOUT_MS	60000
 #define PARTS_MAX	32
 
-/* Set the timer to the nearest deadline. */
+static void
+emit_disarm(struct apw_app_link *l)
+{
+	l->reply_due_ms = 0;
+	if (l->reply_timer != NULL)
+		event_del(l->reply_timer);
+}
+
+/*
+ * Set the timer to the nearest deadline.  It stays when what it was set for is
+ * answered, and looks around when it comes: calls cost it nothing then.
+ */
 static void
 emit_arm(struct apw_app_link *l)
 {
@@ -30,9 +41,10 @@ emit_arm(struct apw_app_link *l)
 		if (p->deadline_ms < first)
 			first = p->deadline_ms;
 	if (first == INT64_MAX) {
-		event_del(l->reply_timer);
+		emit_disarm(l);
 		return;
 	}
+	l->reply_due_ms = first;
 	left = first - apw_now_ms();
 	if (left > 0) {
 		tv.tv_sec = left / 1000;
@@ -81,7 +93,7 @@ app_emit_fail_all(struct apw_app_link *l)
 {
 	struct app_pending	*p;
 
-	event_del(l->reply_timer);
+	emit_disarm(l);
 	while (!l->dead && (p = TAILQ_FIRST(&l->pending)) != NULL)
 		pending_fail(l, p, APW_APP_LINK_LOST);
 }
@@ -91,8 +103,7 @@ app_emit_forget_all(struct apw_app_link *l)
 {
 	struct app_pending	*p;
 
-	if (l->reply_timer != NULL)
-		event_del(l->reply_timer);
+	emit_disarm(l);
 	while ((p = TAILQ_FIRST(&l->pending)) != NULL)
 		pending_free(l, p);
 }
@@ -146,8 +157,6 @@ app_emit_ack(struct apw_app_link *l, const struct apw_sio_packet *pkt,
 	}
 	pending_tell(l, p, &r);
 	apw_buf_free(&error);
-	if (!l->dead && l->npending == 0)
-		event_del(l->reply_timer);
 }
 
 /* --- sending --- */
@@ -237,7 +246,8 @@ send_waiting(struct apw_app_link *l, const struct apw_str *body, size_t nbody,
 	    TIMEOUT_MS);
 	TAILQ_INSERT_TAIL(&l->pending, p, link);
 	l->npending++;
-	emit_arm(l);
+	if (l->reply_due_ms == 0 || p->deadline_ms < l->reply_due_ms)
+		emit_arm(l);
 	return p->handle;
 }
 

@@ -72,7 +72,8 @@ struct apw_app_link {
 	struct apw_sio_attach	 attach;
 	struct event		*open_timer;	/* owned */
 	struct event		*ping_timer;	/* owned */
-	struct event		*reply_timer;	/* owned: oldest deadline */
+	struct event		*reply_timer;	/* owned */
+	int64_t			 reply_due_ms;	/* when it comes; 0: not set */
 	struct event		*left;		/* owned: tells on_left */
 	TAILQ_HEAD(, app_pending) pending;
 	unsigned		 npending;

@@ -59,8 +59,6 @@ call_forget(struct apw_engine_link *l, struct engine_call *c)
 	l->call_bytes -= c->bytes;
 	l->ncalls--;
 	c->handle = 0;
-	if (l->ncalls == 0)
-		event_del(l->timer);
 }
 
 static void
@@ -136,7 +134,9 @@ engine_call_begin(struct apw_engine_link *l, struct apw_str method,
 	c->bytes = bytes;
 	c->deadline_ms = apw_now_ms() + l->conf.call_timeout_ms;
 	l->call_bytes += bytes;
-	if (l->ncalls++ == 0)
+	l->ncalls++;
+	/* it may have been set for one that is answered: it looks then */
+	if (!event_pending(l->timer, EV_TIMEOUT, NULL))
 		call_arm(l);
 	l->ev.on_call(l->arg, c->handle, method, payload);
 }

@@ -21,11 +21,35 @@ skip_space(const char *p, const char *end)
 	return p;
 }
 
+/* The widest registers that every processor has. */
+#define LANES	16
+#define EACH(c)	{ c, c, c, c, c, c, c, c, c, c, c, c, c, c, c, c }
+typedef uint8_t lanes __attribute__((vector_size(LANES)));
+typedef uint64_t halves __attribute__((vector_size(LANES)));
+
+/* Do all of these bytes of a string mean themselves? */
+static bool
+plain(const char *p)
+{
+	static const lanes	quote = EACH('"'), back = EACH('\\'),
+				control = EACH(0x20);
+	lanes			v, w;
+	halves			hit;
+
+	memcpy(&v, p, sizeof(v));
+	memcpy(&w, p + sizeof(v), sizeof(w));
+	hit = (halves)((v == quote) | (v == back) | (v < control) |
+	    (w == quote) | (w == back) | (w < control));
+	return (hit[0] | hit[1]) == 0;
+}
+
 const char *
 apw_raw_plain(const char *p, const char *end)
 {
 	uint64_t	w, quote, back, hit;
 
+	while (end - p >= 2 * LANES && plain(p))
+		p += 2 * LANES;
 	/* eight bytes at a time; a false alarm only costs the slow loop */
 	while (end - p >= 8) {
 		memcpy(&w, p, 8);

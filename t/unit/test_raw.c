@@ -9,6 +9,7 @@
 
 #include "core/apw_auto.h"
 #include "proto/apw_raw.h"
+#include "proto/apw_raw_priv.h"
 
 static void
 test_valid(void **state)
@@ -147,6 +148,32 @@ test_literals(void **state)
 	apw_buf_free(&out);
 }
 
+/* What ends the plain part of a string is found wherever it is. */
+static void
+test_plain(void **arg)
+{
+	static const unsigned char	bytes[] = { '"', '\\', 0, 0x1f, 0x20,
+	    '!', '#', '[', ']', 0x7f, 0x80, 0x9f, 0xff };
+	char				text[80];
+	size_t				n, at, i;
+	bool				ends;
+
+	(void)arg;
+	for (n = 0; n <= sizeof(text); n++) {
+		memset(text, 'x', sizeof(text));
+		assert_ptr_equal(apw_raw_plain(text, text + n), text + n);
+		for (at = 0; at < n; at++)
+			for (i = 0; i < sizeof(bytes); i++) {
+				memset(text, 'x', sizeof(text));
+				text[at] = (char)bytes[i];
+				ends = bytes[i] < 0x20 || bytes[i] == '"' ||
+				    bytes[i] == '\\';
+				assert_ptr_equal(apw_raw_plain(text, text + n),
+				    text + (ends ? at : n));
+			}
+	}
+}
+
 int
 main(void)
 {
@@ -157,6 +184,7 @@ main(void)
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_literals),
+		cmocka_unit_test(test_plain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
