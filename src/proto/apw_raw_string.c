@@ -165,13 +165,14 @@ decode_escape(const char **p, const char *end, char out[4])
 bool
 apw_raw_equals(struct apw_str literal, const char *s)
 {
-	const char	*p = literal.p, *end = literal.p + literal.n;
+	const char	*p = literal.p, *end;
 	size_t		 left = strlen(s), n;
 	char		 out[4];
 
-	if (literal.n < 2 || *p != '"' || end[-1] != '"')
+	if (literal.n < 2 || *p != '"' || p[literal.n - 1] != '"')
 		return false;
-	for (p++, end--; p < end; s += n, left -= n) {
+	end = p + literal.n - 1;
+	for (p++; p < end; s += n, left -= n) {
 		if (*p == '\\') {
 			n = decode_escape(&p, end, out);
 			if (n == 0 || n > left || memcmp(out, s, n) != 0)
