@@ -8,6 +8,7 @@ use strict;
 use warnings;
 
 use Test::More;
+use Time::HiRes ();
 
 use lib 't/lib', 'lib';
 use Test::Apworker;

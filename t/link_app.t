@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use IO::Socket::INET;
+use IO::Select;
 use Test::More;
 
 use lib 't/lib', 'lib';

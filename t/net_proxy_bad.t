@@ -6,6 +6,7 @@
 use strict;
 use warnings;
 
+use IO::Select;
 use Test::More;
 use Time::HiRes qw/time sleep/;
 

@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use Test::More;
+use Time::HiRes ();
 
 use lib 't/lib', 'lib';
 use Test::Apworker;

@@ -12,7 +12,6 @@ use IPC::Open3 ();
 use POSIX qw/:sys_wait_h/;
 use Symbol ();
 use Test::More ();
-use Time::HiRes ();
 
 use Test::Apworker::Flow;
 use Test::Apworker::Has;
@@ -51,7 +50,7 @@ sub ask {
 	local $SIG{PIPE} = 'IGNORE';
 	print { $self->{in} } json({ id => $id, cmd => $cmd,
 		args => $args || {} }), "\n";
-	my $end = Time::HiRes::time() + ($seconds || 0) + deadline();
+	my $left = patience(($seconds || 0) + deadline());
 	while (1) {
 		if ($self->{buffer} =~ s/^([^\n]*)\n//) {
 			my $reply = unjson($1);
@@ -60,11 +59,8 @@ sub ask {
 				if defined $reply->{error};
 			return $reply->{value};
 		}
-		my $left = $end - Time::HiRes::time();
-		die "app double: no answer to $cmd\n" if $left <= 0;
-		my $r = '';
-		vec($r, fileno $self->{out}, 1) = 1;
-		next unless select $r, undef, undef, $left;
+		die "app double: no answer to $cmd\n"
+			unless readable($self->{out}, $left);
 		my $n = sysread $self->{out}, $self->{buffer}, 262144,
 			length $self->{buffer};
 		die "app double ended: " . slurp($self->{t}->testdir()

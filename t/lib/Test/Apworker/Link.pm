@@ -10,11 +10,9 @@ package Test::Apworker::Link;
 use strict;
 use warnings;
 
-use IO::Select;
 use IO::Socket::INET;
 use JSON::PP ();
 use POSIX qw/:sys_wait_h/;
-use Time::HiRes ();
 
 use Test::Apworker::Util;
 
@@ -52,7 +50,7 @@ sub new {
 	close $child_out;
 	$in->autoflush(1);
 	my $self = bless { t => $t, pid => $pid, in => $in, out => $out,
-		buffer => '', name => "$path @args", select => IO::Select->new($out) },
+		buffer => '', name => "$path @args" },
 		$class;
 	push @{ $t->{doubles} }, $self;
 	return $self;
@@ -71,10 +69,9 @@ sub say {
 sub line {
 	my ($self, $seconds) = @_;
 
-	my $end = Time::HiRes::time() + ($seconds // deadline());
+	my $left = patience($seconds // deadline());
 	while ($self->{buffer} !~ /\n/) {
-		my $left = $end - Time::HiRes::time();
-		return undef if $left < 0 || !$self->{select}->can_read($left);
+		return undef unless readable($self->{out}, $left);
 		my $n = sysread $self->{out}, $self->{buffer}, 65536,
 			length $self->{buffer};
 		return undef unless $n;
@@ -142,11 +139,9 @@ sub raw_bytes {
 	my ($s, $n, $seconds) = @_;
 
 	my $got = '';
-	my $end = Time::HiRes::time() + ($seconds // deadline());
-	my $sel = IO::Select->new($s);
+	my $left = patience($seconds // deadline());
 	while (length $got < $n) {
-		my $left = $end - Time::HiRes::time();
-		return undef if $left < 0 || !$sel->can_read($left);
+		return undef unless readable($s, $left);
 		my $r = sysread $s, $got, $n - length $got, length $got;
 		return undef unless $r;
 	}
@@ -157,11 +152,9 @@ sub raw_bytes {
 sub raw_eof {
 	my ($s, $seconds) = @_;
 
-	my $end = Time::HiRes::time() + ($seconds // deadline());
-	my $sel = IO::Select->new($s);
+	my $left = patience($seconds // deadline());
 	while (1) {
-		my $left = $end - Time::HiRes::time();
-		return 0 if $left < 0 || !$sel->can_read($left);
+		return 0 unless readable($s, $left);
 		my $r = sysread $s, my $junk, 65536;
 		return 1 unless $r;
 	}

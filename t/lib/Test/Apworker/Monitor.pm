@@ -9,7 +9,6 @@ use warnings;
 use IO::Socket::INET;
 use IO::Socket::UNIX;
 use Test::More;
-use Time::HiRes ();
 
 use Test::Apworker::Util;
 
@@ -40,11 +39,8 @@ sub http_get {
 		. "Connection: close\r\n\r\n";
 	$s->flush();
 	my $text = '';
-	my $end = Time::HiRes::time() + deadline();
-	while (Time::HiRes::time() < $end) {
-		my $r = '';
-		vec($r, fileno $s, 1) = 1;
-		next unless select $r, undef, undef, 0.5;
+	my $left = patience(deadline());
+	while (readable($s, $left)) {
 		last unless sysread $s, $text, 65536, length $text;
 	}
 	my ($head, $body) = split /\r\n\r\n/, $text, 2;
