@@ -122,20 +122,25 @@ ask_close(int *fds, int nfds)
 		close(fds[nfds]);
 }
 
-/* One question, one answer; fds of the answer become the caller's. */
 static int
-ask(struct apw_broker *b, const struct broker_request *rq, const int *fds,
-    int nfds, struct broker_reply *reply, int *got, int *ngot,
-    struct apw_err *err)
+ask_send(struct apw_broker *b, const struct broker_request *rq,
+    const int *fds, int nfds, struct apw_err *err)
+{
+	return message_send(b->sock, rq, sizeof(*rq), fds, nfds) == -1 ?
+	    apw_err_set(err, errno, "the broker does not hear") : 0;
+}
+
+/* The answer to the eldest question; its fds become the caller's. */
+static int
+ask_hear(struct apw_broker *b, uint32_t op, struct broker_reply *reply,
+    int *got, int *ngot, struct apw_err *err)
 {
 	ssize_t	n;
 
-	if (message_send(b->sock, rq, sizeof(*rq), fds, nfds) == -1)
-		return apw_err_set(err, errno, "the broker does not hear");
 	if (message_wait(b->sock, APW_BROKER_WAIT_MS) != 1)
 		return apw_err_set(err, 0, "the broker does not answer");
 	n = message_recv(b->sock, reply, sizeof(*reply), got, ngot);
-	if (n != sizeof(*reply) || reply->op != rq->op) {
+	if (n != sizeof(*reply) || reply->op != op) {
 		ask_close(got, *ngot);
 		return apw_err_set(err, n == -1 ? errno : 0,
 		    "the broker has ended");
@@ -152,6 +157,16 @@ ask(struct apw_broker *b, const struct broker_request *rq, const int *fds,
 		return -1;
 	}
 	return 0;
+}
+
+/* One question, one answer. */
+static int
+ask(struct apw_broker *b, const struct broker_request *rq, const int *fds,
+    int nfds, struct broker_reply *reply, int *got, int *ngot,
+    struct apw_err *err)
+{
+	return ask_send(b, rq, fds, nfds, err) == -1 ? -1 :
+	    ask_hear(b, rq->op, reply, got, ngot, err);
 }
 
 static int
@@ -284,6 +299,41 @@ apw_broker_admit(struct apw_broker *b, enum apw_admit what, const char *id,
 		return apw_err_set(err, ENAMETOOLONG, "what a box needs");
 	strcpy(rq.id, id);
 	return ask_plain(b, &rq, &reply, err) == -1 ? -1 : reply.status;
+}
+
+int
+apw_broker_admit_both(struct apw_broker *b, const char *flow_version_id,
+    const char *platform_id, struct apw_err *err)
+{
+	const char		*ids[] = { flow_version_id, platform_id };
+	struct broker_request	 rq = { .op = BROKER_ADMIT };
+	struct broker_reply	 reply;
+	int			 fds[BROKER_FDS_MAX], nfds, rc = 0;
+	size_t			 i;
+
+	for (i = 0; i < APW_COUNT(ids); i++)
+		if (ids[i] != NULL && strlen(ids[i]) >= sizeof(rq.id))
+			return apw_err_set(err, ENAMETOOLONG,
+			    "what a box needs");
+	for (i = 0; i < APW_COUNT(ids); i++) {
+		if (ids[i] == NULL)
+			continue;
+		rq.what = i == 0 ? APW_ADMIT_FLOW : APW_ADMIT_PLATFORM;
+		strcpy(rq.id, ids[i]);
+		if (ask_send(b, &rq, NULL, 0, err) == -1)
+			return -1;
+	}
+	for (i = 0; i < APW_COUNT(ids); i++) {
+		nfds = 0;
+		if (ids[i] == NULL)
+			continue;
+		if (ask_hear(b, BROKER_ADMIT, &reply, fds, &nfds,
+		    rc == 0 ? err : NULL) == -1)
+			rc = -1;
+		else
+			ask_close(fds, nfds);
+	}
+	return rc;
 }
 
 /* Not waited for: until it has heard this the broker yields, too. */

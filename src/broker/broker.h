@@ -168,6 +168,10 @@ int	apw_broker_try(struct apw_broker *, unsigned flags, struct apw_err *);
 int	apw_broker_admit(struct apw_broker *, enum apw_admit, const char *id,
 	    struct apw_err *);
 
+/* Both, in the time of one; an id may be NULL. */
+int	apw_broker_admit_both(struct apw_broker *, const char *flow_version_id,
+	    const char *platform_id, struct apw_err *);
+
 /* Booted AHEAD, it has its whole weight from now on. */
 void	apw_broker_hurry(struct apw_broker *);
 

@@ -29,11 +29,9 @@ init_fds(const struct box_plan *plan)
 	/* out of the way of the numbers they are to have */
 	int	life = fcntl(plan->life_fd, F_DUPFD_CLOEXEC, 64);
 	int	status = fcntl(plan->status_fd, F_DUPFD_CLOEXEC, 64);
-	int	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (life == -1 || status == -1 || null == -1 ||
-	    dup2(null, 0) == -1 || dup2(null, 1) == -1 ||
-	    dup2(null, 2) == -1)
+	/* the broker's 0 and 1 are /dev/null */
+	if (life == -1 || status == -1 || dup2(0, 2) == -1)
 		return -1;
 	/* talk_fd must be told of a failure until here */
 	if (dup2(life, INIT_LIFE) == -1 || dup2(status, INIT_STATUS) == -1)

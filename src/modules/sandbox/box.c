@@ -139,19 +139,6 @@ box_seat(unsigned n)
 	return n < box.nseats ? &box.seats[n] : NULL;
 }
 
-static int
-box_admit_both(struct box_seat *seat, const char *flow_version_id,
-    const char *platform_id, struct apw_err *err)
-{
-	if (flow_version_id != NULL && apw_broker_admit(seat->broker,
-	    APW_ADMIT_FLOW, flow_version_id, err) == -1)
-		return -1;
-	if (platform_id != NULL && apw_broker_admit(seat->broker,
-	    APW_ADMIT_PLATFORM, platform_id, err) == -1)
-		return -1;
-	return 0;
-}
-
 static void
 box_close(struct box_seat *seat, struct apw_box_end *end)
 {
@@ -218,8 +205,8 @@ apw_box_boot(const void *conf, bool isolates, const struct apw_box_spec *spec,
 	if (seat == NULL)
 		return apw_err_set(err, 0, "there is no broker");
 	box_close(seat, &end);	/* of a start that was given up half-way */
-	if (box_admit_both(seat, spec->flow_version_id, spec->platform_id,
-	    err) == -1)
+	if (apw_broker_admit_both(seat->broker, spec->flow_version_id,
+	    spec->platform_id, err) == -1)
 		return -1;
 	return box_boot(seat, &order, child, err);
 }
@@ -299,8 +286,8 @@ apw_box_host_boot(const struct apw_box_spec *spec,
 	if (seat == NULL)
 		return apw_err_set(err, 0, "there is no broker");
 	box_close(seat, &end);
-	if (harden != NULL && box_admit_both(seat, spec->flow_version_id,
-	    NULL, err) == -1)
+	if (harden != NULL && apw_broker_admit_both(seat->broker,
+	    spec->flow_version_id, NULL, err) == -1)
 		return -1;
 	return box_boot(seat, &order, child, err);
 }
@@ -347,8 +334,8 @@ apw_box_admit(const void *conf, const struct apw_child *child,
 	(void)conf;
 	if (!apw_box_has(child))
 		return apw_err_set(err, 0, "there is no box");
-	return box_admit_both(&box.seats[child->seat], flow_version_id,
-	    platform_id, err);
+	return apw_broker_admit_both(box.seats[child->seat].broker,
+	    flow_version_id, platform_id, err);
 }
 
 void
