@@ -107,6 +107,7 @@ sub private {
 	is_deeply([ grep { $open{$_} } $mode =~ /_PROCESS/ ? 'path socket' : (),
 		'abstract socket',
 		$mode eq 'UNSANDBOXED' ? () : 'generic netlink',
+		'raw socket', 'raw socket 6', 'packet socket',
 		'the host by its gateway',
 		'the host by its address', grep { /loopback/ } keys %open ],
 		[], "$mode: but not the host itself");

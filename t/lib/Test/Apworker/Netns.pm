@@ -166,9 +166,13 @@ sub attacks {
 		"path socket=unix,$self->{path}",
 		"abstract socket=unix,\@$self->{abstract}",
 		'interfaces=links', 'generic netlink=raw,16,3,16',
+		'raw socket=raw,2,3,1', 'raw socket 6=raw,10,3,58',
+		'packet socket=raw,17,3,768',
 		"everybody's listener=listen,0.0.0.0," . ($port + 1);
 	push @all, 'curl=run,curl,-sS,-m,3,http://' . $PLACES{'private 10'}
 		. ":$port/" if -x '/usr/bin/curl';
+	push @all, "nc=run,nc,-w,3,-z,$PLACES{metadata},$port"
+		if -x '/usr/bin/nc' || -x '/bin/nc';
 	return @all;
 }
 
