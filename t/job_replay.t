@@ -11,6 +11,7 @@ use Test::More;
 use lib 't/lib', 'lib';
 use Test::Apworker;
 use Test::Apworker::Replay;
+use Test::Apworker::Util;
 
 my $dir = Test::Apworker::srcdir() . '/recordings';
 my @files = @ARGV ? @ARGV : grep { !m{/session-} }
@@ -30,7 +31,11 @@ Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)->discard();
 my @all = map { Test::Apworker::Replay::load($_) } @files;
 my $n = 0;
 $n += $_->plan_of() + $Test::Apworker::CHECKS for @all;
-plan(tests => $n);
+plan(tests => $n + 1);
+
+# None of them was lost on the way; those of sessions are job_replay_session.t's.
+is_deeply([ sort map { m{([^/]+)\.jsonl$} } glob "$dir/*.jsonl" ],
+	[ sort split /\n/, slurp("$dir/CASES") ], 'all recordings are there');
 
 for my $rec (@all) {
 	my $case = $rec->{case}{case};
