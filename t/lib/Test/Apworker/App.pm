@@ -17,6 +17,8 @@ use Test::Apworker::Flow;
 use Test::Apworker::Has;
 use Test::Apworker::Util;
 
+my $apps = 0;
+
 # Options travel to the double as they are, see `listen` there: port, tls,
 # settings, jobs, versions, pieces, rules, listen_delay_ms, max_payload, ...
 sub new {
@@ -33,6 +35,7 @@ sub new {
 	@$self{qw/in out/} = ($in, $out);
 	$in->autoflush(1);
 	$self->{tls} = 1 if $o{tls};
+	$o{port} ||= $t->port('API ' . ++$apps);
 	$self->{port} = $self->ask(listen => \%o)->{port};
 	return $self;
 }
