@@ -209,6 +209,46 @@ test_text(void **state)
 	apw_egress_rules_unref(same);
 }
 
+/* Nothing but these, wherever they are. */
+static void
+test_only(void **state)
+{
+	static const struct apw_egress_place	 only[] = {
+		{ "Mirror.test", 8443 }, { "127.0.0.1", 4873 }, { "::1", 80 },
+	};
+	struct apw_network_conf			 n = { .connections = 5 };
+	struct apw_egress_rules_conf		 c = { &n, NULL, NULL, only,
+						    3 };
+	struct apw_egress_rules			*r;
+
+	(void)state;
+	r = apw_egress_rules_new(&c, NULL);
+	assert_non_null(r);
+	assert_true(apw_egress_rules_port(r, "mirror.test", 8443));
+	assert_true(apw_egress_rules_port(r, "MIRROR.TEST.", 8443));
+	assert_false(apw_egress_rules_port(r, "mirror.test", 443));
+	assert_false(apw_egress_rules_port(r, "a.mirror.test", 8443));
+	assert_false(apw_egress_rules_port(r, "mirror.tes", 8443));
+	assert_false(apw_egress_rules_port(r, "", 8443));
+	assert_true(apw_egress_rules_port(r, "127.0.0.1", 4873));
+	assert_false(apw_egress_rules_port(r, "localhost", 4873));
+	assert_true(apw_egress_rules_port(r, "::1", 80));
+	assert_false(apw_egress_rules_port(r, "public.test", 443));
+	assert_null(ask(r, "mirror.test", 8443, "10.0.0.1"));
+	assert_null(ask(r, "127.0.0.1", 4873, "127.0.0.1"));
+	assert_string_equal(ask(r, "public.test", 443, "9.9.9.9"),
+	    "not the registry");
+	assert_string_equal(apw_egress_rules_closed(r), "not the registry");
+	assert_true(apw_egress_rules_whole(r));
+	apw_egress_rules_unref(r);
+	/* no registry at all: nothing is open */
+	c.nonly = 0;
+	r = apw_egress_rules_new(&c, NULL);
+	assert_non_null(r);
+	assert_false(apw_egress_rules_port(r, "public.test", 443));
+	apw_egress_rules_unref(r);
+}
+
 int
 main(void)
 {
@@ -219,6 +259,7 @@ main(void)
 		cmocka_unit_test(test_api_is_no_url),
 		cmocka_unit_test(test_upstream),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
