@@ -42,7 +42,9 @@ tree_lift(struct removal *r, int dir_fd, const char *name)
 	char	to[64];
 
 	snprintf(to, sizeof(to), ".deep-%d-%u", (int)getpid(), r->deep);
-	fchmodat(dir_fd, name, 0700, AT_SYMLINK_NOFOLLOW);
+	if (fchmodat(dir_fd, name, 0700, AT_SYMLINK_NOFOLLOW) == -1) {
+		/* the next line will tell */
+	}
 	if (renameat(dir_fd, name, r->top_fd, to) == 0)
 		r->deep++;
 }
