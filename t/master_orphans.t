@@ -43,7 +43,7 @@ sub below {
 	my ($pid) = @_;
 	my @all;
 	wait_for(sub { 2 == (@all = grep {
-		Test::Apworker::Proc::cmdline($_) !~ /: broker/ }
+		Test::Apworker::Proc::cmdline($_) !~ /: (?:broker|builders)/ }
 		Test::Apworker::Proc::descendants($pid)) },
 		'a child and a grandchild');
 	return @all;
