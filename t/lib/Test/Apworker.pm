@@ -65,7 +65,7 @@ sub new {
 	chmod 01777, "$self->{testdir}/tmp";
 
 	$self->{owner} = $$;
-	$self->{test_id} = join '-', 'apw', $$, ++$id;
+	$self->{test_id} = join '-', 'apw', $$, time, ++$id;
 	$self->{ports} = {};
 	$self->{env} = {};
 	$self->{expect_exit} = 0;
