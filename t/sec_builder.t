@@ -13,6 +13,7 @@ use Test::More;
 
 use lib 't/lib', 'lib';
 use Test::Apworker;
+use Test::Apworker::Builder;
 use Test::Apworker::Proc;
 use Test::Apworker::Stock;
 use Test::Apworker::Util;
@@ -32,41 +33,15 @@ listen $abs, 5;
 $t->write_file('secret.txt', "top secret\n", 0644);
 chmod 0755, $dir;
 
-my $keeper;	# of the registry
 for my $who (@who) {
 	works($who);
 	doors($who);
 }
 fallback();
 
-sub stock {
-	my ($who, $name, %more) = @_;
-	my $s = Test::Apworker::Stock->new($t, jail => 'require',
-		negative_ttl_ms => 0, path => "$dir/stock-$name", %more);
-
-	$keeper ||= $s->registry(good => { versions => { '1.0.0' => { files => {
-		'src/index.js' => 'exports.x = 41;' } } } });
-	$s->set(registry => $keeper->{stock}{registry});
-	$s->as_nobody() if $who eq 'nobody';
-	return $s;
-}
-
-# A tool of our making, which knows where it is to look.
-sub tool {
-	my ($name, $text) = @_;
-
-	$t->write_file("tools/$name", "#!/usr/bin/perl\n" . <<'EOP' . $text,
-use strict; use IO::Socket::INET; use Socket;
-if ($ARGV[0] eq '--version') { print "1\n"; exit 0; }
-EOP
-		0755);
-	chmod 0755, "$dir/tools";
-	return "$dir/tools/$name";
-}
-
 sub works {
 	my ($who) = @_;
-	my $s = stock($who, 'works');
+	my $s = jailed_stock($t, $who, 'works');
 	my $got = $s->order(codes => [ step('s', "import { x } from 'good';\n"
 		. 'export const code = async () => x + 1;',
 		'{"dependencies":{"good":"1.0.0"}}') ],
@@ -96,13 +71,13 @@ sub works {
 sub doors {
 	my ($who) = @_;
 	my $port = $tcp->sockport();
-	my $s = stock($who, 'doors');
+	my $s = jailed_stock($t, $who, 'doors');
 	my ($registry) = $s->{stock}{registry} =~ /:(\d+)/;
 	my $other = $s->path('codes/fv/other');
 
 	is($s->order(codes => [ step('other', 'export const code = 1;') ])
 		->{fault}, 'OK', "$who: another's code is there");
-	$s->set(installer_path => tool('evil', <<"EOP"));
+	$s->set(installer_path => loose_tool($t, 'evil', <<"EOP"));
 my \$tried = 0;
 sub door { my (\$name, \$open) = \@_; \$tried++;
 	print STDERR "OPEN \$name\\n" if \$open; }
@@ -175,7 +150,7 @@ EOP
 		"$who: refusals are in the log");
 
 	# a bundler has no network at all
-	$s->set(bundler_path => tool('netless', <<'EOP'));
+	$s->set(bundler_path => loose_tool($t, 'netless', <<'EOP'));
 print STDERR "network\n" if IO::Socket::INET->new(PeerAddr => '127.0.0.1',
 	PeerPort => 52000) || grep { /proxy|registry/i } keys %ENV;
 print STDERR "cache\n" if open my $c, '>', '/cache/x';
@@ -196,7 +171,7 @@ sub running {
 
 sub fallback {
 	my $port = $tcp->sockport();
-	my $s = stock('root', 'fallback', jail => 'landlock');
+	my $s = jailed_stock($t, 'root', 'fallback', jail => 'landlock');
 	$s->set(jail => 'landlock');
 	my $got = $s->order(codes => [ step('s', "import { x } from 'good';\n"
 		. 'export const code = async () => x;',
@@ -204,7 +179,7 @@ sub fallback {
 	is($got->{fault}, 'OK', 'landlock: builds') or diag($got->{error});
 	$got = $s->order(flow_version_id => 'x', codes => [ step('s', '1',
 		'{"dependencies":{"x":"1"}}') ], stock => { installer_path =>
-		tool('ports', <<"EOP") });
+		loose_tool($t, 'ports', <<"EOP") });
 print STDERR "port ", IO::Socket::INET->new(PeerAddr => '127.0.0.1',
 	PeerPort => $port) ? 'open' : "closed: \$!", "\\n"; exit 1;
 EOP
@@ -213,7 +188,7 @@ EOP
 	diag('this kernel has no rules for ports') if $got->{error} =~ /open/;
 
 	# a host that allows none
-	$s = stock('root', 'poor');
+	$s = jailed_stock($t, 'root', 'poor');
 	$s->{as} = [ '/usr/bin/unshare', '-Ur', '/bin/sh', '-c', 'echo 0 '
 		. '>/proc/sys/user/max_user_namespaces; exec "$@"', '-' ];
 	my %order = (codes => [ step('s', 'export const code = 1;') ]);

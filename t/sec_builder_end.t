@@ -10,6 +10,7 @@ use Test::More;
 
 use lib 't/lib', 'lib';
 use Test::Apworker;
+use Test::Apworker::Builder;
 use Test::Apworker::Proc;
 use Test::Apworker::Stock;
 use Test::Apworker::Util;
@@ -19,35 +20,9 @@ my $t = Test::Apworker->new()->has(qw/linux userns node bun esbuild/)
 	->plan(16 * @who);
 my $dir = $t->testdir();
 chmod 0755, $dir;
-my $keeper;	# of the registry
 for my $who (@who) {
 	limits($who);
 	killed($who);
-}
-
-sub stock {
-	my ($who, $name, %more) = @_;
-	my $s = Test::Apworker::Stock->new($t, jail => 'require',
-		negative_ttl_ms => 0, path => "$dir/stock-$name", %more);
-
-	$keeper ||= $s->registry(good => { versions => { '1.0.0' => { files => {
-		'src/index.js' => 'exports.x = 41;' } } } });
-	$s->set(registry => $keeper->{stock}{registry});
-	$s->as_nobody() if $who eq 'nobody';
-	return $s;
-}
-
-# A tool of our making, which knows where it is to look.
-sub tool {
-	my ($name, $text) = @_;
-
-	$t->write_file("tools/$name", "#!/usr/bin/perl\n" . <<'EOP' . $text,
-use strict; use IO::Socket::INET; use Socket;
-if ($ARGV[0] eq '--version') { print "1\n"; exit 0; }
-EOP
-		0755);
-	chmod 0755, "$dir/tools";
-	return "$dir/tools/$name";
 }
 
 # Processes on this host whose title is this.
@@ -59,22 +34,25 @@ sub running {
 
 sub limits {
 	my ($who) = @_;
-	my $s = stock($who, 'limits', build_memory => 200 << 20);
+	my $s = jailed_stock($t, $who, 'limits', build_memory => 200 << 20);
 	my %code = (codes => [ step('s', 'export const code = 1;',
 		'{"dependencies":{"x":"1"}}') ]);
 
-	my $got = $s->order(%code, stock => { installer_path => tool('memory',
+	my $got = $s->order(%code, stock => { installer_path => loose_tool($t,
+		'memory',
 		"my \@a; push \@a, 'x' x (8 << 20) for 1 .. 100; exit 0;\n") });
 	like($got->{error}, qr/more memory than build_memory/,
 		"$who: memory ends") or diag($got->{log});
-	$got = $s->order(%code, stock => { installer_path => tool('forks',
+	$got = $s->order(%code, stock => { installer_path => loose_tool($t,
+		'forks',
 		"my \$n = 0; while (\$n < 3000) { my \$p = fork;\n"
 		. "last unless defined \$p; if (!\$p) { sleep 60; exit; } \$n++ }\n"
 		. "sleep 60 if \$n < 3000; exit 1;\n"),
 		build_memory => 8 << 30 });
 	like($got->{error}, qr/too many processes/, "$who: forks end")
 		or diag($got->{log});
-	$got = $s->order(%code, stock => { installer_path => tool('hang',
+	$got = $s->order(%code, stock => { installer_path => loose_tool($t,
+		'hang',
 		"\$SIG{\$_} = 'IGNORE' for qw/TERM INT HUP/; sleep 600;\n"),
 		install_timeout_ms => 1500 });
 	like($got->{error}, qr/did not end within 1500 ms/, "$who: time ends");
@@ -83,7 +61,8 @@ sub limits {
 # kill -9 of each link of the chain.
 sub killed {
 	my ($who) = @_;
-	my $s = stock($who, 'killed', installer_path => tool('wait',
+	my $s = jailed_stock($t, $who, 'killed', installer_path => loose_tool($t,
+		'wait',
 		"\$0 = 'apw-waits-$$'; sleep 600;\n"));
 	my %find = (
 		tool => sub { $_[0]{cmd} =~ /apw-waits-$$/ },
