@@ -48,10 +48,6 @@ engine_net_settings(struct apw_engine *e, const struct apw_settings *s,
 		return apw_err_set(err, 0, "engines of dialect A look for "
 		    "their worker on port %u of the host: they cannot have a "
 		    "network of their own", APW_ENGINE_PORT_A);
-	if (dialect == APW_ENGINE_DIALECT_A && net->fence == APW_FENCE_NETNS)
-		return apw_err_set(err, 0, "engines of dialect A look for "
-		    "their worker on port %d of the host's loopback, which is "
-		    "not in a network of their own", APW_ENGINE_PORT_A);
 	if (e->link != NULL && e->link_adopts != conf.adopts) {
 		/* who is connected to it belongs to the old rules */
 		apw_engine_link_free(e->link);
