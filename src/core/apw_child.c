@@ -3,6 +3,9 @@
 
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static pid_t	children[APW_CHILDREN_MAX];	/* 0: free cell */
 
@@ -54,4 +57,27 @@ apw_child_signals(void)
 		sigaction(signo, &sa, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+void
+apw_child_close_others(int *keep, size_t n)
+{
+	unsigned	from = 3;
+	size_t		i;
+
+	qsort(keep, n, sizeof(*keep), by_number);
+	for (i = 0; i < n; i++) {
+		if (keep[i] < (int)from)
+			continue;
+		if (keep[i] > (int)from)
+			syscall(SYS_close_range, from, keep[i] - 1, 0);
+		from = keep[i] + 1;
+	}
+	syscall(SYS_close_range, from, ~0U, 0);
 }

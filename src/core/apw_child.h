@@ -5,6 +5,7 @@
 #define APW_CHILD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #define APW_CHILDREN_MAX	256
@@ -19,5 +20,8 @@ bool	apw_child_owned(pid_t);
 /* In a child of ours, before it becomes another program: every signal does
  * what it does by default, none is blocked. */
 void	apw_child_signals(void);
+/* Closes all descriptors but 0 to 2 and those named, in any order; -1 among
+ * them is none.  Sorts the list. */
+void	apw_child_close_others(int *keep, size_t n);
 
 #endif

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/apw_auto.h"
+#include "core/apw_child.h"
 #include "core/apw_exit.h"
 #include "master/daemon.h"
 #include "master/master_priv.h"
@@ -66,32 +67,17 @@ apw_child_follow(pid_t parent)
 	return getppid() == parent;
 }
 
-static int
-by_value(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
 /* All but 0-2, the log and what is named. */
 static void
 close_others(const int *keep, size_t n)
 {
-	int	fds[KEEP_MAX + 1], from = 3;
-	size_t	i, k = 0;
+	int	fds[KEEP_MAX + 1];
 
 	APW_ASSERT(n <= KEEP_MAX);
-	for (i = 0; i < n; i++)
-		fds[k++] = keep[i];
-	fds[k++] = apw_log_fd();
-	qsort(fds, k, sizeof(fds[0]), by_value);
-	for (i = 0; i < k; i++) {
-		if (fds[i] < from)
-			continue;
-		if (fds[i] > from)
-			close_range(from, fds[i] - 1, 0);
-		from = fds[i] + 1;
-	}
-	close_range(from, ~0U, 0);
+	if (n > 0)
+		memcpy(fds, keep, n * sizeof(*keep));
+	fds[n] = apw_log_fd();
+	apw_child_close_others(fds, n + 1);
 }
 
 /* Faults keep their handlers: a sanitizer may have them. */

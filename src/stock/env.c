@@ -56,6 +56,17 @@ env_path(const struct apw_stock *stock, const struct stock_run *run,
 	    node);
 }
 
+void
+stock_no_proxy(const struct apw_stock_conf *conf, struct apw_buf *hosts)
+{
+	size_t	i;
+
+	for (i = 0; i < conf->no_proxy.n; i++) {
+		apw_buf_puts(hosts, i == 0 ? "" : ",");
+		apw_buf_puts(hosts, conf->no_proxy.v[i]);
+	}
+}
+
 /* Tools do not agree on the case. */
 static int
 env_proxy(const struct apw_stock_conf *conf, struct stock_env *env)
@@ -68,10 +79,7 @@ env_proxy(const struct apw_stock_conf *conf, struct stock_env *env)
 
 	for (i = 0; i < APW_COUNT(names); i++)
 		rc |= env_add(env, "%s=%s", names[i], conf->proxy);
-	for (i = 0; i < conf->no_proxy.n; i++) {
-		apw_buf_puts(&hosts, i == 0 ? "" : ",");
-		apw_buf_puts(&hosts, conf->no_proxy.v[i]);
-	}
+	stock_no_proxy(conf, &hosts);
 	if (hosts.len > 0) {
 		rc |= env_add(env, "NO_PROXY=%s", hosts.data);
 		rc |= env_add(env, "no_proxy=%s", hosts.data);

@@ -9,10 +9,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "core/apw_auto.h"
+#include "core/apw_child.h"
 #include "core/apw_exit.h"
 #include "egress/proxy.h"
 #include "egress/resolver.h"
@@ -44,8 +44,7 @@ gate_upstream(const struct apw_stock_conf *conf)
 		rc = setenv("https_proxy", v, 1);
 	if (conf->proxy == NULL)
 		return rc;
-	for (i = 0; i < conf->no_proxy.n; i++)
-		apw_buf_printf(&hosts, "%s,", conf->no_proxy.v[i]);
+	stock_no_proxy(conf, &hosts);
 	unsetenv("NO_PROXY");
 	rc |= setenv("no_proxy", hosts.len > 0 ? hosts.data : "", 1);
 	if (hosts.failed)
@@ -110,41 +109,19 @@ gate_open(struct event_base *base, const struct apw_stock *stock,
 	return 0;
 }
 
-static void
-gate_close_others(const int keep[3])
-{
-	unsigned	fd, from = 3, next;
-	size_t		i;
-
-	/* keep is short: look for the next one above each time */
-	for (;;) {
-		next = ~0U;
-		for (i = 0; i < 3; i++) {
-			fd = (unsigned)keep[i];
-			if (keep[i] >= (int)from && fd < next)
-				next = fd;
-		}
-		if (next == ~0U)
-			break;
-		if (next > from)
-			syscall(SYS_close_range, from, next - 1, 0U);
-		from = next + 1;
-	}
-	syscall(SYS_close_range, from, ~0U, 0U);
-}
-
 static _Noreturn void
 gate_main(const struct apw_stock *stock, int listen_fd, int life_fd,
     pid_t keeper)
 {
 	struct apw_err		 err = APW_ERR_NONE;
 	struct event_base	*base;
+	int			 keep[] = { listen_fd, life_fd, apw_log_fd() };
 
 	prctl(PR_SET_NAME, "apw-gate");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != keeper)
 		_exit(APW_EXIT_TEMP);
-	gate_close_others((const int[]){ listen_fd, life_fd, apw_log_fd() });
+	apw_child_close_others(keep, APW_COUNT(keep));
 	if (gate_upstream(&stock->cycle->stock) == -1 ||
 	    (base = event_base_new()) == NULL ||
 	    gate_open(base, stock, listen_fd, life_fd, &err) == -1) {

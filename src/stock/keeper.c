@@ -21,31 +21,6 @@
 
 #define REAP_MS	200
 
-static int
-by_number(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
-/* Nothing of the slot stays open but what is named: a socket kept alive by
- * a keeper would hide the slot's death from the app. */
-static void
-close_others(int *keep, size_t n)
-{
-	unsigned	from = 3;
-	size_t		i;
-
-	qsort(keep, n, sizeof(*keep), by_number);
-	for (i = 0; i < n; i++) {
-		if (keep[i] < (int)from)
-			continue;
-		if (keep[i] > (int)from)
-			syscall(SYS_close_range, from, keep[i] - 1, 0);
-		from = keep[i] + 1;
-	}
-	syscall(SYS_close_range, from, ~0U, 0);
-}
-
 static _Noreturn void
 keeper_main(struct apw_stock *stock, stock_work_fn *work, void *arg,
     int control_fd, int report_fd)
@@ -62,7 +37,9 @@ keeper_main(struct apw_stock *stock, stock_work_fn *work, void *arg,
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	apw_child_signals();
 	signal(SIGPIPE, SIG_IGN);
-	close_others(keep, APW_COUNT(keep));
+	/* a socket of the slot's that a keeper kept alive would hide the
+	 * slot's death from the app */
+	apw_child_close_others(keep, APW_COUNT(keep));
 	report.fault = work(&k, arg, &report.err);
 	stock_boxes_close(&k);
 	stock_cut_clean(report.err.text);

@@ -252,6 +252,8 @@ struct stock_env {
 int	stock_env_compose(const struct apw_stock *, const struct stock_run *,
 	    bool boxed, struct stock_env *, struct apw_err *);
 void	stock_env_free(struct stock_env *);
+/* The hosts of "no_proxy" as its variable has them; nothing for none. */
+void	stock_no_proxy(const struct apw_stock_conf *, struct apw_buf *);
 const char *stock_env_cafile(void);	/* extra certificates, or NULL */
 
 /* jail.c: in the child, before exec; -1 is fatal for the child */
