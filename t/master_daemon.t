@@ -23,8 +23,10 @@ is($t->status()->{pid}, $t->pid(), 'listens when the starter returns');
 isnt($t->pid(), getppid(), 'another process');
 my @fds = Test::Apworker::Proc::fds($t->pid());
 is(scalar(grep { m{^[012] -> /dev/null$} } @fds), 3, 'standard descriptors');
-my @held = map { my $p = $_; grep { m{^[012] -> (?!/dev/null)} }
-	Test::Apworker::Proc::fds($p) } children($t->pid());
+my @held;
+# one that was just forked is about to let go of it
+wait_for(sub { !(@held = map { my $p = $_; grep { m{^[012] -> (?!/dev/null)} }
+	Test::Apworker::Proc::fds($p) } children($t->pid())) });
 is("@held", '', 'nor does a child hold what the starter had');
 my ($session, $ppid) = session($t->pid());
 isnt($session, session($$), 'a session of its own');
