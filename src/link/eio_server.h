@@ -89,8 +89,12 @@ void	 apw_eio_server_free(struct apw_eio_server *,
 int	 apw_eio_session_send(struct apw_eio_session *, bool binary,
 	    const struct apw_str *parts, size_t nparts);
 
-/* Does it live on a WebSocket (already)? */
+/* Does it live on a WebSocket (already)?  NULL: no. */
 bool	 apw_eio_session_websocket(const struct apw_eio_session *);
+
+/* Its WebSocket's peer has ended the connection, which may not be read to its
+ * end yet.  NULL: no. */
+bool	 apw_eio_session_hung_up(const struct apw_eio_session *);
 
 /* Close after what is queued went out.  No callback follows. */
 void	 apw_eio_session_close(struct apw_eio_session *);

@@ -297,7 +297,13 @@ apw_eio_session_send(struct apw_eio_session *s, bool binary,
 bool
 apw_eio_session_websocket(const struct apw_eio_session *s)
 {
-	return s->ws != NULL;
+	return s != NULL && s->ws != NULL;
+}
+
+bool
+apw_eio_session_hung_up(const struct apw_eio_session *s)
+{
+	return s != NULL && s->ws != NULL && apw_link_ws_hung_up(s->ws);
 }
 
 void

@@ -82,7 +82,7 @@ link_on_join(void *arg, struct apw_sio_socket *sock, struct apw_str auth)
 		return;
 	}
 	l->sock = sock;
-	if (apw_sio_socket_websocket(sock))
+	if (apw_eio_session_websocket(apw_sio_socket_session(sock)))
 		link_give_port_up(l);
 	l->ev.on_ready(l->arg);
 }
@@ -378,6 +378,9 @@ apw_engine_link_execute(struct apw_engine_link *l, const char *type,
 		return apw_err_set(err, ENOTCONN, "engine link");
 	if (l->busy)
 		return apw_err_set(err, EBUSY, "engine link");
+	/* it ended with its last answer: another may have this one */
+	if (apw_eio_session_hung_up(apw_sio_socket_session(l->sock)))
+		return apw_err_set(err, EPIPE, "engine link");
 	if (!is_plain_word(type) || nparts > APW_SIO_PARTS_MAX - 4)
 		return apw_err_set(err, EINVAL, "engine link: operation");
 	for (i = 0; i < nparts; i++)

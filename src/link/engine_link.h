@@ -144,8 +144,9 @@ int	 apw_engine_link_expect(struct apw_engine_link *,
 
 /*
  * Send an operation: the concatenated parts are the text of the "operation"
- * object.  -1 when no engine is connected, one operation is in hand already,
- * or the text is larger than a message may be.
+ * object.  -1 when no engine is connected or its end of the connection is
+ * closed, one operation is in hand already, or the text is larger than a
+ * message may be.
  */
 int	 apw_engine_link_execute(struct apw_engine_link *,
 	    const char *operation_type, const struct apw_str *parts,

@@ -56,6 +56,10 @@ void	 apw_link_ws_start(struct apw_link_ws *);
 int	 apw_link_ws_send(struct apw_link_ws *, bool binary, char prefix,
 	    const struct apw_str *parts, size_t nparts);
 
+/* The peer has ended the connection; what it said before may be unread.  Asks
+ * the kernel; false where TLS is. */
+bool	 apw_link_ws_hung_up(const struct apw_link_ws *);
+
 /* Bytes queued that the kernel has not taken yet. */
 size_t	 apw_link_ws_unsent(const struct apw_link_ws *);
 

@@ -11,6 +11,7 @@
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -138,6 +139,14 @@ apw_link_ws_unsent(const struct apw_link_ws *ws)
 	const struct stage	*s = stage_of(ws);
 
 	return evbuffer_get_length(ws->out) + (s != NULL ? s->n : 0);
+}
+
+bool
+apw_link_ws_hung_up(const struct apw_link_ws *ws)
+{
+	struct pollfd	p = { .fd = ws->fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) == 1;
 }
 
 /* --- plain --- */

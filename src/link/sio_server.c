@@ -483,11 +483,10 @@ apw_sio_socket_get(const struct apw_sio_socket *sock)
 	return sock->data;
 }
 
-bool
-apw_sio_socket_websocket(const struct apw_sio_socket *sock)
+const struct apw_eio_session *
+apw_sio_socket_session(const struct apw_sio_socket *sock)
 {
-	return sock->conn->session != NULL &&
-	    apw_eio_session_websocket(sock->conn->session);
+	return sock->conn->session;
 }
 
 struct apw_str

@@ -70,8 +70,9 @@ void	 apw_sio_server_free(struct apw_sio_server *, void (*freed)(void *),
 /* The owner's pointer, NULL at first. */
 void	 apw_sio_socket_set(struct apw_sio_socket *, void *data);
 void	*apw_sio_socket_get(const struct apw_sio_socket *);
-/* Does its connection live on a WebSocket (already)? */
-bool	 apw_sio_socket_websocket(const struct apw_sio_socket *);
+/* Its connection, to ask about; NULL: gone. */
+const struct apw_eio_session *
+	 apw_sio_socket_session(const struct apw_sio_socket *);
 struct apw_str apw_sio_socket_nsp(const struct apw_sio_socket *);
 
 /*
