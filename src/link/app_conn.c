@@ -102,7 +102,7 @@ take_message(struct apw_app_link *l, bool binary, struct apw_str text)
 {
 	struct apw_str		parts[APW_SIO_ATTACHMENTS_MAX];
 	struct apw_sio_packet	pkt;
-	struct apw_err		err = APW_ERR_NONE;
+	struct apw_err		err;	/* large, and set on failure */
 	char			reason[256];
 	size_t			nparts;
 

@@ -67,13 +67,12 @@ engine_talk_ack(struct apw_engine_link *l, const struct apw_sio_packet *pkt)
 
 /* Dialect A: everything is a "command". */
 static void
-take_command(struct apw_engine_link *l, const struct apw_sio_packet *pkt,
-    struct apw_str arg)
+take_command(struct apw_engine_link *l, const struct apw_sio_packet *pkt)
 {
 	const struct engine_command	*cmd;
 	struct apw_str			 name, payload, ack = APW_STR("[]");
 
-	if (apw_rpc_parse(arg, "event", &name, &payload) == -1 ||
+	if (apw_rpc_parse(pkt->args, "event", &name, &payload) == -1 ||
 	    (cmd = engine_command_find(name)) == NULL) {
 		apw_debug("unknown command of the engine");
 		return;
@@ -104,22 +103,22 @@ take_command(struct apw_engine_link *l, const struct apw_sio_packet *pkt,
 void
 engine_talk_event(struct apw_engine_link *l, const struct apw_sio_packet *pkt)
 {
-	struct apw_str	arg = apw_rpc_first(pkt->args), method, payload;
+	struct apw_str	args = pkt->args, method, payload;
 
 	if (apw_raw_equals(pkt->name, "rpc-notify")) {
-		if (apw_rpc_parse(arg, "method", &method, &payload) == 0)
+		if (apw_rpc_parse(args, "method", &method, &payload) == 0)
 			take_output(l, method, payload);
 	} else if (apw_raw_equals(pkt->name, "rpc")) {
 		if (!pkt->has_id)
 			apw_debug("call of the engine without an id");
-		else if (apw_rpc_parse(arg, "method", &method, &payload) == -1)
+		else if (apw_rpc_parse(args, "method", &method, &payload) == -1)
 			engine_call_refuse(l, pkt->id, "no such method");
 		else
 			engine_call_begin(l, method, payload, pkt->id,
 			    pkt->data.n);
 	} else if (l->dialect->commands &&
 	    apw_raw_equals(pkt->name, "command"))
-		take_command(l, pkt, arg);
+		take_command(l, pkt);
 	else
 		apw_debug("unknown event of the engine",
 		    APW_SN("event", pkt->name));

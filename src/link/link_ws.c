@@ -30,6 +30,8 @@
 static TAILQ_HEAD(, apw_link_ws) unsaid = TAILQ_HEAD_INITIALIZER(unsaid);
 static unsigned	reading;		/* callbacks under way, of any */
 #define UNSAID_BYTES	65536
+/* parts of a message that go out as one piece */
+#define TOGETHER_BYTES	2048
 
 static void
 ws_destroy(struct apw_link_ws *ws)
@@ -159,24 +161,54 @@ ws_put(const uint8_t *from, size_t n, int flags, void *arg)
 
 /* What of one frame is at hand; the first part of it brings the head. */
 static int
-ws_frame(struct apw_link_ws *ws, const struct wslay_frame_iocb *io,
-    bool first)
+ws_frame(struct apw_link_ws *ws, struct wslay_frame_iocb *io,
+    const void *data, size_t n)
 {
-	struct wslay_frame_iocb	copy = *io;
-
-	ws->out_head = first;
-	return wslay_frame_send(ws->frames, &copy) ==
-	    (ssize_t)io->data_length ? 0 : -1;
+	io->data = data;
+	io->data_length = n;
+	return wslay_frame_send(ws->frames, io) == (ssize_t)n ? 0 : -1;
 }
 
 static int
 ws_control(struct apw_link_ws *ws, uint8_t opcode, struct apw_str data)
 {
 	struct wslay_frame_iocb	io = { .fin = 1, .opcode = opcode,
-	    .payload_length = data.n, .data = (const uint8_t *)data.p,
-	    .data_length = data.n };
+	    .payload_length = data.n };
 
-	return ws_frame(ws, &io, true);
+	ws->out_head = true;
+	return ws_frame(ws, &io, data.p, data.n);
+}
+
+/* A frame of these parts.  Small ones are put together first: each that
+ * wslay is given takes its way through three calls. */
+static int
+ws_parts(struct apw_link_ws *ws, struct wslay_frame_iocb *io, char prefix,
+    const struct apw_str *parts, size_t nparts)
+{
+	char	together[TOGETHER_BYTES];
+	size_t	n = 0, i;
+
+	ws->out_head = true;
+	if (prefix != 0)
+		together[n++] = prefix;
+	for (i = 0; i < nparts; i++) {
+		if (parts[i].n == 0)
+			continue;
+		if (parts[i].n <= sizeof(together) - n) {
+			memcpy(together + n, parts[i].p, parts[i].n);
+			n += parts[i].n;
+			continue;
+		}
+		if (n > 0 && ws_frame(ws, io, together, n) == -1)
+			return -1;
+		n = 0;
+		if (ws_frame(ws, io, parts[i].p, parts[i].n) == -1)
+			return -1;
+	}
+	/* without any data there is still a head */
+	if (n > 0 || ws->out_head)
+		return ws_frame(ws, io, together, n);
+	return 0;
 }
 
 static void
@@ -341,19 +373,8 @@ apw_link_ws_send(struct apw_link_ws *ws, bool binary, char prefix,
 	io.payload_length = prefix != 0;
 	for (i = 0; i < nparts; i++)
 		io.payload_length += parts[i].n;
-	/* the first call, with the prefix or without data, writes the header */
-	io.data = (const uint8_t *)&prefix;
-	io.data_length = prefix != 0;
-	if (ws_frame(ws, &io, true) == -1)
+	if (ws_parts(ws, &io, prefix, parts, nparts) == -1)
 		goto broken;
-	for (i = 0; i < nparts; i++) {
-		if (parts[i].n == 0)
-			continue;
-		io.data = (const uint8_t *)parts[i].p;
-		io.data_length = parts[i].n;
-		if (ws_frame(ws, &io, false) == -1)
-			goto broken;
-	}
 	/* inside a callback of its own it goes out with what else comes */
 	if (ws->depth > 0)
 		return 0;

@@ -377,7 +377,7 @@ static void
 server_on_message(void *data, bool binary, struct apw_str text)
 {
 	struct apw_sio_packet	 pkt;
-	struct apw_err		 err = APW_ERR_NONE;
+	struct apw_err		 err;	/* large, and set on failure */
 	struct apw_str		 parts[APW_SIO_ATTACHMENTS_MAX];
 	struct sio_conn		*c;
 	size_t			 nparts = 0;

@@ -10,8 +10,6 @@
 
 #include "proto/apw_raw_priv.h"
 
-#define BYTES(c)	(UINT64_C(0x0101010101010101) * (c))
-
 static const char *
 skip_space(const char *p, const char *end)
 {
@@ -27,39 +25,56 @@ skip_space(const char *p, const char *end)
 typedef uint8_t lanes __attribute__((vector_size(LANES)));
 typedef uint64_t halves __attribute__((vector_size(LANES)));
 
-/* Do all of these bytes of a string mean themselves? */
-static bool
-plain(const char *p)
+/* All ones for each byte of a string that does not mean itself. */
+static inline lanes
+special(const char *p)
 {
-	static const lanes	quote = EACH('"'), back = EACH('\\'),
-				control = EACH(0x20);
-	lanes			v, w;
-	halves			hit;
+	/* a quote is 0x22: this turns it and 0x20 around, and what is below
+	 * only among itself */
+	static const lanes	turn = EACH(0x02), last = EACH(0x20),
+				back = EACH('\\');
+	lanes			v;
 
 	memcpy(&v, p, sizeof(v));
-	memcpy(&w, p + sizeof(v), sizeof(w));
-	hit = (halves)((v == quote) | (v == back) | (v < control) |
-	    (w == quote) | (w == back) | (w < control));
-	return (hit[0] | hit[1]) == 0;
+	return (lanes)((v ^ turn) <= last) | (lanes)(v == back);
+}
+
+static inline bool
+any(lanes hit)
+{
+	return (((halves)hit)[0] | ((halves)hit)[1]) != 0;
+}
+
+/* Which of the bytes is the first?  There is one. */
+static inline size_t
+first_of(lanes hit)
+{
+	uint64_t	low = ((halves)hit)[0], high = ((halves)hit)[1];
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return (size_t)(low != 0 ? __builtin_clzll(low) :
+	    64 + __builtin_clzll(high)) / 8;
+#else
+	return (size_t)(low != 0 ? __builtin_ctzll(low) :
+	    64 + __builtin_ctzll(high)) / 8;
+#endif
 }
 
 const char *
 apw_raw_plain(const char *p, const char *end)
 {
-	uint64_t	w, quote, back, hit;
+	lanes	hit;
 
-	while (end - p >= 2 * LANES && plain(p))
-		p += 2 * LANES;
-	/* eight bytes at a time; a false alarm only costs the slow loop */
-	while (end - p >= 8) {
-		memcpy(&w, p, 8);
-		quote = w ^ BYTES('"');
-		back = w ^ BYTES('\\');
-		hit = ((quote - BYTES(1)) & ~quote) |
-		    ((back - BYTES(1)) & ~back) | ((w - BYTES(0x20)) & ~w);
-		if ((hit & BYTES(0x80)) != 0)
-			break;
-		p += 8;
+	/* most are short, some are very long */
+	while (end - p >= LANES) {
+		hit = special(p);
+		if (any(hit))
+			return p + first_of(hit);
+		p += LANES;
+		while (end - p >= 4 * LANES && !any(special(p) |
+		    special(p + LANES) | special(p + 2 * LANES) |
+		    special(p + 3 * LANES)))
+			p += 4 * LANES;
 	}
 	while (p < end && *p != '"' && *p != '\\' && (unsigned char)*p >= 0x20)
 		p++;

@@ -36,38 +36,46 @@ apw_raw_utf8_length(const char *s, const char *end)
 	return n;
 }
 
+typedef uint64_t wide __attribute__((vector_size(16)));
 #define NOT_ASCII	UINT64_C(0x8080808080808080)
 
-/* How many of the bytes at p are ASCII and need no further look: 32, 8 or 0. */
-static size_t
-ascii(const char *p, const char *end)
+/* Are all of these 64 bytes ASCII? */
+static inline bool
+ascii(const char *p)
 {
-	uint64_t	a, b, c, d;
+	wide	a, b, c, d;
 
-	if (end - p < 8)
-		return 0;
-	memcpy(&a, p, 8);
-	if ((a & NOT_ASCII) != 0)
-		return 0;
-	if (end - p < 32)
-		return 8;
-	memcpy(&b, p + 8, 8);
-	memcpy(&c, p + 16, 8);
-	memcpy(&d, p + 24, 8);
-	return ((b | c | d) & NOT_ASCII) == 0 ? 32 : 8;
+	memcpy(&a, p, sizeof(a));
+	memcpy(&b, p + sizeof(a), sizeof(b));
+	memcpy(&c, p + 2 * sizeof(a), sizeof(c));
+	memcpy(&d, p + 3 * sizeof(a), sizeof(d));
+	a |= b | c | d;
+	return ((a[0] | a[1]) & NOT_ASCII) == 0;
 }
 
 bool
 apw_raw_utf8(struct apw_str text)
 {
 	const char	*p = text.p, *end = text.p + text.n;
+	uint64_t	 few;
 	size_t		 n;
 
 	while (p < end) {
-		if ((n = ascii(p, end)) == 0 &&
-		    (n = apw_raw_utf8_length(p, end)) == 0)
-			return false;
-		p += n;
+		while (end - p >= 64 && ascii(p))
+			p += 64;
+		for (; end - p >= 8; p += 8) {
+			memcpy(&few, p, sizeof(few));
+			if ((few & NOT_ASCII) != 0)
+				break;
+		}
+		if (p == end)
+			break;
+		/* who writes one such letter writes more of them */
+		do {
+			if ((n = apw_raw_utf8_length(p, end)) == 0)
+				return false;
+			p += n;
+		} while (p < end && (unsigned char)*p >= 0x80);
 	}
 	return true;
 }
@@ -172,6 +180,10 @@ apw_raw_equals(struct apw_str literal, const char *s)
 	if (literal.n < 2 || *p != '"' || p[literal.n - 1] != '"')
 		return false;
 	end = p + literal.n - 1;
+	/* without escapes, as nearly all are, it is a comparison */
+	if (literal.n - 2 == left && memcmp(p + 1, s, left) == 0 &&
+	    memchr(s, '\\', left) == NULL)
+		return true;
 	for (p++; p < end; s += n, left -= n) {
 		if (*p == '\\') {
 			n = decode_escape(&p, end, out);

@@ -11,8 +11,8 @@
 #include "core/apw_str.h"
 
 /*
- * The argument of "rpc", "rpc-notify" or (older engines) "command":
- * {"<method key>":"name","payload":…}.  method is the text between the
+ * The first argument of "rpc", "rpc-notify" or (older engines) "command":
+ * {"<method key>":"name","payload":…}; what follows it is not looked at.  method is the text between the
  * quotes; payload is "null" when absent.  -1: not such an object, or the
  * name is empty, longer than 64 bytes or holds an escape.
  */

@@ -37,6 +37,9 @@ is_reserved(struct apw_str name)
 	    "removeListener" };
 	size_t				i;
 
+	/* escapes only make a literal longer */
+	if (name.n < sizeof("\"connect\"") - 1)
+		return false;
 	for (i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
 		if (apw_raw_equals(name, reserved[i]))
 			return true;

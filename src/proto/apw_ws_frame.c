@@ -19,7 +19,7 @@ apw_ws_mask(uint8_t *to, const char *from, size_t n,
 {
 	uint8_t		turned[APW_WS_MASK_BYTES];
 	uint32_t	word;
-	uint64_t	twice;
+	uint64_t	twice, few;
 	wide		mask, a, b;
 	size_t		i;
 
@@ -33,6 +33,11 @@ apw_ws_mask(uint8_t *to, const char *from, size_t n,
 		b ^= mask;
 		memcpy(to + i, &a, sizeof(a));
 		memcpy(to + i + sizeof(a), &b, sizeof(b));
+	}
+	for (; n - i >= sizeof(twice); i += sizeof(twice)) {
+		memcpy(&few, from + i, sizeof(few));
+		few ^= twice;
+		memcpy(to + i, &few, sizeof(few));
 	}
 	for (; i < n; i++)
 		to[i] = (uint8_t)from[i] ^ key[i % APW_WS_MASK_BYTES];
@@ -57,13 +62,19 @@ head_bytes(const struct apw_ws_reader *r)
 static size_t
 get_head(struct apw_ws_reader *r, uint8_t *to)
 {
-	unsigned	bytes, i;
+	unsigned	bytes, now, i;
 
+	/* twice: the second byte tells how many there are */
 	while (r->nhead < (bytes = head_bytes(r))) {
 		if (r->n == 0)
 			return 0;
-		r->head[r->nhead++] = (uint8_t)*r->p++;
-		r->n--;
+		now = bytes - r->nhead;
+		if (now > r->n)
+			now = (unsigned)r->n;
+		memcpy(r->head + r->nhead, r->p, now);
+		r->nhead += now;
+		r->p += now;
+		r->n -= now;
 	}
 	r->nhead = 0;
 	r->masked = (r->head[1] & 0x80) != 0;

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "link/app_link.h"
 #include "link/engine_link.h"
@@ -35,11 +36,12 @@ static void
 relay_on_call(void *arg, uint32_t call, struct apw_str method,
     struct apw_str payload)
 {
-	struct apw_err	err = APW_ERR_NONE;
-	char		name[64];
+	struct apw_err	err;		/* large, and set on failure */
+	char		name[65];	/* longer ones do not come here */
 
 	(void)arg;
-	snprintf(name, sizeof(name), "%.*s", (int)method.n, method.p);
+	memcpy(name, method.p, method.n);
+	name[method.n] = '\0';
 	if (apw_app_link_rpc(relay.app, name, &payload, 1, NULL, 60000,
 	    relay_on_reply, (void *)(uintptr_t)call, &err) == 0)
 		apw_engine_link_answer(relay.engine, call, NULL, err.text);

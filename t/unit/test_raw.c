@@ -85,6 +85,31 @@ test_utf8(void **state)
 		assert_false(apw_raw_utf8(apw_str_c(bad[i])));
 }
 
+/* One letter in a text of any length, wherever it is, whole or not. */
+static void
+test_utf8_anywhere(void **state)
+{
+	static const char *const	letters[] = { "\xc3\xa9",
+	    "\xe2\x82\xac", "\xf0\x9f\x98\x80" };
+	char				text[160];
+	size_t				i, bytes, at, n;
+
+	(void)state;
+	for (i = 0; i < APW_COUNT(letters); i++) {
+		bytes = strlen(letters[i]);
+		for (at = 0; at + bytes <= sizeof(text); at++) {
+			memset(text, 'x', sizeof(text));
+			memcpy(text + at, letters[i], bytes);
+			for (n = at; n <= sizeof(text); n++)
+				assert_int_equal(apw_raw_utf8((struct apw_str){
+				    text, n }), n == at || n >= at + bytes);
+			text[at + bytes - 1] = 'x';
+			assert_false(apw_raw_utf8((struct apw_str){ text,
+			    sizeof(text) }));
+		}
+	}
+}
+
 static void
 test_walk(void **state)
 {
@@ -154,7 +179,7 @@ test_plain(void **arg)
 {
 	static const unsigned char	bytes[] = { '"', '\\', 0, 0x1f, 0x20,
 	    '!', '#', '[', ']', 0x7f, 0x80, 0x9f, 0xff };
-	char				text[80];
+	char				text[150];
 	size_t				n, at, i;
 	bool				ends;
 
@@ -166,6 +191,9 @@ test_plain(void **arg)
 			for (i = 0; i < sizeof(bytes); i++) {
 				memset(text, 'x', sizeof(text));
 				text[at] = (char)bytes[i];
+				/* behind it: the first one counts */
+				if (bytes[i] == '"' && at + 9 < n)
+					text[at + 9] = '\\';
 				ends = bytes[i] < 0x20 || bytes[i] == '"' ||
 				    bytes[i] == '\\';
 				assert_ptr_equal(apw_raw_plain(text, text + n),
@@ -182,6 +210,7 @@ main(void)
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_utf8_anywhere),
 		cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_literals),
 		cmocka_unit_test(test_plain),
