@@ -35,4 +35,9 @@ async function evaluate(expression, variables) {
 	return runner().evaluate(expression, variables);
 }
 
-module.exports = { runStep, evaluate };
+/* Loads what the first of them would wait for. */
+function prepare() {
+	runner().prepare();
+}
+
+module.exports = { runStep, evaluate, prepare };

@@ -63,4 +63,8 @@ async function evaluate(expression, variables) {
 	    { timeout: EXPRESSION_LIMIT_MS, result: { copy: true } })));
 }
 
-module.exports = { runStep, evaluate };
+function prepare() {
+	require('isolated-vm');
+}
+
+module.exports = { runStep, evaluate, prepare };

@@ -91,4 +91,8 @@ async function evaluate(expression, variables) {
 	    { timeout: EXPRESSION_LIMIT_MS });
 }
 
-module.exports = { runStep, evaluate };
+function prepare() {
+	vm.createContext({});
+}
+
+module.exports = { runStep, evaluate, prepare };

@@ -8,6 +8,7 @@ const http = require('node:http');
 const { format } = require('node:util');
 const { io } = require('socket.io-client');
 const env = require('./env');
+const warm = require('./warm');
 
 const CONNECT_LIMIT_MS = 60_000;
 const CALL_LIMIT_MS = 60_000;
@@ -28,7 +29,10 @@ function connect(execute) {
 	const watchdog = setTimeout(() => process.exit(5), CONNECT_LIMIT_MS);
 
 	socket = io(`ws://127.0.0.1:${env.port}`, options);
-	socket.on('connect', () => clearTimeout(watchdog));
+	socket.on('connect', () => {
+		clearTimeout(watchdog);
+		warm.start();
+	});
 	socket.on('connect_error', (err) => {
 		process.stderr.write(`engine: cannot connect: ${err.message}\n`);
 	});
@@ -37,6 +41,7 @@ function connect(execute) {
 			process.exit(6);
 	});
 	socket.on('rpc', async (request, answer) => {
+		warm.stop();
 		try {
 			if (request?.method !== 'executeOperation')
 				throw new Error(`unknown method ${request?.method}`);
