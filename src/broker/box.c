@@ -177,10 +177,14 @@ box_fork(struct broker *b, const struct box_plan *plan,
 
 	if (setns(host ? b->host_fd : b->template_fd, CLONE_NEWNS) == -1)
 		return apw_err_set(err, errno, "cannot enter the template");
+	if (!host)
+		user_oom(b, true);
 	birth->pid = box_clone(plan, &birth->pidfd);
 	if (birth->pid == 0)
 		inside_main(plan);
 	error = errno;
+	if (!host)
+		user_oom(b, false);
 	if (setns(b->home_fd, CLONE_NEWNS) == -1)
 		return apw_err_set(err, errno, "cannot leave the template");
 	if (birth->pid == -1) {

@@ -113,6 +113,7 @@ broker_do_boot(struct broker *b, const struct broker_request *rq,
 		return apw_err_set(err, EBUSY, "the broker has a box");
 	if (broker_ready(b, rq->flags, err) == -1)
 		return -1;
+	broker_lean(b);
 	if (box_boot(b, rq, fds, reply, out, nout, err) == -1) {
 		/* what was admitted was for this box; its body is the slot's */
 		reply->pid = b->pid;
@@ -338,6 +339,7 @@ broker_serve(struct broker *b)
 {
 	struct apw_err	err = APW_ERR_NONE;
 
+	user_oom_open(b);
 	while (broker_wait(b) && broker_turn(b) == 0)
 		;
 	box_kill(b);
@@ -357,7 +359,7 @@ broker_main(const struct apw_broker_conf *conf, int sock, pid_t parent)
 			    .scope_fd = -1,
 			    .life_fd = -1, .outside = OUTSIDE_NONE,
 			    .staging_fd = -1, .cache_fd = -1,
-			    .idmap_fd = -1 };
+			    .idmap_fd = -1, .oom_fd = -1 };
 	struct apw_err	err = APW_ERR_NONE;
 	bool		fit;
 

@@ -43,6 +43,9 @@ struct broker {
 	int	lane_fd;		/* root of what is admitted, O_PATH */
 	int	staging_fd, cache_fd;	/* builders', O_PATH */
 	int	idmap_fd;		/* whose files are whose in there; or -1 */
+	int	oom_fd;			/* our own score of /proc; or -1 */
+	char	oom_score[8];		/* what is in there between boxes */
+	bool	lean;			/* our copies are as small as can be */
 	char	flow[BROKER_ID_BYTES];	/* admitted; "": none */
 	bool	custom;			/* a platform's pieces are admitted */
 	struct cgroup *cgroup;		/* NULL: none to be had */
@@ -137,6 +140,9 @@ bool	broker_wait(const struct broker *);
 /* Whatever boxes of these flags are cloned from. */
 int	broker_ready(struct broker *, unsigned flags, struct apw_err *);
 
+/* lean.c: before the first clone, when all that boxes share is there */
+void	broker_lean(struct broker *);
+
 /* nursery.c: a broker that makes others */
 /* why: nothing can be made here; NULL: that is still to be seen.  It stays,
  * to say so. */
@@ -158,6 +164,9 @@ int	user_idmap(const struct broker *, struct apw_err *);
 int	user_enter(struct broker *, struct apw_err *);
 int	user_map(const struct broker *, unsigned flags, pid_t,
 	    struct apw_err *);
+/* Around a clone: when the host runs out of memory engines go first. */
+void	user_oom_open(struct broker *);
+void	user_oom(const struct broker *, bool first);
 /* Does a box of these flags have a user namespace of its own? */
 bool	user_own(const struct broker *, unsigned flags);
 

@@ -368,28 +368,40 @@ template_lane(struct broker *b, struct apw_err *err)
 	return apw_take_fd(&fd);
 }
 
-int
-template_make(struct broker *b, struct apw_err *err)
+static int
+template_assemble(struct broker *b, struct template *t, struct apw_err *err)
 {
-	struct template	t = { .n = 0 };
-	int		rc = -1;
+	int	rc = -1;
 
-	if (b->template_fd != -1)
-		return 0;
 	apw_autofd int lane_fd = -1;
 	if (!b->conf->builds && (lane_fd = template_lane(b, err)) == -1)
 		return -1;
-	if (template_clone_all(&t, b, err) == -1) {
-		template_close(&t);
+	if (template_clone_all(t, b, err) == -1)
 		return -1;
-	}
 	if (unshare(CLONE_NEWNS) == -1)
 		apw_err_set(err, errno, "cannot make a mount namespace");
 	else
-		rc = template_build(b, &t, lane_fd, err);
-	template_close(&t);
+		rc = template_build(b, t, lane_fd, err);
 	if (setns(b->home_fd, CLONE_NEWNS) == -1)
 		return apw_err_set(err, errno,
 		    "cannot return from the boxes' namespace");
+	return rc;
+}
+
+int
+template_make(struct broker *b, struct apw_err *err)
+{
+	struct template	*t;
+	int		 rc;
+
+	if (b->template_fd != -1)
+		return 0;
+	/* not on the stack: each page that was written once would be copied
+	 * for each box, for good */
+	if ((t = calloc(1, sizeof(*t))) == NULL)
+		return apw_err_set(err, ENOMEM, "cannot make a template");
+	rc = template_assemble(b, t, err);
+	template_close(t);
+	free(t);
 	return rc;
 }

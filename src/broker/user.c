@@ -27,6 +27,16 @@ user_write(const char *path, const char *text)
 	return fd != -1 && write(fd, text, (size_t)n) == n ? 0 : -1;
 }
 
+static int
+user_deny_groups(const char *who, struct apw_err *err)
+{
+	char	path[64];
+
+	snprintf(path, sizeof(path), "/proc/%s/setgroups", who);
+	return user_write(path, "deny") == 0 ? 0 :
+	    apw_err_set(err, errno, "cannot close %s", path);
+}
+
 /* "self" or a pid; one uid and one gid. */
 static int
 user_write_maps(const char *who, unsigned inner_uid, unsigned outer_uid,
@@ -34,9 +44,6 @@ user_write_maps(const char *who, unsigned inner_uid, unsigned outer_uid,
 {
 	char	path[64], text[64];
 
-	snprintf(path, sizeof(path), "/proc/%s/setgroups", who);
-	if (user_write(path, "deny") == -1)
-		return apw_err_set(err, errno, "cannot close %s", path);
 	snprintf(path, sizeof(path), "/proc/%s/uid_map", who);
 	snprintf(text, sizeof(text), "%u %u 1", inner_uid, outer_uid);
 	if (user_write(path, text) == -1)
@@ -72,6 +79,9 @@ user_enter_own(struct broker *b, struct apw_err *err)
 	prctl(PR_SET_DUMPABLE, 1);
 	b->outer_uid = 0;
 	b->outer_gid = 0;
+	/* also for the namespaces in this one */
+	if (user_deny_groups("self", err) == -1)
+		return -1;
 	return user_write_maps("self", 0, uid, 0, gid, err);
 }
 
@@ -136,7 +146,8 @@ user_idmap(const struct broker *b, struct apw_err *err)
 	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
 	if (pid == -1 || read(go_r, &ready, 1) != 1)
 		apw_err_set(err, errno, "cannot make a user namespace");
-	else if (user_write_maps(who, b->conf->host_uid, b->outer_uid,
+	else if ((!b->root || user_deny_groups(who, err) == 0) &&
+	    user_write_maps(who, b->conf->host_uid, b->outer_uid,
 	    b->conf->host_gid, b->outer_gid, err) == 0 &&
 	    (fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
 		apw_err_set(err, errno, "cannot hold %s", path);
@@ -153,22 +164,45 @@ user_own(const struct broker *b, unsigned flags)
 	return !b->root || (flags & APW_BOX_HOST_FILES) == 0;
 }
 
+/* The score is inherited: ours is theirs for the time of a clone, which is
+ * less work than to find the new process in /proc. */
+void
+user_oom_open(struct broker *b)
+{
+	ssize_t	n;
+
+	b->oom_fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	n = b->oom_fd == -1 ? -1 : pread(b->oom_fd, b->oom_score,
+	    sizeof(b->oom_score) - 1, 0);
+	b->oom_score[n > 0 ? n : 0] = '\0';
+}
+
+void
+user_oom(const struct broker *b, bool first)
+{
+	const char	*score = first ? "1000" : b->oom_score;
+
+	/* without it engines are as likely to go as others */
+	if (b->oom_score[0] != '\0' &&
+	    pwrite(b->oom_fd, score, strlen(score), 0) == -1)
+		return;
+}
+
 int
 user_map(const struct broker *b, unsigned flags, pid_t pid,
     struct apw_err *err)
 {
-	char	who[16], path[64];
+	char	who[16];
 
 	if (!user_own(b, flags))
 		return 0;
 	snprintf(who, sizeof(who), "%d", (int)pid);
+	if (b->root && user_deny_groups(who, err) == -1)
+		return -1;
 	/* who it is outside is who it is inside: files are its own */
 	if ((flags & APW_BOX_HOST_FILES) != 0)
 		return user_write_maps(who, b->conf->host_uid, b->outer_uid,
 		    b->conf->host_gid, b->outer_gid, err);
-	snprintf(path, sizeof(path), "/proc/%s/oom_score_adj", who);
-	/* when the host runs out of memory engines go first */
-	user_write(path, "1000");
 	return user_write_maps(who, BOX_UID, b->outer_uid, BOX_GID,
 	    b->outer_gid, err);
 }
