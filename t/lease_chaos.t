@@ -84,7 +84,9 @@ is(scalar($api->seen(kind => 'late')), 0, 'by who had it');
 # what an engine wrote down against when the app was told
 my $zero = $api->ask('zero');
 my %settled = map { $_->{job} => $_->{t_ms} } $api->seen(kind => 'settled');
-my $wall = Time::HiRes::time() * 1000 - $api->ask('clock');
+# of a number of looks at both clocks the one that took least
+my ($wall) = sort { $a <=> $b } map { my $ms = $api->ask('clock');
+	Time::HiRes::time() * 1000 - $ms } 1 .. 20;
 push @late, $_->{text} for grep { $_->{t} > $wall + $settled{$_->{text}} + 50 }
 	$engine->records('note');
 is("@late", '', 'no job runs after it was settled');

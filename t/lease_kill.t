@@ -12,7 +12,8 @@ use Test::More;
 use lib 't/lib', 'lib';
 use Test::Apworker;
 
-# name, what the app does, what the engine does, when to kill, runs seen
+# name, what the app does, what the engine does, when to kill, runs seen, what
+# happens when the slot is dead
 my @cases = (
 	[ 'booting', sub { $_[0]->engine()->behave(connect_delay_ms => 60000) },
 	    [ { do => 'answer' } ], sub { $_[2]->wait_record('start',
@@ -22,11 +23,12 @@ my @cases = (
 	    sub { $_[0]->wait_seen(kind => 'rpc', method => 'getFlowVersion',
 		payload => { versionId => "fv-$_[1]" }) }, 1 ],
 	[ 'building', sub { $_[0]->tool('esbuild', { wait => 'built' }) },
-	    [ { do => 'answer' } ], sub { $_[4]->tool('esbuild')->wait_call(1);
-		$_[4]->tool('esbuild')->release('built') }, 1 ],
+	    [ { do => 'answer' } ], sub { $_[4]->tool('esbuild')->wait_call(1) },
+	    1, sub { $_[0]->tool('esbuild')->release('built') } ],
 	[ 'running', undef, [ { do => 'wait', name => 'on' },
 	    { do => 'answer' } ],
-	    sub { $_[2]->wait_record('operation', $_[3] + 1) }, 2 ],
+	    sub { $_[2]->wait_record('operation', $_[3] + 1) }, 2,
+	    sub { $_[0]->engine()->release('on') } ],
 	[ 'in a call of the engine', [ at => 'rpc:uploadRunLog', do => 'never' ],
 	    [ { do => 'rpc', method => 'uploadRunLog',
 		payload => { status => 'RUNNING' } }, { do => 'answer' } ],
@@ -40,9 +42,13 @@ my @cases = (
 	    [ { do => 'answer' } ],
 	    sub { $_[0]->wait_seen(kind => 'rpc', method => 'completeJob',
 		payload => { jobId => $_[1] }) }, 1 ],
-	[ 'completed, the answer lost', [ at => 'rpc:completeJob',
-	    do => 'drop_after' ], [ { do => 'answer' } ],
-	    sub { $_[0]->wait_done($_[1]) }, 1 ],
+	# nor does it get through before it is dead
+	[ 'completed, the answer lost', sub { my ($api) = $_[0]->api();
+		$api->rule(at => 'rpc:completeJob', do => 'drop_after');
+		$api->rule(at => 'connect', do => 'drop', times => 0) },
+	    [ { do => 'answer' } ],
+	    sub { $_[0]->wait_done($_[1]) }, 1,
+	    sub { $_[0]->api()->clear_rules() } ],
 );
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
@@ -54,7 +60,7 @@ $t->run();
 
 my $n = 0;
 for my $case (@cases) {
-	my ($name, $rule, $script, $when, $runs) = @$case;
+	my ($name, $rule, $script, $when, $runs, $then) = @$case;
 	my $id = 'j' . ++$n;
 	my $before = () = $engine->records('operation');
 	my $starts = () = $engine->starts();
@@ -67,7 +73,7 @@ for my $case (@cases) {
 	my ($slot, $pid) = $t->wait_job($id);
 	$when->($api, $id, $engine, $before, $t, $starts);
 	kill 'KILL', $pid;
-	$engine->release('on') if $name eq 'running';
+	$then->($t) if $then;
 	ok($t->wait_log(qr/a job goes on whose slot died/),
 		"$name: the next slot goes on");
 	my $status = $api->wait_done($id)->{status};

@@ -338,6 +338,8 @@ function on_connect(sock)
 	};
 	if (opt.listen_delay_ms > 0)
 		setTimeout(listen, opt.listen_delay_ms);
+	else if (opt.listen_late)	/* after an event that is lost */
+		sock.prependAny(() => c.listening || setImmediate(listen));
 	else
 		listen();
 	if (sock.data.after === 'disconnect')
@@ -755,6 +757,11 @@ const commands = {
 				return most;
 			}),
 		};
+	},
+	/* The lock of a job runs out now. */
+	expire(a) {
+		jobs.get(a.id).lock_until = now();
+		stalled();
 	},
 	progress: () => ({
 		settled: [...jobs.values()].filter((j) => j.state === 'settled'
