@@ -62,7 +62,7 @@ for my $code (0, 1, 134) {
 is(host([ { do => 'kill' } ])->{exit}[0]{signal}, 'SIGKILL', 'kills itself');
 is(host([], before => [ { do => 'exit', code => 7 } ])->{exit}[0]{code}, 7,
 	'exits before connecting');
-host([ { do => 'answer' } ], second => 1);
+host([ { do => 'second' }, { do => 'answer' } ], second => 1);
 ok(scalar $e->records('second'), 'connects twice');
 host([ { do => 'fork', seconds => 1 }, { do => 'answer' } ]);
 ok(scalar $e->records('fork'), 'leaves a grandchild for a second');

@@ -55,7 +55,7 @@ $t->write_app_conf(engine => 'start_timeout 10m;')->run();
 starts(@starts);
 
 # A second connection is sent away, the first one works on.
-$api->push_job(flow_job(id => 'twice', engine => [ { do => 'sleep', ms => 200 },
+$api->push_job(flow_job(id => 'twice', engine => [ { do => 'second' },
 	{ do => 'answer' } ]));
 is($api->wait_done('twice')->{status}, 'OK', 'connects twice: OK');
 my ($end) = grep { $_->{event} ne 'connect' } $t->engine()->records('second');

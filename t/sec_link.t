@@ -123,6 +123,8 @@ is($api->settled('twice'), 1, 'settled once');
 is($done->('after', { do => 'answer' }, { do => 'stdout', text => "late\n" },
 	{ do => 'rpc', method => 'uploadRunLog', payload =>
 		{ status => 'FAILED' } })->{status}, 'OK', 'talks on after it');
+# all of that has come when its call has its answer
+$t->engine()->wait_record('reply', 1 + @replies);
 is($done->('next')->{status}, 'OK', 'the next job');
 unlike($api->job('next')->{payload}{logs} // '', qr/late/,
 	'does not get the output of the one before');

@@ -53,6 +53,8 @@ const pidns = (() => {
 })();
 
 let socket, start = {}, op, op_ack, answered, operations = 0;
+let second_ended;
+const second_end = new Promise((done) => { second_ended = done; });
 
 function record(what, entry)
 {
@@ -256,6 +258,7 @@ const steps = {
 		else
 			e.once('upgrade', done);
 	}),
+	second: () => second_end,	/* until the second connection has ended */
 	raw: (s) => void socket.io.engine.write(s.text),
 	raw_event: (s) => void socket.emit(s.event, ...(s.args || [])),
 
@@ -401,10 +404,15 @@ function second(url, auth)
 	const s = link(url, auth);
 
 	s.on('connect', () => record('second', { event: 'connect' }));
-	s.on('connect_error', (err) => record('second',
-	    { event: 'connect_error', message: err.message }));
-	s.on('disconnect', (reason) => record('second',
-	    { event: 'disconnect', reason }));
+	s.on('connect_error', (err) => {
+		record('second', { event: 'connect_error',
+		    message: err.message });
+		second_ended();
+	});
+	s.on('disconnect', (reason) => {
+		record('second', { event: 'disconnect', reason });
+		second_ended();
+	});
 }
 
 async function main()
