@@ -25,8 +25,10 @@ sub spool_job {
 }
 
 sub submit {
-	my ($name, $text) = @_;
-	$t->write_file("$spool/tmp/$name", ref $text ? json($text) : $text, 0600);
+	my ($name, $text, $mode, $owner) = @_;
+	$t->write_file("$spool/tmp/$name", ref $text ? json($text) : $text,
+		$mode || 0600);
+	chown $owner, $owner, "$spool/tmp/$name" if $owner;
 	rename "$spool/tmp/$name", "$spool/new/$name" or die "$name: $!";
 }
 
@@ -120,17 +122,13 @@ symlink '/etc/passwd', "$spool/new/passwd.json";
 symlink 'nowhere', "$spool/new/nowhere.json";
 POSIX::mkfifo("$spool/new/fifo.json", 0600);
 mkdir "$spool/new/dir.json";
-submit('world.json', $good);
+submit('world.json', $good, 0666);
 submit('.hidden.json', $good);
 submit('white space.json', $good);
 submit('long' . 'g' x 200 . '.json', $good);
 submit('readme.txt', 'a text');
 link "$spool/secret", "$spool/new/hard.json";
-if ($> == 0) {
-	submit('theirs.json', $good);
-	chown 65534, 65534, "$spool/new/theirs.json";
-}
-chmod 0666, "$spool/new/world.json";
+submit('theirs.json', $good, 0600, 65534) if $> == 0;
 submit('after.json', spool_job('after'));
 is((result('after'))[0], 'done', 'a job behind all of that is run');
 is(scalar(grep { -e && !-l && -s } map { "$spool/$_/passwd/job.json" }
