@@ -38,8 +38,9 @@ my ($code, $out) = $t->run_command([ 'nsenter', '-t', $init, '-p', '-m',
 is($out, "done\n", "$n orphans");
 ok(wait_for(sub { !grep { (Test::Apworker::Proc::state_of($_) // '') eq 'Z' }
 	Test::Apworker::Proc::children($init) }, 'no zombies'), 'all reaped');
-my ($sleep) = grep { Test::Apworker::Proc::cmdline($_) =~ /^sleep/ }
-	Test::Apworker::Proc::children($init);
+my $sleep;
+wait_for(sub { ($sleep) = grep { Test::Apworker::Proc::cmdline($_) =~ /^sleep/ }
+	Test::Apworker::Proc::children($init) }, 'a sleep');
 ok($sleep, 'one that lives is left to PID 1');
 
 # a slot dies: its own are killed, the stranger is not

@@ -128,6 +128,8 @@ for (1 .. 30) {
 	kill 'HUP', $master;
 	select undef, undef, undef, 0.005;
 }
+# those that come while nobody looks are one
+$t->wait_status(sub { $_->{cycle} > $cycle });
 $t->reload();
 ok($t->wait_status(sub { $_->{cycle} > $cycle + 1 && $_->{slots_able} == 2
 	&& @{ $_->{slots} } == 2 }), 'thirty reloads');

@@ -45,10 +45,12 @@ like($t->log(), qr/reload ignored: on our way out/, 'no reload meanwhile');
 
 # TERM: the job is done before drain_timeout
 
+fake_conf($t, main => 'drain_timeout 60s;');
 start(1 => 'busy=j1 linger=500');
 $t->signal('TERM');
 is($t->wait_exit(), 0, 'TERM: exit status');
 unlike($t->log(), qr/was killed/, 'nobody was killed');
+fake_conf($t, main => 'drain_timeout 1s;');
 
 # TERM: drain_timeout is over
 
@@ -101,9 +103,10 @@ $t->signal('USR1');
 ok($t->wait_log(qr/master log reopened/), 'the master reopens');
 ok(wait_for(sub { (() = $t->read_file('error.log')
 	=~ /slot reopened the log/g) == 2 }, 'slots'), 'so do the slots');
-my @fds = map { Test::Apworker::Proc::fds($_) } $t->pid(),
-	map { @$_ } values %{ family($t) };
-ok(!(grep { /error\.log\.1/ } @fds), 'nobody keeps the old one');
+ok(wait_for(sub { !grep { /error\.log\.1/ }
+	map { Test::Apworker::Proc::fds($_) } $t->pid(),
+	map { @$_ } values %{ family($t) } }, 'the old one'),
+	'nobody keeps the old one');
 $t->write_file('error.log.1', '');
 
 # USR1 when the log cannot be opened: the old one stays

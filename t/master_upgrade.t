@@ -43,6 +43,10 @@ sub upgrade {
 	my ($from) = @_;
 	$t->log_mark();
 	kill 'USR2', $from;
+	return is_up();
+}
+
+sub is_up {
 	$t->wait_log(qr/the new binary is up/) or return 0;
 	return file($pidfile);
 }
@@ -62,7 +66,8 @@ rename "$program.new", $program;
 my $new = upgrade($old);
 ok($new && $new != $old, 'a new master');
 is(file("$pidfile.oldbin"), $old, 'the old one has its pid in .oldbin');
-is($t->status()->{pid}, $new, 'the new one answers');
+# the old monitor has still to leave
+ok($t->wait_status(sub { $_->{pid} == $new }), 'the new one answers');
 is(answers(), 2, 'on all addresses');
 ok($t->wait_status(sub { $_->{slots_able} == 2 }), 'its slots take jobs');
 is(scalar(grep { /^slot/ } keys %{ family($t, $old) }), 2,
@@ -115,16 +120,19 @@ chmod 0755, $program;
 
 # a reload of the old one meanwhile, an upgrade asked for during a reload
 
-order($t, 'all', 'slow=400');
+order($t, 'all', 'slow');
 $t->log_mark();
 fake_conf($t, engine => 'max_jobs 5;', main => "pid $pidfile;",
 	monitor => "monitor { listen 127.0.0.1:$own; "
 	. "listen unix:%%TESTDIR%%/mon.sock; }");
 kill 'HUP', $old;
 $t->wait_log(qr/trying a new configuration/);
-$new = upgrade($old);
-ok($new && $new != $old, 'an upgrade that waited for a reload');
-like($t->log(), qr/the upgrade waits for the reload/, 'says so');
+kill 'USR2', $old;
+ok($t->wait_log(qr/the upgrade waits for the reload/), 'an upgrade waits for a reload');
+$t->write_file('state/go', '');
+$new = is_up();
+ok($new && $new != $old, 'and is made after it');
+unlink "$t->{testdir}/state/go";
 order($t, 'all', undef);
 $t->log_mark();
 kill 'HUP', $old;

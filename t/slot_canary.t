@@ -42,7 +42,7 @@ is(work('j1'), 'OK', 'the old slots work on');
 
 # another app, where nobody is
 
-conf(url => 'http://127.0.0.1:9', main => 'reload_timeout 1s;');
+conf(url => 'http://127.0.0.1:9', main => 'reload_timeout 3s;');
 ($code, undef, $err) = $t->ctl('reload');
 is($code, 1, 'no app: refused');
 like($err, qr/within reload_timeout: connecting/, 'with the state');

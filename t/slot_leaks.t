@@ -53,8 +53,10 @@ $t->fds_stable($t->pid(), sub {
 
 ($slot) = $t->slots();
 ok($slot->{pid}, 'a slot is there');
-my @zombies = grep { (Test::Apworker::Proc::state_of($_) // '') eq 'Z' }
-	map { Test::Apworker::Proc::children($_) } $t->pid(), $slot->{pid};
+my @zombies;
+wait_for(sub { !(@zombies = grep {
+	(Test::Apworker::Proc::state_of($_) // '') eq 'Z' }
+	map { Test::Apworker::Proc::children($_) } $t->pid(), $slot->{pid}) });
 is("@zombies", '', 'no zombies');
 my @engines = grep { Test::Apworker::Proc::cmdline($_) =~ /main\.js/
 	|| Test::Apworker::Proc::cmdline($_) =~ /^sandbox-/ }

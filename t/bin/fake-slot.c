@@ -14,6 +14,7 @@
  *	why=WORD	say this in the scoreboard
  *	unfit=WHY	as a canary, say so
  *	slow=MS		stay in "booting" so long
+ *	slow		... until there is a file "go" beside this one
  *	stray-fds	write the descriptors it was born with to fds-N
  *	once		remove the file
  */
@@ -36,6 +37,7 @@
 #include "slot/slot.h"
 
 #define TICK_MS	200
+#define UNTIL_GO	INT64_MAX
 
 static struct {
 	struct event_base	*base;
@@ -43,7 +45,8 @@ static struct {
 	const char		*dir;
 	unsigned		 number;
 	char			 orders[256];
-	int64_t			 up_ms;		/* when to be past the start */
+	int64_t			 up_ms;		/* when to be past the start,
+						   or UNTIL_GO */
 } fake;
 
 /* The value of WORD or WORD=VALUE; NULL: not ordered. */
@@ -117,6 +120,15 @@ up(void)
 		apw_score_state(fake.score, APW_SLOT_IDLE);
 }
 
+static bool
+may_go(void)
+{
+	char	path[512];
+
+	snprintf(path, sizeof(path), "%s/go", fake.dir);
+	return access(path, F_OK) == 0;
+}
+
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -124,8 +136,9 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	atomic_store(&fake.score->tick_ms, apw_now_ms());
-	if (atomic_load(&fake.score->state) == APW_SLOT_BOOTING &&
-	    apw_now_ms() >= fake.up_ms)
+	if (atomic_load(&fake.score->state) != APW_SLOT_BOOTING)
+		return;
+	if (fake.up_ms == UNTIL_GO ? may_go() : apw_now_ms() >= fake.up_ms)
 		up();
 }
 
@@ -226,7 +239,8 @@ obey(void)
 			pause();
 	}
 	if (order("slow", v) != NULL)
-		fake.up_ms = apw_now_ms() + atoi(v);
+		fake.up_ms = v[0] == '\0' ? UNTIL_GO :
+		    apw_now_ms() + atoi(v);
 	else
 		up();
 }
