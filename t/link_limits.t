@@ -50,7 +50,7 @@ sub logged {
 
 # a session that never polls, one that never answers, one that does
 {
-	my ($d, $port) = server('-i', 300, '-t', 700);
+	my ($d, $port) = server('-i', 300, '-t', 3000);
 	my $sid = session($port);
 	my $mute = ws_open($port, $ws);
 	my $alive = ws_open($port, $ws);
@@ -73,7 +73,7 @@ sub logged {
 
 # no CONNECT; a namespace that does not exist is none
 {
-	my ($d, $port) = server('-c', 300);
+	my ($d, $port) = server('-c', 2000);
 	my @w = map { scalar ws_open($port, $sio) } 1 .. 3;
 	ws_read($_) for @w;
 	print { $w[1] } ws_frame('40/none,');
@@ -90,7 +90,7 @@ sub logged {
 
 # a probe without an end, beside a session that goes on
 {
-	my ($d, $port) = server('-u', 300);
+	my ($d, $port) = server('-u', 1500);
 	my $sid = session($port);
 	my $w = ws_open($port, "$ws&sid=$sid");
 	print $w ws_frame('2probe');
@@ -102,7 +102,7 @@ sub logged {
 	print $w ws_frame('2probe'), ws_frame('5'), ws_frame('4b');
 	is(join(' ', map { (ws_read($w))[1] } 1, 2), '3probe 4b',
 		'the next one succeeds');
-	select undef, undef, undef, 0.4;
+	select undef, undef, undef, 1.6;
 	print $w ws_frame('4c');
 	is((ws_read($w))[1], '4c', 'and lives on');
 	is($d->stop(), 0, 'clean');

@@ -27,7 +27,7 @@ my $slots = $t->wait_status(sub { 2 == grep { $_->{state} eq 'idle' }
 	@{ $_[0]{slots} } and $_[0] }, 'two slots');
 my @pids = sort map { $_->{pid} } @{ $slots->{slots} };
 
-submit('bad', 'flood=flood,400,4,' . "$to,$port");
+submit('bad', 'flood=flood,400,600,' . "$to,$port");
 wait_for(sub { grep { $_->{egress}{failed} + $_->{egress}{allowed} > 20 }
 	@{ ($t->status() || {})->{slots} || [] } }, 'the flood');
 submit('good', map { "get $_=proxy,get,$to,$port" } 1 .. 20);
@@ -35,6 +35,11 @@ my $good = result('good');
 is(scalar(my @open = $good->{log} =~ /OPEN get/g), 20,
 	'the other slot: all of it is served');
 ok(!-d "$spool/failed/bad", 'while the flood goes on');
+# who has not been looked at when it ends is not refused
+wait_for(sub { grep { $_->{egress}{blocked} > 200 }
+	@{ ($t->status() || {})->{slots} || [] } }, 'refusals');
+kill 'USR1', grep { Test::Apworker::Proc::cmdline($_) =~ /^\S*perl - flood=/ }
+	Test::Apworker::Proc::descendants($t->pid());
 is_deeply([ @{ $good->{network} }{qw/allowed blocked failed/} ], [ 20, 0, 0 ],
 	'its receipt');
 cmp_ok($good->{network}{receivedBytes}, '>=', 20 * 6, 'and bytes');

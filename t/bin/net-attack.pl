@@ -144,7 +144,7 @@ sub proxy {
 }
 
 # All that one box can hold open: silent, half a request, a request that goes
-# on too early; for as long as it is told.
+# on too early; for as long as it is told, or until SIGUSR1.
 sub flood {
 	my ($n, $seconds, $to, $port) = @_;
 	my ($at) = ($ENV{AP_EGRESS_PROXY_URL} || '') =~ /:(\d+)$/
@@ -159,7 +159,8 @@ sub flood {
 		push @all, $s;
 	}
 	my $have = @all;
-	sleep $seconds;
+	local $SIG{USR1} = sub { die "enough\n" };
+	eval { sleep $seconds };
 	print "flood $have\n";
 }
 

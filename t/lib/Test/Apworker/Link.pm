@@ -99,6 +99,20 @@ sub expect {
 	return;
 }
 
+# Skips lines until each of these has had one, in whatever order they come;
+# how many had.
+sub expect_all {
+	my ($self, @re) = @_;
+
+	my $want = @re;
+	while (@re && defined(my $line = $self->line())) {
+		my ($hit) = grep { $line =~ $re[$_] } 0 .. $#re;
+		splice @re, $hit, 1 if defined $hit;
+	}
+	Test::More::diag("$self->{name}: no line like $_") for @re;
+	return $want - @re;
+}
+
 # Ends it by ending its input.
 sub stop {
 	my ($self) = @_;
@@ -106,7 +120,7 @@ sub stop {
 	return if $self->{stopped}++;
 	close $self->{in};
 	my $gone = wait_for(sub {
-		waitpid($self->{pid}, WNOHANG) == $self->{pid} }, undef, 10);
+		waitpid($self->{pid}, WNOHANG) == $self->{pid} });
 	my $status = $?;
 	if (!$gone) {
 		kill 'KILL', $self->{pid};
