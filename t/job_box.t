@@ -110,7 +110,9 @@ sub jobs {
 		"$mode: which is gone");
 
 	# kill -9 of a broker: the slot is born again with others
-	my %before = map { $_ => 1 } brokers();
+	my %before;
+	wait_for(sub { %before = map { $_ => 1 } brokers(); 2 == keys %before },
+		'two brokers');
 	is(scalar keys %before, 2, "$mode: two brokers, as one box stands by");
 	kill 'KILL', (sort { $a <=> $b } keys %before)[-1];
 	ok(wait_for(sub { my @b = brokers(); @b && !grep { $before{$_} } @b },

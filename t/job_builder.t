@@ -67,7 +67,7 @@ cmp_ok($slots[0]{egress}{allowed}, '>=', 2, 'and in the counts');
 my ($nursery) = grep { slurp("/proc/$_/cmdline") =~ /builders 1/ }
 	Test::Apworker::Proc::descendants($slots[0]{pid});
 ok($nursery, 'what makes boxes for builders');
-is(scalar(Test::Apworker::Proc::descendants($nursery)), 0,
+ok(wait_for(sub { !Test::Apworker::Proc::descendants($nursery) }, 'its rest'),
 	'it has nothing to do when there is nothing to build');
 ok($t->wait_log(qr/egress run=install verdict=allowed .*host=127\.0\.0\.1/),
 	'the way of the install is in the log');

@@ -15,7 +15,7 @@ use IO::Socket::INET;
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild openssl/);
 my $tls = $t->tls();
 $t->write_app_conf(main => 'network auto { allow 127.0.0.1 ::1 192.0.2.0/24; }');
-my $api = $t->api(settings => { EVENT_DESTINATION_TIMEOUT_SECONDS => 2,
+my $api = $t->api(settings => { EVENT_DESTINATION_TIMEOUT_SECONDS => 60,
 	SSRF_ALLOW_LIST => [ '127.0.0.0/8', '::1' ] });
 $t->{env}{SSL_CERT_FILE} = $tls->{ca};
 my $port = $t->port('HTTP');
@@ -111,8 +111,14 @@ for my $case ([ 'ftp://127.0.0.1/', qr/neither http/ ],
     [ "http://127.0.0.1:$port/garbage", qr/not HTTP/ ],
     [ "http://127.0.0.1:$port/huge", qr/not HTTP/ ],
     [ "http://127.0.0.1:$port/close", qr/ended before/ ],
-    [ 'http://127.0.0.1:' . $dead->sockport() . '/', qr/in time/ ]) {
-	my ($url, $why) = @$case;
+    [ 'http://127.0.0.1:' . $dead->sockport() . '/', qr/in time/, 2 ]) {
+	my ($url, $why, $seconds) = @$case;
+	if ($seconds) {
+		$api->settings(EVENT_DESTINATION_TIMEOUT_SECONDS => $seconds);
+		my $seen = $api->seen(kind => 'settings');
+		$api->act('drop');
+		$api->wait_seen(kind => 'settings', n => $seen + 1);
+	}
 	$t->log_mark();
 	($done) = post($url);
 	(my $name = $url) =~ s/:\d{4,}//;

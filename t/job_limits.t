@@ -17,8 +17,7 @@ my $api = $t->api(settings => { FLOW_TIMEOUT_SECONDS => 2,
 	SANDBOX_MEMORY_LIMIT => '32768' }, jobs => [
 	flow_job(id => 'never', engine => [ { do => 'fork' },
 		{ do => 'stdout', text => "so far\n" }, { do => 'never' } ]),
-	flow_job(id => 'spin', engine => [ { do => 'spin', ms => 60000 } ]),
-	flow_job(id => 'ok') ]);
+	flow_job(id => 'spin', engine => [ { do => 'spin', ms => 60000 } ]) ]);
 $t->run();
 
 my $done = $api->wait_done('never');
@@ -39,12 +38,14 @@ ok(wait_for(sub { !Test::Apworker::Proc::alive($child) }, 'end of the child'),
 	'a child with a session of its own is gone too');
 
 is($api->wait_done('spin')->{status}, 'TIMEOUT', 'busy engine too');
+$api->settings(FLOW_TIMEOUT_SECONDS => 60);
+my $seen = $api->seen(kind => 'settings');
+$api->act('drop');
+$api->wait_seen(kind => 'settings', n => $seen + 1);
+$api->push_job(flow_job(id => 'ok'));
 is($api->wait_done('ok')->{status}, 'OK', 'the next job finds a new engine');
 is(scalar($t->engine()->starts()), 3, 'three engines in all');
 
-$api->settings(FLOW_TIMEOUT_SECONDS => 60);
-$api->act('drop');
-$api->wait_seen(kind => 'settings', n => 2);
 $api->push_job(flow_job(id => 'oom', engine => [ { do => 'oom' } ]));
 is($api->wait_done('oom', 60)->{status}, 'MEMORY_ISSUE', 'heap used up');
 ($report) = $api->seen(kind => 'rpc', method => 'uploadRunLog',

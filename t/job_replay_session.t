@@ -45,7 +45,8 @@ sub seen {
 		disconnected => sub { 'leave' });
 	return map { [ $name{ $_->{kind} }->($_), $_->{kind} eq 'disconnected'
 		? '' : keys_of($_->{payload}) ] }
-		grep { $name{ $_->{kind} } } $api->seen();
+		grep { $name{ $_->{kind} } && ($_->{method} // '') ne 'getUsedPieces' }
+		$api->seen(conn => 1);
 }
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)

@@ -34,8 +34,9 @@ for my $mode (qw/SANDBOX_PROCESS SANDBOX_CODE_AND_PROCESS/,
 	$t->run();
 	private($mode);
 	$t->stop();
-	is(scalar(grep { slurp("/proc/$_/comm") =~ /^(pasta|apw-outside)/ }
-		keys %{ $t->{pids} }), 0, "$mode: pasta is gone");
+	ok(wait_for(sub { !grep { slurp("/proc/$_/comm") =~
+		/^(pasta|apw-outside)/ } keys %{ $t->{pids} } }, 'its end'),
+		"$mode: pasta is gone");
 }
 
 sub as_user {

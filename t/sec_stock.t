@@ -30,7 +30,7 @@ my %env = (AP_WORKER_TOKEN => 'secret', AP_JWT_SECRET => 'secret',
 $bun->behave({ hang => 1 }, {});
 my $order = $s->start(env => \%env, codes => [ step('s',
 	'export const code = async () => 1;', '{"dependencies":{"x":"1"}}') ],
-	stock => { install_timeout_ms => 3000 });
+	stock => { install_timeout_ms => 60000 });
 my $call = $bun->wait_call(1);
 my $status = slurp("/proc/$call->{pid}/status");
 like($status, qr/^NoNewPrivs:\s*1$/m, 'no new privileges');

@@ -52,12 +52,12 @@ for my $case (@cases) {
 	my ($name, $rules, $said) = @$case;
 	my $id = 'j' . ++$n;
 
+	my $seen = $api->seen(kind => 'settings');
 	$api->rule(%$_) for @$rules;
 	$api->act('drop');
 	# answers nobody asked for must not matter
 	if ($name eq 'unknown ack') {
-		$api->wait_seen(kind => 'settings',
-			n => 1 + $api->seen(kind => 'settings'));
+		$api->wait_seen(kind => 'settings', n => $seen + 1);
 		$api->act('raw', value => $_) for '4399999[1]',
 			'42["news",{"a":1}]', '42["WORKER_HEALTHCHECK"]';
 	}

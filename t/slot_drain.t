@@ -33,8 +33,9 @@ for my $sig (qw/QUIT TERM/) {
 }
 
 # A parked poll.
-$t->run();
 my $polls = $api->calls('poll');
+$api->ask(set => { poll_ms => 60000 });
+$t->run();
 $api->wait_call('poll', $polls + 1);
 $t->log_mark()->signal('QUIT');
 $t->wait_log(qr/drain|leaving|stopping|SIGQUIT/i);
@@ -42,8 +43,8 @@ $api->push_job(flow_job(id => 'late'));
 is($api->wait_done('late')->{status}, 'OK',
 	'a job that a parked poll brings is run');
 is($t->wait_exit(), 0, 'then it leaves');
-my ($bye) = $api->seen(kind => 'event', event => 'DISCONNECT');
-ok($bye, 'it says good-bye');
+ok($api->wait_seen(kind => 'event', event => 'DISCONNECT'),
+	'it says good-bye');
 
 # Twice means now.
 $api->push_job(flow_job(id => 'never', engine => [ { do => 'fork' },

@@ -25,7 +25,7 @@ my @cases = (
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
 	->plan(3 * @cases + 4)->write_app_conf();
-my $api = $t->api(ping_interval_ms => 500, ping_timeout_ms => 500);
+my $api = $t->api(ping_interval_ms => 500, ping_timeout_ms => 1500);
 $t->run();
 $api->wait_call('poll');
 

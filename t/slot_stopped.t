@@ -18,7 +18,8 @@ my $api = $t->api(settings => { FLOW_TIMEOUT_SECONDS => 2 },
 $t->run();
 sub engine_pid {
 	my $pid;
-	wait_for(sub { ($pid) = map { $_->{engine_pid} } $t->slots() }, 'engine');
+	wait_for(sub { ($pid) = grep { $_ } map { $_->{engine_pid} } $t->slots() },
+		'engine');
 	return $pid;
 }
 $t->wait_job('j1');

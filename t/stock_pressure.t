@@ -27,7 +27,7 @@ sub builds { scalar grep { $_->{argv}[0] ne '--version' } $esbuild->calls() }
 
 sub gone {
 	my ($pid, $what) = @_;
-	ok(wait_for(sub { !Test::Apworker::Proc::alive($pid) }, undef, 5),
+	ok(wait_for(sub { !Test::Apworker::Proc::alive($pid) }, undef, 30),
 		$what);
 }
 
@@ -59,15 +59,15 @@ sub hang_next {
 
 my $n = hang_next($bun);
 my %next = (pieces => [ piece_of('piece-b', '1.0.0') ]);
-$got = $s->order(%next, stock => { install_timeout_ms => 1500 });
+$got = $s->order(%next, stock => { install_timeout_ms => 3000 });
 is($got->{fault}, 'OURS', 'an installer that hangs');
-like($got->{error}, qr/within 1500 ms/, 'runs out of time');
+like($got->{error}, qr/within 3000 ms/, 'runs out of time');
 gone(($bun->calls())[$n]{pid}, 'and is gone');
 is($s->order(%next)->{fault}, 'OK', 'the next order is fine');
 
 $n = hang_next($esbuild);
 my %code = (codes => [ step('t', 'export const code = 2;') ]);
-$got = $s->order(%code, stock => { build_timeout_ms => 1500 });
+$got = $s->order(%code, stock => { build_timeout_ms => 3000 });
 is($got->{fault}, 'OURS', 'a bundler that hangs is not a compile error');
 gone(($esbuild->calls())[$n]{pid}, 'and is gone');
 is($s->order(%code)->{fault}, 'OK', 'the next order is fine');
@@ -86,11 +86,13 @@ gone($pid, 'its tool is gone');
 $n = hang_next($bun);
 $order = $s->start(%next);
 $pid = $bun->wait_call($n + 1)->{pid};
-my @below = Test::Apworker::Proc::descendants($order->{pid});
+my @below;
+wait_for(sub { 3 <= (@below = Test::Apworker::Proc::descendants($order->{pid})) },
+	'all of them');
 cmp_ok(scalar @below, '>=', 3, 'keeper, tool and its child');
 kill 'KILL', $order->{pid};
 $s->wait($order);
-ok(wait_for(sub { !grep { Test::Apworker::Proc::alive($_) } @below }, undef, 5),
+ok(wait_for(sub { !grep { Test::Apworker::Proc::alive($_) } @below }, undef, 30),
 	'nothing outlives the slot');
 ok(!-e $s->path('common/pieces/piece-c-1.0.0'), 'nothing is to be seen');
 
