@@ -132,7 +132,6 @@ ok($t->wait_log(qr/the upgrade waits for the reload/), 'an upgrade waits for a r
 $t->write_file('state/go', '');
 $new = is_up();
 ok($new && $new != $old, 'and is made after it');
-unlink "$t->{testdir}/state/go";
 order($t, 'all', undef);
 $t->log_mark();
 kill 'HUP', $old;
