@@ -76,15 +76,25 @@ for my $case (@cases) {
 push @starts, { operations => [ [ { do => 'answer', value => {
 	status => 'OK', response => 1 } } ] ] };
 $t->engine(starts => \@starts);
-my $api = $t->api(settings => { TRIGGER_TIMEOUT_SECONDS => 2 }, pieces => [
+my $api = $t->api(settings => { TRIGGER_TIMEOUT_SECONDS => 60 }, pieces => [
 	{ name => '@activepieces/piece-a', version => '0.1.3' } ]);
 $t->run();
 
 my %late = (property => {}, refresh => { skipped => JSON::PP::true },
 	validation => { valid => JSON::PP::false,
 		error => 'Validation timed out' });
+
+# From the next connection on.
+sub limit {
+	my $seen = $api->seen(kind => 'settings');
+	$api->settings(TRIGGER_TIMEOUT_SECONDS => $_[0]);
+	$api->act('drop');
+	$api->wait_seen(kind => 'settings', n => $seen + 1);
+}
+
 for my $case (@cases) {
 	my ($name, undef, @want) = @$case;
+	limit(2) if $name eq 'limit';
 	for my $family (@families) {
 		$api->push_job(job("$name-$family", $family));
 		my $done = $api->wait_done("$name-$family");
@@ -94,10 +104,11 @@ for my $case (@cases) {
 			"$family: answer of a time limit") if $name eq 'limit'
 			&& $late{$family};
 	}
+	limit(60) if $name eq 'limit';
 }
 
 # What the engine is asked.
-my %base = (platformId => 'pl1', timeoutInSeconds => 2,
+my %base = (platformId => 'pl1', timeoutInSeconds => 60,
 	internalApiUrl => $api->url() . '/api/',
 	publicApiUrl => 'http://127.0.0.1/api/');
 my %secret = map { $_ => $family{$_}{connectionValue} } @families;
@@ -113,7 +124,7 @@ my %want = (
 		engineToken => 'engine-token-ok-refresh',
 		auth => $secret{refresh} } ],
 	extract => [ EXTRACT_PIECE_METADATA => { %piece, platformId => 'pl1',
-		timeoutInSeconds => 2 } ],
+		timeoutInSeconds => 60 } ],
 );
 my @ops = $t->engine()->records('operation');
 is_deeply([ map { [ @$_{qw/type operation/} ] } @ops[0 .. 3] ],

@@ -75,15 +75,26 @@ my @cases = (
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
 	->write_app_conf();
-my $api = $t->api(settings => { TRIGGER_TIMEOUT_SECONDS => 2,
-	TRIGGER_HOOKS_TIMEOUT_SECONDS => 3, APP_WEBHOOK_SECRETS => json({
+my $api = $t->api(settings => { TRIGGER_TIMEOUT_SECONDS => 60,
+	TRIGGER_HOOKS_TIMEOUT_SECONDS => 90, APP_WEBHOOK_SECRETS => json({
 	'@activepieces/piece-chat' => { webhookSecret => { key => 'k' } } }) },
 	pieces => [ { name => '@activepieces/piece-chat',
 		version => '0.1.0' } ]);
 $t->run();
 
+# From the next connection on.
+sub limits {
+	my ($trigger, $hooks) = @_;
+	my $seen = $api->seen(kind => 'settings');
+	$api->settings(TRIGGER_TIMEOUT_SECONDS => $trigger,
+		TRIGGER_HOOKS_TIMEOUT_SECONDS => $hooks);
+	$api->act('drop');
+	$api->wait_seen(kind => 'settings', n => $seen + 1);
+}
+
 for my $case (@cases) {
 	my ($name, $engine, @want) = @$case;
+	limits(2, 3) if $name eq 'limit';
 	for my $family (@families) {
 		my $id = "$name-$family";
 		$api->push_job(job($id, $family, engine => $engine));
@@ -91,6 +102,7 @@ for my $case (@cases) {
 		is(told($done), shift @want, "$family: $name")
 			or diag(json($done));
 	}
+	limits(60, 90) if $name eq 'limit';
 }
 is(scalar(my @none = $api->calls('uploadRunLog')), 0,
 	'no report of a run, for there is none');
@@ -134,13 +146,13 @@ my %base = (flowVersion => unjson(json(flow_version(id => 'fv-x',
 	webhookUrl => 'http://127.0.0.1/api/v1/webhooks/f1', test => 0,
 	projectId => 'p1', platformId => 'pl1',
 	internalApiUrl => $api->url() . '/api/',
-	publicApiUrl => 'http://127.0.0.1/api/', timeoutInSeconds => 2);
+	publicApiUrl => 'http://127.0.0.1/api/', timeoutInSeconds => 60);
 my %want = (
 	webhook => { %base, hookType => 'RUN', triggerPayload => {
 		type => 'ref', fileId => 'pf1' } },
 	polling => { %base, hookType => 'RUN' },
-	renew => { %base, hookType => 'RENEW', timeoutInSeconds => 3 },
-	hook => { %base, hookType => 'TEST', timeoutInSeconds => 3, test => 1,
+	renew => { %base, hookType => 'RENEW', timeoutInSeconds => 90 },
+	hook => { %base, hookType => 'TEST', timeoutInSeconds => 90, test => 1,
 		webhookUrl => "$base{webhookUrl}/test",
 		triggerPayload => { type => 'inline', value =>
 			$family{hook}{triggerPayload} } },
@@ -209,8 +221,6 @@ is(told($done), $FAIL, 'webhook: refused submission');
 like($done->{errorMessage}, qr/submitPayloads.*not now/, 'message');
 is(told($api->wait_done('refused-polling')), 'OK',
 	'polling: refused submission');
-
-$api->settings(TRIGGER_TIMEOUT_SECONDS => 60);	# from the next connection on
 
 # One whose answer is lost with the connection may have happened: never again.
 $api->clear_rules();

@@ -92,7 +92,7 @@ ok($t->wait_log(qr/monitor ended .*next="starts again at once"/), 'restarts');
 my $tick = sub { unjson(($t->http_get('/livez'))[1])->{master_tick_age_ms} };
 cmp_ok($tick->(), '<', 15000, 'ticks');
 $t->signal('STOP');
-ok(wait_for(sub { ($t->http_get('/livez'))[0] == 503 }, '503', 20),
+ok(wait_for(sub { ($t->http_get('/livez'))[0] == 503 }, '503'),
 	'a stopped master is not alive');
 is(unjson(($t->http_get('/livez'))[1])->{alive}, unjson('[false]')->[0],
 	'and it is said');

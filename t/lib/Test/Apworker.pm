@@ -132,7 +132,7 @@ sub finish {
 
 	$self->stop() if $self->{pid};
 	$_->stop() for grep { defined } @{ $self->{doubles} || [] };
-	my @strays = Test::Apworker::Proc::strays($self, 5);
+	my @strays = Test::Apworker::Proc::strays($self, 20);
 
 	unless ($dying) {
 		local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -442,7 +442,7 @@ sub fds_stable {
 	my $ok = wait_for(sub {
 		@after = $self->fds($pid);
 		return @after && @after <= @before;
-	}, undef, 10);
+	}, undef, 30);
 	ok($ok, $name || 'no leaked fd') or diag("before:\n"
 		. join("\n", @before) . "\nafter:\n" . join("\n", @after));
 }

@@ -61,7 +61,9 @@ sub check_strays {
 sub check_leftovers {
 	my ($self) = @_;
 
-	my @left = Test::Apworker::Proc::leftovers($self);
+	my @left;
+	wait_for(sub { !(@left = Test::Apworker::Proc::leftovers($self)) },
+		undef, 10);
 	ok(!@left, 'nothing left behind') or diag(join "\n", @left);
 }
 
