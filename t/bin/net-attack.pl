@@ -16,10 +16,10 @@ use IO::Select ();
 use Socket qw/:all/;
 
 $| = 1;
-my $WAIT = 1;		# seconds that an answer may take
+my $WAIT = 3;		# seconds that an answer may take
 
 # -wSECONDS: how long to wait where nothing is to come
-my $silence = @ARGV && $ARGV[0] =~ /^-w([\d.]+)$/ && shift @ARGV ? $1 : $WAIT;
+my $silence = @ARGV && $ARGV[0] =~ /^-w([\d.]+)$/ && shift @ARGV ? $1 : 1;
 
 sub refused { my ($why) = @_; die "$why\n" }
 sub name_of {

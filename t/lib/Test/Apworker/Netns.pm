@@ -227,7 +227,7 @@ sub results {
 sub outside {
 	my ($self, @attacks) = @_;
 	my ($code, $out, $err) = Test::Apworker::Proc::capture(
-		[ $^X, '-', @attacks ], stdin => $self->script(),
+		[ $^X, '-', '-w5', @attacks ], stdin => $self->script(),
 		cwd => "$self->{t}{testdir}/tmp",
 		env => { PATH => $ENV{PATH} }, seconds => 60);
 	return $out;
