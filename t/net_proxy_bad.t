@@ -44,8 +44,8 @@ $e->origin(\&bad_origin, '8.8.8.8:80', '8.8.4.4:80', $inside,
 	'169.254.169.254:80', '127.0.0.1:80', '100.64.0.1:80', '[fd00::1]:80',
 	'[::1]:80', '[64:ff9b::808:808]:80', '8.8.8.8:81');
 my $conf = "resolver $dns; upstream off;";
-my $p = $e->proxy("network auto { $conf ports 80; connect_timeout 700ms;"
-	. ' head_timeout 700ms; }');
+my $p = $e->proxy("network auto { $conf ports 80; connect_timeout 2s;"
+	. ' head_timeout 2s; }');
 
 # --- places ---
 

@@ -67,7 +67,7 @@ sub submit {
 sub result {
 	my ($id) = @_;
 	my $dir = "$spool/failed/$id";
-	wait_for(sub { -s "$dir/result.json" }, "result of $id", 30);
+	wait_for(sub { -s "$dir/result.json" }, "result of $id");
 	my $r = unjson(slurp("$dir/result.json"));
 	my $log = slurp("$dir/log");
 	($r->{log}) = map { $_->{out} } grep { $_->{what} eq 'exec' }

@@ -28,7 +28,7 @@ sub standing {
 			/standby engine started .*sandbox=(\S+)/g)[-1];
 		$started && (!$after || $started ne $after) && $t->log() =~
 			/engine ready sandbox=\Q$started\E/ && (@ids = $started);
-	}, 'an engine that stands by', 30);
+	}, 'an engine that stands by');
 	return $ids[0] // '';
 }
 

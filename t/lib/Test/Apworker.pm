@@ -70,6 +70,7 @@ sub new {
 	$self->{env} = {};
 	$self->{expect_exit} = 0;
 	$self->{allow_alert} = [];
+	$self->{cgroups} = { map { $_ => 1 } Test::Apworker::Proc::cgroups() };
 
 	push @live, $self;
 	return $self;

@@ -130,7 +130,7 @@ sub say {
 
 sub wait_out {
 	my ($self, $re) = @_;
-	return wait_for(sub { slurp($self->{out}) =~ $re }, "$re", 20);
+	return wait_for(sub { slurp($self->{out}) =~ $re }, "$re");
 }
 
 # Waits for the end and tidies up; the exit code.
@@ -140,7 +140,7 @@ sub done {
 	my $code = 'timeout';
 	wait_for(sub { waitpid($self->{pid}, 1) == $self->{pid}
 		&& defined($code = $? & 127 ? 'signal ' . ($? & 127)
-			: $? >> 8) }, 'box-tool', 20);
+			: $? >> 8) }, 'box-tool');
 	my @text = (slurp($self->{out}), slurp($self->{err}));
 	unlink @$self{qw/out err/};
 	return ($code, @text);

@@ -208,9 +208,10 @@ sub leftovers {
 
 	my @left = map { "mount $_" }
 		grep { index($_, $t->{testdir}) == 0 } mounts();
-	# named by the process that made them; those of other tests are not ours
-	push @left, map { "cgroup $_" }
-		grep { /\.(\d+)$/ && $t->{pids}{$1} } cgroups();
+	# named by the process that made them; those of other tests are not
+	# ours, nor is what was there before us: numbers come again
+	push @left, map { "cgroup $_" } grep { /\.(\d+)$/ && $t->{pids}{$1}
+		&& !$t->{cgroups}{$_} } cgroups();
 	opendir my $dh, "$t->{testdir}/tmp" or return @left;
 	push @left, map { "temporary file $_" }
 		grep { !/^\.\.?$/ && !/^node-compile-cache$/ } readdir $dh;
