@@ -162,7 +162,7 @@ my @cases = (
 		. ' a name server, or ADDRESS:PORT' ],
 	[ 'an upstream of another kind', "network auto { upstream socks5://a:1; }\n",
 		'1:25: error: "upstream" is "socks5://a:1"; expected auto, off or an'
-		. ' http:// URL' ],
+		. ' http:// or https:// URL' ],
 	[ 'an upstream with a password', "network auto { upstream http://u:p\@a:1; }\n",
 		'1:25: error: found a password in "upstream"; expected it in'
 		. ' HTTPS_PROXY' ],

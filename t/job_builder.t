@@ -15,7 +15,7 @@ use Test::Apworker::Stock;
 use Test::Apworker::Util;
 
 my $t = Test::Apworker->new()->has(qw/daemon linux userns node bun esbuild
-	node_modules/)->plan(10);
+	node_modules/)->plan(12);
 # root's daemon works as another user: his are the files, not the builders
 my $nobody = $> == 0 ? (getpwnam 'nobody')[2] : undef;
 for my $name (qw/stock state/) {
@@ -25,9 +25,11 @@ for my $name (qw/stock state/) {
 }
 chmod 0755, $t->testdir();
 my $user = defined $nobody ? 'user nobody;' : '';
-my $registry = Test::Apworker::Stock->new($t)->registry(good => {
-	versions => { '1.0.0' => { files => { 'src/index.js' =>
-	'exports.x = 41;' } } } });
+my %version = (versions => { '1.0.0' => { files => { 'src/index.js' =>
+	'exports.x = 41;' } } });
+my $registry = Test::Apworker::Stock->new($t)->registry(good => { %version },
+	moved => { %version, tarball => { moved => 'localhost' } });
+my ($port) = $registry->{stock}{registry} =~ /:(\d+)/;
 $t->write_conf(<<"EOC");
 slots 1;
 $user
@@ -71,6 +73,15 @@ ok(wait_for(sub { !Test::Apworker::Proc::descendants($nursery) }, 'its rest'),
 	'it has nothing to do when there is nothing to build');
 ok($t->wait_log(qr/egress run=install verdict=allowed .*host=127\.0\.0\.1/),
 	'the way of the install is in the log');
+
+# a registry whose archives are elsewhere
+$api->push_job(flow_job(id => 'moved', version => 'fv-moved', step =>
+	code_step(code => 'export const code = 1;',
+	package => '{"dependencies":{"moved":"1.0.0"}}')));
+my $done = $api->wait_done('moved');
+is($done->{status}, 'INTERNAL_ERROR', 'archives on a host that is not named');
+like($done->{errorMessage}, qr/add localhost:$port to registry_hosts/,
+	'the job says which, and what to do') or diag(json($done));
 
 is((stat $t->testdir() . '/stock/v12/codes/fv1/step_1/index.js')[4],
 	$nobody // $>, 'whose the built code is');

@@ -213,3 +213,53 @@ is($p->connect_to('app.internal:3000'), 502, 'and its rules hold then');
 is($p->connect_to('10.9.0.1:3000'), 403, 'addresses are ours to check');
 is($p->stop(), 0, 'clean');
 is($up->stop(), 0, 'clean, upstream');
+
+# One that is spoken to in TLS.
+SKIP: {
+	skip 'no node or openssl', 9 unless Test::Apworker::Has::find('node')
+		&& Test::Apworker::Has::find('openssl');
+	my $dir = $t->testdir();
+	system("openssl req -x509 -newkey rsa:2048 -nodes -days 2"
+		. " -subj /CN=proxy -addext subjectAltName=IP:127.0.0.1"
+		. " -keyout $dir/key.pem -out $dir/cert.pem >/dev/null 2>&1")
+		== 0 or die 'openssl';
+	Test::Apworker::Egress::spawn(sub {
+		open STDIN, '<', '/dev/null';
+		open STDOUT, '>', "$dir/tls-log";
+		open STDERR, '>&', \*STDOUT;
+		exec Test::Apworker::Has::find('node'), $t->srcdir()
+			. '/bin/tls-proxy.js', $dir, 8081;
+	});
+	$e->origin(undef, '127.0.0.1:8081');
+	wait_for(sub { -e "$dir/tls-port" }, 'the proxy') or die;
+	my $port = slurp("$dir/tls-port");
+	my $rules = "network auto { resolver $dns; upstream"
+		. " https://127.0.0.1:$port; }";
+	$p = $e->proxy($rules);
+	is($p->get('http://pub.example/'), 502, 'one that proves nothing');
+	my @d = $p->decisions();
+	like($d[0]{why}, qr/certificate refused/, 'is not spoken to')
+		or diag($p->log());
+	$p->stop();
+	$p = $e->proxy($rules, env => { SSL_CERT_FILE => "$dir/cert.pem" });
+	is(join(' ', $p->get('http://pub.example/x')),
+		'200 at 127.0.0.1:8081: /x', 'through TLS') or diag($p->log());
+	like(slurp("$dir/tls-requests"), qr/^CONNECT 8\.8\.8\.8:80 /,
+		'by a tunnel to the address that was checked');
+	my (undef, $body) = $p->get('http://pub.example/big/30000000');
+	is(length($body // ''), 30000000, 'much at once, whole');
+	my $text = "POST /echo HTTP/1.1\r\nHost: pub.example\r\n"
+		. "Content-Length: 3000000\r\n\r\n";
+	my ($got, $s) = $p->raw("CONNECT pub.example:80 HTTP/1.1\r\nHost: "
+		. "pub.example:80\r\n\r\n", until => qr/\r\n\r\n/);
+	like($got, qr/^HTTP\S+ 200 /, 'a tunnel');
+	print $s $text . 'z' x 3000000;
+	my $n = 0;
+	while ($n < 3000000 and sysread $s, my $in, 65536) {
+		$n += $in =~ tr/z/z/;
+	}
+	is($n, 3000000, 'both ways');
+	close $s;
+	is($p->count_is(0), 0, 'its end is told to the other side');
+	is($p->stop(), 0, 'clean');
+}

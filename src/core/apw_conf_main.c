@@ -297,13 +297,16 @@ static const struct apw_directive stock_directives[] = {
 	{ .name = "proxy", .args = { 1, 1 }, .set = apw_set_url,
 	  .offset = STOCK(proxy), .reload = APW_NEW_SLOTS,
 	  .arg_help = "URL",
-	  .help = "The HTTP proxy by which installers reach the registry; "
-	      "without it what HTTP_PROXY, HTTPS_PROXY and NO_PROXY of the "
-	      "daemon's environment say." },
+	  .help = "The HTTP proxy by which installers reach the registry "
+	      "(https: it is spoken to in TLS); without it what https-proxy "
+	      "or proxy of the npmrc say, else HTTPS_PROXY or HTTP_PROXY of "
+	      "the daemon's environment. A proxy that wants a password is "
+	      "named in one of those." },
 	{ .name = "no_proxy", .args = { 1, 255 }, .set = apw_set_list,
 	  .offset = STOCK(no_proxy), .reload = APW_NEW_SLOTS,
 	  .arg_help = "HOST ...",
-	  .help = "Hosts that installers reach without that proxy." },
+	  .help = "Hosts that installers reach without that proxy; without "
+	      "\"proxy\", noproxy of the npmrc or NO_PROXY say them." },
 	{ .name = "registry_hosts", .args = { 1, 255 }, .set = apw_set_list,
 	  .offset = STOCK(registry_hosts), .reload = APW_NEW_SLOTS,
 	  .arg_help = "HOST[:PORT] ...",
@@ -314,7 +317,8 @@ static const struct apw_directive stock_directives[] = {
 	  .offset = STOCK(npmrc), .reload = APW_NEW_SLOTS,
 	  .arg_help = "FILE",
 	  .help = "An .npmrc for the installer: credentials and scopes of a "
-	      "private registry. The .npmrc of the user who runs the daemon "
+	      "private registry, and the way there (https-proxy, proxy, "
+	      "noproxy, cafile). The .npmrc of the user who runs the daemon "
 	      "is not read." },
 	{ .name = "jail", .args = { 1, 1 }, .set = apw_set_enum,
 	  .offset = STOCK(jail), .limits = stock_jails, .dflt = "on",

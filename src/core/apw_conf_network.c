@@ -71,7 +71,8 @@ const struct apw_directive apw_conf_network_directives[] = {
 	  .offset = NETWORK(upstream), .dflt = "auto",
 	  .reload = APW_NEW_SLOTS, .arg_help = "auto | off | URL [names]",
 	  .help = "An HTTP proxy through which strict reaches the outside, "
-	      "with CONNECT to the address that was checked. auto: what "
+	      "with CONNECT to the address that was checked. https: the "
+	      "proxy itself is spoken to in TLS. auto: what "
 	      "HTTPS_PROXY and NO_PROXY of the daemon's environment say. "
 	      "names: where a name cannot be looked up here, the proxy gets "
 	      "the name, and what it stands for is the proxy's to check." },
@@ -250,10 +251,12 @@ set_upstream(struct apw_conf *conf, const struct apw_directive *d, void *p,
 	if (strchr(args[0], '@') != NULL)
 		return apw_err_set(err, 0, "found a password in \"%s\"; "
 		    "expected it in HTTPS_PROXY", d->name);
-	if (!word && (strncasecmp(args[0], "http://", 7) != 0 ||
-	    args[0][7] == '\0' || strpbrk(args[0], " \t\r\n") != NULL))
+	if (!word && ((strncasecmp(args[0], "http://", 7) != 0 &&
+	    strncasecmp(args[0], "https://", 8) != 0) ||
+	    strchr(args[0], '/')[2] == '\0' ||
+	    strpbrk(args[0], " \t\r\n") != NULL))
 		return apw_err_set(err, 0, "\"%s\" is \"%s\"; expected auto, "
-		    "off or an http:// URL", d->name,
+		    "off or an http:// or https:// URL", d->name,
 		    apw_conf_quote(conf, args[0]));
 	if (nargs == 2 && (word || strcmp(args[1], "names") != 0)) {
 		*bad = 1;

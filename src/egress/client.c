@@ -29,6 +29,8 @@ egress_client_record(struct egress_client *c, enum apw_egress_verdict verdict)
 		.ms = (apw_now_us() - c->began_us) / 1000,
 	};
 
+	if (!c->recorded && c->proxy->told != NULL)
+		c->proxy->told(c->proxy->arg, &r);
 	if (!c->recorded)
 		apw_egress_books_enter(&c->proxy->books, &r);
 	c->recorded = true;

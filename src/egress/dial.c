@@ -13,6 +13,7 @@
 
 #include "core/apw_buf.h"
 #include "core/apw_log.h"
+#include "egress/cover.h"
 #include "egress/race.h"
 #include "egress/tunnel.h"
 
@@ -28,6 +29,7 @@ struct apw_egress_dial {
 	struct event		*start, *deadline;	/* owned */
 	struct apw_egress_lookup *lookup;	/* owned, one of these at a time */
 	struct apw_egress_race	*race;
+	struct apw_egress_cover	*cover;
 	struct apw_egress_tunnel *tunnel;
 	int			 fd;		/* owned: to the upstream proxy */
 	char			 host[APW_EGRESS_HOST_SIZE];
@@ -49,6 +51,7 @@ apw_egress_dial_cancel(struct apw_egress_dial *d)
 		return;
 	apw_egress_lookup_cancel(d->lookup);
 	apw_egress_race_cancel(d->race);
+	apw_egress_cover_cancel(d->cover);
 	apw_egress_tunnel_cancel(d->tunnel);
 	if (d->start != NULL)
 		event_free(d->start);
@@ -111,19 +114,12 @@ dial_on_tunnel(void *arg, const char *error)
 		dial_fail(d, APW_EGRESS_UPSTREAM, error);
 }
 
+/* fd leads to the proxy, in plain words from here. */
 static void
-dial_on_upstream(void *arg, int fd, const struct apw_addr *a, int error)
+dial_ask_upstream(struct apw_egress_dial *d, int fd)
 {
-	struct apw_egress_dial	*d;
-	const char		*host;
+	const char	*host = d->host;
 
-	(void)a;
-	APW_CAST(d, arg, DIAL_MAGIC);
-	d->race = NULL;
-	if (fd == -1) {
-		dial_fail(d, APW_EGRESS_UPSTREAM, strerror(error));
-		return;
-	}
 	if (d->whole) {
 		d->end.whole = true;
 		memcpy(d->end.auth, d->up->auth, sizeof(d->end.auth));
@@ -131,7 +127,6 @@ dial_on_upstream(void *arg, int fd, const struct apw_addr *a, int error)
 		return;
 	}
 	d->fd = fd;
-	host = d->host;
 	if (d->n > 0)
 		host = apw_addr_text(&d->found[d->next], d->end.address);
 	else
@@ -141,6 +136,53 @@ dial_on_upstream(void *arg, int fd, const struct apw_addr *a, int error)
 	    dial_on_tunnel, d);
 	if (d->tunnel == NULL)
 		dial_fail(d, APW_EGRESS_UPSTREAM, "out of memory");
+}
+
+static void
+dial_on_cover(void *arg, int fd, const char *error)
+{
+	struct apw_egress_dial	*d;
+
+	APW_CAST(d, arg, DIAL_MAGIC);
+	d->cover = NULL;
+	if (fd == -1)
+		dial_fail(d, APW_EGRESS_UPSTREAM, error);
+	else
+		dial_ask_upstream(d, fd);
+}
+
+static void
+dial_cover(struct apw_egress_dial *d, int fd)
+{
+	struct apw_egress_covers	*covers =
+					    apw_egress_resolver_covers(d->resolver);
+	struct apw_err			 err = APW_ERR_NONE;
+
+	if (covers == NULL) {
+		close(fd);
+		dial_fail(d, APW_EGRESS_UPSTREAM, "out of memory");
+		return;
+	}
+	d->cover = apw_egress_cover_new(covers, fd, d->up, dial_on_cover, d,
+	    &err);
+	if (d->cover == NULL)
+		dial_fail(d, APW_EGRESS_UPSTREAM, err.text);
+}
+
+static void
+dial_on_upstream(void *arg, int fd, const struct apw_addr *a, int error)
+{
+	struct apw_egress_dial	*d;
+
+	(void)a;
+	APW_CAST(d, arg, DIAL_MAGIC);
+	d->race = NULL;
+	if (fd == -1)
+		dial_fail(d, APW_EGRESS_UPSTREAM, strerror(error));
+	else if (d->up->tls)
+		dial_cover(d, fd);
+	else
+		dial_ask_upstream(d, fd);
 }
 
 static void

@@ -122,6 +122,8 @@ apw_egress_proxy_new(struct event_base *base,
 	p->rules = apw_egress_rules_ref(conf->rules);
 	p->resolver = conf->resolver;
 	p->books.score = conf->score;
+	p->told = conf->told;
+	p->arg = conf->arg;
 	TAILQ_INIT(&p->clients);
 	flags = fcntl(p->listen_fd, F_GETFL);
 	p->acceptable = event_new(base, p->listen_fd, EV_READ | EV_PERSIST,

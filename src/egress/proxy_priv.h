@@ -65,6 +65,8 @@ struct apw_egress_proxy {
 	unsigned		 n;		/* of them */
 	struct egress_pipes	 pipes;
 	struct apw_egress_books	 books;
+	apw_egress_told_fn	*told;		/* or NULL */
+	void			*arg;		/* borrowed */
 	char			 run[64];	/* "": none */
 	uint64_t		 bytes;		/* of this run */
 	bool			 spent;		/* over the run's limit */

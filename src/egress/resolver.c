@@ -224,6 +224,14 @@ apw_egress_resolver_new(struct event_base *base,
 	return NULL;
 }
 
+struct apw_egress_covers *
+apw_egress_resolver_covers(struct apw_egress_resolver *r)
+{
+	if (r->covers == NULL)
+		r->covers = apw_egress_covers_new(r->base);
+	return r->covers;
+}
+
 void
 apw_egress_resolver_free(struct apw_egress_resolver *r)
 {
@@ -237,6 +245,7 @@ apw_egress_resolver_free(struct apw_egress_resolver *r)
 		watch_free(r, w);
 	if (r->timer != NULL)
 		event_free(r->timer);
+	apw_egress_covers_free(r->covers);
 	free(r->servers);
 	ares_library_cleanup();
 	r->magic = 0;

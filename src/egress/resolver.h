@@ -15,6 +15,7 @@
 
 struct apw_egress_resolver;
 struct apw_egress_lookup;
+struct apw_egress_covers;	/* egress/cover.h */
 
 /* servers: "ADDR", "ADDR:PORT", "[V6]:PORT"; an empty list means the
  * system's resolv.conf (read again when it changes) and hosts file. */
@@ -23,6 +24,11 @@ struct apw_egress_resolver *
 	    const struct apw_strlist *servers, struct apw_err *);
 /* Look-ups under way must have been cancelled. */
 void	apw_egress_resolver_free(struct apw_egress_resolver *);
+
+/* What else the dials of a slot share: their TLS to an upstream proxy.  NULL:
+ * out of memory. */
+struct apw_egress_covers *
+	apw_egress_resolver_covers(struct apw_egress_resolver *);
 
 /* Called once, from the event loop: n addresses, or n 0 and why. */
 typedef void apw_egress_lookup_fn(void *arg, const struct apw_addr *,

@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 #include <time.h>
 
+#include "egress/cover.h"
 #include "egress/resolver.h"
 
 #define RESOLVER_ASKED	1024	/* then one that asks is turned away */
@@ -24,6 +25,7 @@ struct apw_egress_resolver {
 	unsigned		 busy;		/* look-ups under way */
 	unsigned		 asked;		/* of c-ares, with those that
 						 * nobody waits for any more */
+	struct apw_egress_covers *covers;	/* owned; made when needed */
 	int64_t			 looked_ms;
 	struct timespec		 changed;	/* of resolv.conf */
 };

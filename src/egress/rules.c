@@ -41,6 +41,7 @@ struct apw_egress_rules {
 	struct apw_egress_limits	 limits;
 	char				*upstream;	/* NULL: none */
 	bool				 upstream_names;
+	char				*upstream_ca;	/* NULL: the system's */
 	bool				 http_proxy;
 	char				*text;
 };
@@ -145,9 +146,10 @@ rules_api(struct apw_egress_rules *r, const char *url, struct apw_err *err)
 }
 
 static int
-rules_copy(struct apw_egress_rules *r, const struct apw_network_conf *n)
+rules_copy(struct apw_egress_rules *r, const struct apw_egress_rules_conf *c)
 {
-	size_t	i;
+	const struct apw_network_conf	*n = c->network;
+	size_t				 i;
 
 	if (rules_room(r, &r->resolver, n->resolver.n) == -1)
 		return -1;
@@ -159,6 +161,9 @@ rules_copy(struct apw_egress_rules *r, const struct apw_network_conf *n)
 		if (r->upstream == NULL)
 			return -1;
 	}
+	if (c->upstream_ca != NULL && (r->upstream_ca =
+	    apw_arena_strdup(r->arena, c->upstream_ca)) == NULL)
+		return -1;
 	r->upstream_names = n->upstream_names;
 	r->http_proxy = n->http_proxy;
 	r->limits = (struct apw_egress_limits){
@@ -257,7 +262,7 @@ apw_egress_rules_new(const struct apw_egress_rules_conf *c,
 	if (rules_api(r, c->api_url, err) == -1)
 		goto fail;
 	if (rules_allow(r, &c->network->allow, c->app_allow) == -1 ||
-	    rules_copy(r, c->network) == -1 ||
+	    rules_copy(r, c) == -1 ||
 	    rules_ports(r, &c->network->ports) == -1 ||
 	    rules_only(r, c) == -1 ||
 	    rules_describe(r) == -1) {
@@ -335,7 +340,7 @@ is_only(const struct apw_egress_rules *r, const char *host, uint16_t port)
 const char *
 apw_egress_rules_closed(const struct apw_egress_rules *r)
 {
-	return r->only != NULL ? "not the registry" : "";
+	return r->only != NULL ? "not the registry, nor in registry_hosts" : "";
 }
 
 bool
@@ -416,7 +421,8 @@ apw_egress_rules_refused(const struct apw_egress_rules *r, const char *host,
 	const char	*what = apw_addr_refused(a, &r->networks);
 
 	if (r->only != NULL)
-		return is_only(r, host, port) ? NULL : "not the registry";
+		return is_only(r, host, port) ? NULL :
+		    apw_egress_rules_closed(r);
 	if (what == NULL || is_api(r, host, port))
 		return NULL;
 	if (r->api.host != NULL && r->api.numeric && port == r->api.port &&
@@ -427,45 +433,6 @@ apw_egress_rules_refused(const struct apw_egress_rules *r, const char *host,
 }
 
 /* --- upstream --- */
-
-static int
-upstream_parse(const char *url, struct apw_egress_upstream *up,
-    struct apw_err *err)
-{
-	struct evhttp_uri	*uri = evhttp_uri_parse(url);
-	const char		*scheme, *host, *auth;
-	int			 port, rc = -1;
-
-	scheme = uri == NULL ? NULL : evhttp_uri_get_scheme(uri);
-	host = uri == NULL ? NULL : evhttp_uri_get_host(uri);
-	auth = uri == NULL ? NULL : evhttp_uri_get_userinfo(uri);
-	port = uri == NULL ? 0 : evhttp_uri_get_port(uri);
-	if (port == -1)
-		port = 80;
-	/* no URL in these messages: it may hold a password */
-	if (scheme == NULL || host == NULL)
-		apw_err_set(err, 0, "upstream proxy: its URL is not good");
-	else if (strcasecmp(scheme, "http") != 0)
-		apw_err_set(err, 0, "upstream proxy: only http:// is known");
-	else if (*host == '\0' || strlen(host) >= sizeof(up->host) ||
-	    port == 0 || port > 65535 ||
-	    (auth != NULL && strlen(auth) >= sizeof(up->auth)))
-		apw_err_set(err, 0, "upstream proxy: no good host");
-	else {
-		rc = 1;
-		up->port = (uint16_t)port;
-		snprintf(up->auth, sizeof(up->auth), "%s",
-		    auth != NULL ? auth : "");
-		if (*host == '[')	/* brackets are a URL's */
-			snprintf(up->host, sizeof(up->host), "%.*s",
-			    (int)strcspn(host + 1, "]"), host + 1);
-		else
-			snprintf(up->host, sizeof(up->host), "%s", host);
-	}
-	if (uri != NULL)
-		evhttp_uri_free(uri);
-	return rc;
-}
 
 int
 apw_egress_rules_upstream(const struct apw_egress_rules *r, const char *host,
@@ -484,7 +451,9 @@ apw_egress_rules_upstream(const struct apw_egress_rules *r, const char *host,
 		if (url == NULL)
 			return 0;
 	}
-	memset(up, 0, sizeof(*up));
+	if (apw_egress_upstream_read(up, url, err) == -1)
+		return -1;
 	up->names = r->upstream_names;
-	return upstream_parse(url, up, err);
+	up->ca_file = r->upstream_ca;
+	return 1;
 }

@@ -17,8 +17,7 @@
 #include "core/apw_cycle.h"
 #include "core/apw_err.h"
 #include "egress/addr.h"
-
-#define APW_EGRESS_HOST_SIZE	256	/* a host's text and its NUL */
+#include "egress/upstream.h"
 
 struct apw_egress_limits {
 	unsigned	connections;		/* at a time, of one proxy */
@@ -44,6 +43,9 @@ struct apw_egress_rules_conf {
 							 * are, are open, and
 							 * nothing else is */
 	size_t				 nonly;
+	const char			*upstream_ca;	/* or NULL: authorities for an
+							 * https upstream proxy,
+							 * beside the system's */
 };
 
 struct apw_egress_rules;	/* counted */
@@ -86,14 +88,6 @@ bool	apw_egress_rules_port(const struct apw_egress_rules *,
 const char *
 	apw_egress_rules_refused(const struct apw_egress_rules *,
 	    const char *host, uint16_t port, const struct apw_addr *);
-
-/* The proxy between us and the outside.  auth is a secret. */
-struct apw_egress_upstream {
-	char		host[APW_EGRESS_HOST_SIZE];
-	uint16_t	port;
-	char		auth[256];		/* "user:password", or "" */
-	bool		names;			/* may get names to look up */
-};
 
 /* Which one leads to host:port?  1: *up is filled; 0: none; -1: the one that
  * is named is no good, err says why (without its password). */

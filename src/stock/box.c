@@ -42,7 +42,7 @@ stock_box_start(struct stock_keeper *k, const struct stock_run *run,
 	};
 	int			 rc = 0;
 
-	*x = (struct stock_box){ .gate = { 0, -1 } };
+	*x = (struct stock_box){ .gate = { 0, -1, -1 } };
 	if (cwd == NULL)
 		return apw_err_set(err, 0, "cannot prepare a box");
 	if (k->broker == NULL && (k->broker = stock_boxes_open(err)) == NULL)
@@ -83,7 +83,7 @@ stock_box_end(struct stock_keeper *k, struct stock_box *x,
 	struct apw_box_end	end = { .code = -1 };
 	struct apw_err		err = APW_ERR_NONE;
 
-	stock_gate_stop(&x->gate);
+	stock_gate_stop(&x->gate, o != NULL ? &o->said : NULL);
 	/* a broker that is gone took the box with it */
 	if (apw_broker_kill(k->broker, &err) == -1 ||
 	    apw_broker_end(k->broker, &x->box, &end, &err) == -1) {

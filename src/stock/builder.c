@@ -82,25 +82,6 @@ make_folder(const char *staging, const char *name)
 	return mkdir(path, 0700) == -1 && errno != EEXIST ? -1 : 0;
 }
 
-/* A box has its own uid, and nothing of the host at that place. */
-static int
-copy_npmrc(const char *from, const char *to)
-{
-	struct apw_buf	text = APW_BUF_INIT(0);
-	apw_autofd int	fd = open(to, O_WRONLY | O_CREAT | O_TRUNC |
-	    O_NOFOLLOW | O_CLOEXEC, 0600);
-	int		rc = fd == -1 ? -1 : 0;
-
-	/* one that is not there is no error, as to the tools */
-	if (rc == 0 && stock_registry_npmrc(from, &text) == 0 &&
-	    write(fd, text.data, text.len) != (ssize_t)text.len)
-		rc = -1;
-	if (text.data != NULL)
-		explicit_bzero(text.data, text.len);
-	apw_buf_free(&text);
-	return rc;
-}
-
 /* npm is told by a variable, bun looks into its home. */
 static int
 link_npmrc(const struct apw_stock *stock, const struct stock_run *run,
@@ -113,8 +94,9 @@ link_npmrc(const struct apw_stock *stock, const struct stock_run *run,
 		return 0;
 	if (asprintf(&path, "%s/.home/.npmrc", run->staging) == -1)
 		return -1;
+	/* a box has its own uid, and nothing of the host at that place */
 	if (boxed)
-		return copy_npmrc(npmrc, path);
+		return stock_npmrc_copy(npmrc, path);
 	return symlink(npmrc, path) == -1 && errno != EEXIST ? -1 : 0;
 }
 
@@ -333,6 +315,7 @@ stock_builder_run(struct stock_keeper *k, const struct stock_run *run,
 	bool		started;
 
 	*outcome = (struct stock_outcome){ .exit_code = -1,
+	    .said = APW_BUF_INIT(STOCK_OUTPUT_BYTES),
 	    .out = APW_BUF_INIT(2 * STOCK_OUTPUT_BYTES),
 	    .err = APW_BUF_INIT(2 * STOCK_OUTPUT_BYTES) };
 	if (run->tool->path == NULL)

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "core/apw_clock.h"
-#include "stock/stock.h"
+#include "stock/stock_priv.h"
 
 #define CHECK_MS	10000
 
@@ -131,12 +131,18 @@ check_one(const struct apw_cycle *c, const char *use, const char *name,
 void
 apw_stock_check(const struct apw_cycle *c, FILE *out)
 {
-	char	text[640];
+	struct apw_err		err = APW_ERR_NONE;
+	struct stock_way	way;
+	char			text[640];
 
 	check_one(c, "installer", c->stock.installer == APW_INSTALLER_NPM ?
 	    "npm" : "bun", c->stock.installer_path, out);
 	check_one(c, "bundler", c->stock.bundler == APW_BUNDLER_BUN ? "bun" :
 	    "esbuild", c->stock.bundler_path, out);
+	if (stock_way_find(&c->stock, &way, &err) == -1 ||
+	    stock_way_check(&way, &err) == -1)
+		fprintf(out, "apworkerd: warning: %s\n", err.text);
+	stock_way_free(&way);
 	apw_stock_probe(c, text, sizeof(text));
 	fprintf(out, "apworkerd: builders: %s\n", text);
 }

@@ -1,8 +1,8 @@
 /* The environment of an installer or bundler, composed name by name.  Room:
  * stock, keeper.  What is not listed here does not reach a tool; above all no
  * token of ours.  How the host's registry is reached comes, in this order,
- * from the directives `registry` and `npmrc` of `stock { }`, then from the
- * variables below when the daemon has them. */
+ * from the directives of `stock { }`, then from the variables below when the
+ * daemon has them; the way there is way.c's to know. */
 #include "stock/stock_priv.h"
 
 #include <errno.h>
@@ -11,12 +11,12 @@
 
 #include "core/apw_auto.h"
 
-/* Registry, proxy and certificates: the only names that pass. */
-static const char *const passed_names[] = {
+/* The only names that pass as they are. */
+static const char *const registries[] = {
 	"npm_config_registry", "NPM_CONFIG_REGISTRY", "BUN_CONFIG_REGISTRY",
+};
+static const char *const certificates[] = {
 	"npm_config_cafile", "NPM_CONFIG_CAFILE",
-	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
-	"http_proxy", "https_proxy", "no_proxy",
 	"NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR",
 };
 
@@ -56,37 +56,41 @@ env_path(const struct apw_stock *stock, const struct stock_run *run,
 	    node);
 }
 
-void
-stock_no_proxy(const struct apw_stock_conf *conf, struct apw_buf *hosts)
+static int
+env_pass(const char *const *names, size_t n, struct stock_env *env)
 {
-	size_t	i;
+	const char	*value;
+	size_t		 i;
+	int		 rc = 0;
 
-	for (i = 0; i < conf->no_proxy.n; i++) {
-		apw_buf_puts(hosts, i == 0 ? "" : ",");
-		apw_buf_puts(hosts, conf->no_proxy.v[i]);
+	for (i = 0; i < n; i++) {
+		value = getenv(names[i]);
+		if (value != NULL && value[0] != '\0')
+			rc |= env_add(env, "%s=%s", names[i], value);
 	}
+	return rc;
 }
 
-/* Tools do not agree on the case. */
+/* Tools do not agree on the case, and npm has names of its own. */
 static int
-env_proxy(const struct apw_stock_conf *conf, struct stock_env *env)
+env_proxy(const struct stock_way *way, struct stock_env *env)
 {
+	static const char *const usual[] = { "HTTP_PROXY", "HTTPS_PROXY",
+	    "NO_PROXY", "http_proxy", "https_proxy", "no_proxy" };
 	static const char *const names[] = { "HTTP_PROXY", "HTTPS_PROXY",
-	    "http_proxy", "https_proxy" };
-	struct apw_buf	hosts = APW_BUF_INIT(65536);
-	size_t		i;
-	int		rc = 0;
+	    "http_proxy", "https_proxy", "npm_config_proxy",
+	    "npm_config_https_proxy" };
+	static const char *const except[] = { "NO_PROXY", "no_proxy",
+	    "npm_config_noproxy" };
+	size_t	i;
+	int	rc = 0;
 
-	for (i = 0; i < APW_COUNT(names); i++)
-		rc |= env_add(env, "%s=%s", names[i], conf->proxy);
-	stock_no_proxy(conf, &hosts);
-	if (hosts.len > 0) {
-		rc |= env_add(env, "NO_PROXY=%s", hosts.data);
-		rc |= env_add(env, "no_proxy=%s", hosts.data);
-	}
-	if (hosts.failed)
-		rc = -1;
-	apw_buf_free(&hosts);
+	if (way->usual)		/* as they are, one for each scheme */
+		return env_pass(usual, APW_COUNT(usual), env);
+	for (i = 0; way->proxy != NULL && i < APW_COUNT(names); i++)
+		rc |= env_add(env, "%s=%s", names[i], way->proxy);
+	for (i = 0; way->except != NULL && i < APW_COUNT(except); i++)
+		rc |= env_add(env, "%s=%s", except[i], way->except);
 	return rc;
 }
 
@@ -103,34 +107,29 @@ env_gate(struct stock_env *env)
 	for (i = 0; i < APW_COUNT(names); i++)
 		rc |= env_add(env, "%s=http://127.0.0.1:%d/", names[i],
 		    APW_BOX_PROXY_PORT);
-	return rc | env_add(env, "npm_config_noproxy=");
+	/* an empty one npm would take for none said */
+	return rc | env_add(env, "npm_config_noproxy=none.invalid");
 }
 
 static int
 env_network(const struct apw_stock *stock, bool boxed, struct stock_env *env)
 {
 	const struct apw_stock_conf	*conf = &stock->cycle->stock;
-	const char			*value;
-	size_t				 i;
-	int				 rc = 0;
+	struct stock_way		 way;
+	int				 rc;
 
-	for (i = 0; i < APW_COUNT(passed_names); i++) {
-		value = getenv(passed_names[i]);
-		if (value == NULL || value[0] == '\0')
-			continue;
-		if ((conf->registry != NULL &&
-		    strcasestr(passed_names[i], "registry") != NULL) ||
-		    ((conf->proxy != NULL || boxed) &&
-		    strcasestr(passed_names[i], "proxy") != NULL))
-			continue;
-		rc |= env_add(env, "%s=%s", passed_names[i], value);
-	}
-	if (conf->registry != NULL)
+	rc = env_pass(certificates, APW_COUNT(certificates), env);
+	if (conf->registry == NULL)
+		rc |= env_pass(registries, APW_COUNT(registries), env);
+	else
 		rc |= env_add(env, "npm_config_registry=%s", conf->registry);
 	if (boxed)
 		rc |= env_gate(env);
-	else if (conf->proxy != NULL)
-		rc |= env_proxy(conf, env);
+	else if (stock_way_find(conf, &way, NULL) == 0) {
+		rc |= env_proxy(&way, env);
+		stock_way_free(&way);
+	} else
+		rc = -1;
 	if (conf->npmrc != NULL && boxed)
 		rc |= env_add(env, "npm_config_userconfig=" APW_BOX_BUILD
 		    "/.home/.npmrc");

@@ -1,6 +1,6 @@
 /* What of the file system a tool may see, and which ports it may connect to:
- * Landlock rules, where the kernel has them and there are no boxes.  Room: stock, keeper; entered by the tool's process.  A bundler
- * sees its step's folder and the system's libraries, so that no import, map or
+ * Landlock rules, where the kernel has them and there are no boxes.  Room: stock,
+ * keeper; entered by the tool's process.  A bundler sees its step's folder and the system's libraries, so that no import, map or
  * error message can carry a file of the host into a step; an installer sees
  * name service and certificates too, and writes the package cache. */
 #include "stock/stock_priv.h"
@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 
 #include "core/apw_auto.h"
-#include "egress/url.h"
+#include "egress/upstream.h"
 
 #define ACCESS_READ	(LANDLOCK_ACCESS_FS_EXECUTE | \
 	LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
@@ -122,13 +122,19 @@ allow_port(const struct jail *jail, uint16_t port)
 }
 
 static void
-allow_url(const struct jail *jail, const char *text)
+allow_proxy(const struct jail *jail, const struct apw_stock_conf *conf)
 {
-	struct apw_egress_url	url = { .uri = NULL };
+	struct apw_egress_upstream	up;
+	struct stock_way		way;
 
-	if (text != NULL && apw_egress_url_read(&url, text) == NULL)
-		allow_port(jail, url.port);
-	apw_egress_url_free(&url);
+	if (stock_way_find(conf, &way, NULL) == -1)
+		return;
+	if (way.proxy != NULL &&
+	    apw_egress_upstream_read(&up, way.proxy, NULL) == 0) {
+		allow_port(jail, up.port);
+		explicit_bzero(&up, sizeof(up));
+	}
+	stock_way_free(&way);
 }
 
 /* Of any host: Landlock knows no addresses.  Datagrams it does not know
@@ -136,8 +142,6 @@ allow_url(const struct jail *jail, const char *text)
 static void
 allow_registry(const struct jail *jail, const struct apw_stock_conf *conf)
 {
-	static const char *const names[] = { "HTTP_PROXY", "HTTPS_PROXY",
-	    "http_proxy", "https_proxy" };
 	struct apw_egress_place	places[STOCK_PLACES_MAX];
 	size_t			n, i;
 
@@ -146,9 +150,7 @@ allow_registry(const struct jail *jail, const struct apw_stock_conf *conf)
 	n = stock_registry_places(conf, places, APW_COUNT(places));
 	for (i = 0; i < n; i++)
 		allow_port(jail, places[i].port);
-	allow_url(jail, conf->proxy);
-	for (i = 0; conf->proxy == NULL && i < APW_COUNT(names); i++)
-		allow_url(jail, getenv(names[i]));
+	allow_proxy(jail, conf);
 	allow_port(jail, 53);
 }
 

@@ -15,6 +15,7 @@ stock_outcome_ok(const struct stock_outcome *o)
 void
 stock_outcome_free(struct stock_outcome *o)
 {
+	apw_buf_free(&o->said);
 	apw_buf_free(&o->out);
 	apw_buf_free(&o->err);
 }
@@ -85,6 +86,8 @@ stock_outcome_text(const struct stock_outcome *o, struct apw_buf *text)
 	else
 		apw_buf_printf(text, "Exit %d", o->exit_code);
 	apw_buf_put(text, "\n", 1);
+	/* first, as what is shown may be cut */
+	put_printable(text, &o->said);
 	put_printable(text, &o->err);
 	put_printable(text, &o->out);
 	hide_credentials(text);

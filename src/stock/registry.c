@@ -3,15 +3,13 @@
  * no installer in a box can reach. */
 #include "stock/stock_priv.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 
 #include "core/apw_auto.h"
 #include "egress/url.h"
 
-#define NPMRC_BYTES	((size_t)65536)
 /* bun's and npm's own */
 #define REGISTRY_USUAL	"https://registry.npmjs.org/"
 
@@ -59,52 +57,15 @@ places_host(struct places *p, const char *text)
 		places_url(p, url);
 }
 
-/* One line of an npmrc: its key and value, trimmed, without quotes; false:
- * there is none. */
-static bool
-npmrc_line(char *line, char **key, char **value)
-{
-	char	*eq = strchr(line, '='), *end;
-
-	line += strspn(line, " \t");
-	if (*line == '#' || *line == ';' || eq == NULL || eq < line)
-		return false;
-	*eq = '\0';
-	for (end = eq; end > line && (end[-1] == ' ' || end[-1] == '\t');)
-		*--end = '\0';
-	*key = line;
-	*value = eq + 1 + strspn(eq + 1, " \t\"'");
-	end = *value + strlen(*value);
-	while (end > *value && strchr(" \t\r\"'", end[-1]) != NULL)
-		*--end = '\0';
-	return **key != '\0' && **value != '\0';
-}
-
-int
-stock_registry_npmrc(const char *path, struct apw_buf *text)
-{
-	apw_autofd int	fd = path == NULL ? -1 : open(path, O_RDONLY |
-			    O_CLOEXEC);
-	ssize_t		n;
-
-	text->max = NPMRC_BYTES;
-	if (fd == -1 || apw_buf_reserve(text, NPMRC_BYTES - 1) == -1)
-		return -1;
-	n = read(fd, text->data, NPMRC_BYTES - 1);
-	text->len = n > 0 ? (size_t)n : 0;
-	text->data[text->len] = '\0';
-	return n > 0 ? 0 : -1;
-}
-
 static void
 places_npmrc(struct places *p, const char *path)
 {
 	struct apw_buf	 text = APW_BUF_INIT(0);
 	char		*line, *next, *key, *value;
 
-	if (stock_registry_npmrc(path, &text) == 0)
+	if (stock_npmrc_read(path, &text) == 0)
 		for (next = text.data; (line = strsep(&next, "\n")) != NULL;) {
-			if (!npmrc_line(line, &key, &value))
+			if (!stock_npmrc_line(line, &key, &value))
 				continue;
 			if (strcmp(key, "registry") == 0 &&
 			    places_url(p, value))
@@ -133,7 +94,7 @@ stock_registry_places(const struct apw_stock_conf *conf,
 		if (places_url(&p, getenv(names[i])))
 			p.usual = false;
 	places_npmrc(&p, conf->npmrc);
-	places_npmrc(&p, "/etc/npmrc");
+	places_npmrc(&p, STOCK_NPMRC_HOST);
 	if (p.usual)
 		places_url(&p, REGISTRY_USUAL);
 	for (i = 0; i < conf->registry_hosts.n; i++)
@@ -144,17 +105,11 @@ stock_registry_places(const struct apw_stock_conf *conf,
 char *
 stock_registry_cafile(const struct apw_stock_conf *conf)
 {
-	struct apw_buf	 text = APW_BUF_INIT(0);
-	char		*line, *next, *key, *value, *found = NULL;
+	char	*file = stock_npmrc_get(conf->npmrc, "cafile");
 
-	if (stock_registry_npmrc(conf->npmrc, &text) == 0)
-		for (next = text.data; found == NULL &&
-		    (line = strsep(&next, "\n")) != NULL;)
-			if (npmrc_line(line, &key, &value) &&
-			    strcmp(key, "cafile") == 0 && value[0] == '/')
-				found = strdup(value);
-	if (text.data != NULL)
-		explicit_bzero(text.data, text.len);
-	apw_buf_free(&text);
-	return found;
+	if (file != NULL && file[0] != '/') {
+		free(file);
+		file = NULL;
+	}
+	return file;
 }

@@ -79,6 +79,19 @@ make_root(struct apw_stock *stock, struct apw_err *err)
 	return stock->root == NULL ? apw_err_set(err, ENOMEM, "stock") : 0;
 }
 
+/* Said once, rather than with each install that fails. */
+static void
+check_way(const struct apw_stock *stock)
+{
+	struct apw_err		err = APW_ERR_NONE;
+	struct stock_way	way;
+
+	if (stock_way_find(&stock->cycle->stock, &way, &err) == -1 ||
+	    stock_way_check(&way, &err) == -1)
+		apw_warn("installers have no way", APW_E(&err));
+	stock_way_free(&way);
+}
+
 struct apw_stock *
 apw_stock_open(struct event_base *base, const struct apw_cycle *cycle,
     struct apw_err *err)
@@ -109,6 +122,7 @@ apw_stock_open(struct event_base *base, const struct apw_cycle *cycle,
 	if (stock_use_open(stock, err) == -1)
 		goto fail;
 	stock_tools_find(stock);
+	check_way(stock);
 	stock_engine_present(stock);	/* generation, if it is there */
 	return stock;
 fail:

@@ -179,6 +179,7 @@ struct stock_outcome;
 struct stock_gate {
 	pid_t	pid;		/* 0: none */
 	int	life_fd;	/* owned */
+	int	said_fd;	/* owned; what it refused, in words */
 };
 struct stock_box {
 	struct apw_box		box;
@@ -195,15 +196,40 @@ void	stock_box_end(struct stock_keeper *, struct stock_box *,
 /* gate.c: an installer's only way out of its box */
 int	stock_gate_start(struct stock_keeper *, int listen_fd,
 	    struct stock_gate *, struct apw_err *);
-void	stock_gate_stop(struct stock_gate *);
+/* What did not get through, in lines to be shown, is added to said (or NULL:
+ * nobody asks). */
+void	stock_gate_stop(struct stock_gate *, struct apw_buf *said);
 
 /* registry.c: where packages come from, by all that says so */
 #define STOCK_PLACES_MAX	64
 size_t	stock_registry_places(const struct apw_stock_conf *,
 	    struct apw_egress_place *, size_t max);
+/* npmrc.c */
+#define STOCK_NPMRC_HOST	"/etc/npmrc"	/* what npm reads, too */
 /* Its text, which may hold secrets; -1: none. */
-int	stock_registry_npmrc(const char *path, struct apw_buf *text);
-/* The authorities that npmrc names; the caller frees it; NULL: none. */
+int	stock_npmrc_read(const char *path, struct apw_buf *text);
+/* One line: its key and value, trimmed, without quotes; false: none. */
+bool	stock_npmrc_line(char *line, char **key, char **value);
+/* A value, with its variables; the caller frees it; NULL: none. */
+char	*stock_npmrc_get(const char *path, const char *key);
+/* For a box: without what it says of proxies. */
+int	stock_npmrc_copy(const char *from, const char *to);
+
+/* way.c: to the registries, straight or by a proxy */
+struct stock_way {
+	char	*proxy;		/* owned; may hold a password; NULL: straight */
+	char	*except;	/* owned; hosts, with commas; NULL: none */
+	bool	 usual;		/* of nobody but HTTPS_PROXY and its like */
+	char	 from[128];	/* who, for a message */
+};
+int	stock_way_find(const struct apw_stock_conf *, struct stock_way *,
+	    struct apw_err *);
+void	stock_way_free(struct stock_way *);
+/* -1: it leads nowhere; err says what is to be put right, and where. */
+int	stock_way_check(const struct stock_way *, struct apw_err *);
+/* Authorities for TLS to the proxy; the caller frees it; NULL: none. */
+char	*stock_way_cafile(const struct apw_stock_conf *);
+/* The authorities that the npmrc names; the caller frees it; NULL: none. */
 char	*stock_registry_cafile(const struct apw_stock_conf *);
 
 /* disk.c: what a build has put on the disk */
@@ -232,6 +258,8 @@ struct stock_outcome {
 	bool		 over_disk;	/* and it was this one: the user's fault */
 	int		exit_code;	/* -1 when it did not exit */
 	int		signal;		/* 0: none */
+	struct apw_buf	said;		/* by its gate: what it did not let
+					 * through, or could not reach */
 	struct apw_buf	out, err;
 };
 /* -1: could not be started.  Whatever it started is gone on return. */
@@ -252,8 +280,6 @@ struct stock_env {
 int	stock_env_compose(const struct apw_stock *, const struct stock_run *,
 	    bool boxed, struct stock_env *, struct apw_err *);
 void	stock_env_free(struct stock_env *);
-/* The hosts of "no_proxy" as its variable has them; nothing for none. */
-void	stock_no_proxy(const struct apw_stock_conf *, struct apw_buf *);
 const char *stock_env_cafile(void);	/* extra certificates, or NULL */
 
 /* jail.c: in the child, before exec; -1 is fatal for the child */

@@ -6,7 +6,9 @@
 //	{ NAME: { versions: { VERSION: { files: { PATH: TEXT or { link: TO } },
 //	    dependencies, bin } }, status: answer with it, hang: never answer,
 //	    tarball: { status, hang, cut: so many bytes, then the end,
-//	    wrong: other bytes than announced, wait: until DIR/go-NAME } } }
+//	    wrong: other bytes than announced, wait: until DIR/go-NAME,
+//	    moved: a redirect to this host, at our port },
+//	    archives: the host, at our port, that archives are said to be at } }
 // Writes its port to DIR/port and a line for each request to DIR/requests.
 
 const crypto = require('crypto');
@@ -59,13 +61,15 @@ function packages() {
 
 function packument(base, name, spec) {
 	const versions = {};
+	const at = spec.archives ?
+	    `http://${spec.archives}:${server.address().port}/` : base;
 	for (const [version, v] of Object.entries(spec.versions || {})) {
 		const bytes = tarball(name, version, v);
 		versions[version] = { name, version,
 			dependencies: v.dependencies || {},
 			scripts: v.scripts || {},
 			hasInstallScript: !!v.scripts,
-			dist: { tarball: `${base}${name}/-/${version}.tgz`,
+			dist: { tarball: `${at}${name}/-/${version}.tgz`,
 				shasum: crypto.createHash('sha1').update(bytes)
 					.digest('hex'),
 				integrity: 'sha512-' + crypto
@@ -76,14 +80,21 @@ function packument(base, name, spec) {
 	return JSON.stringify({ name, 'dist-tags': { latest }, versions });
 }
 
-function serveTarball(res, name, version, spec) {
+function serveTarball(res, name, version, spec, host) {
 	const how = spec.tarball || {};
 	let bytes = tarball(name, version, spec.versions[version]);
+
+	if (how.moved && !host.startsWith(how.moved + ':')) {
+		res.writeHead(302, { location: `http://${how.moved}:` +
+			`${server.address().port}/${name}/-/${version}.tgz` })
+			.end();
+		return;
+	}
 
 	if (how.hang)
 		return;
 	if (how.wait && !fs.existsSync(path.join(dir, 'go-' + how.wait))) {
-		setTimeout(serveTarball, 10, res, name, version, spec);
+		setTimeout(serveTarball, 10, res, name, version, spec, host);
 		return;
 	}
 	if (how.status) {
@@ -102,7 +113,9 @@ function serveTarball(res, name, version, spec) {
 }
 
 const server = http.createServer((req, res) => {
-	const base = /^http:\/\/[^/]+\//.test(req.url)
+	/* how a double in front of us was asked */
+	const base = req.headers['x-base'] ? req.headers['x-base']
+	    : /^http:\/\/[^/]+\//.test(req.url)
 	    ? /^http:\/\/[^/]+\//.exec(req.url)[0]
 	    : `http://127.0.0.1:${server.address().port}/`;
 	/* as a proxy we are asked for whole URLs, whatever the host */
@@ -118,7 +131,8 @@ const server = http.createServer((req, res) => {
 	if (!spec)
 		res.writeHead(404).end('{"error":"Not found"}');
 	else if (rest)
-		serveTarball(res, name, rest.replace(/\.tgz$/, ''), spec);
+		serveTarball(res, name, rest.replace(/\.tgz$/, ''), spec,
+			req.headers.host || '');
 	else if (spec.hang)
 		return;
 	else if (spec.status)

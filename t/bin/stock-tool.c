@@ -6,7 +6,7 @@
  *	    "negative_ttl_ms", "registry", "npmrc", "max_bytes",
  *	    "jail": false, or "landlock", "require"; else on,
  *	    "build_memory", "build_disk",
- *	    "proxy", "no_proxy" },
+ *	    "proxy", "no_proxy", "registry_hosts" },
  *	  "engine": "main.js", "node": "/usr/bin/node",
  *	  "flow_version_id", "platform_id", "packages", "per_platform",
  *	  "background",
@@ -121,6 +121,16 @@ on_look(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+read_one(struct apw_strlist *list, const char *value)
+{
+	if (value == NULL)
+		return;
+	list->v = calloc(2, sizeof(char *));
+	list->v[0] = copy(value);
+	list->n = 1;
+}
+
+static void
 read_conf(struct apw_cycle *c, json_t *in)
 {
 	json_t			*s = json_object_get(in, "stock");
@@ -140,11 +150,8 @@ read_conf(struct apw_cycle *c, json_t *in)
 	conf->bundler_path = copy(text(s, "bundler_path"));
 	conf->registry = copy(text(s, "registry"));
 	conf->proxy = copy(text(s, "proxy"));
-	if (text(s, "no_proxy") != NULL) {
-		conf->no_proxy.v = calloc(2, sizeof(char *));
-		conf->no_proxy.v[0] = copy(text(s, "no_proxy"));
-		conf->no_proxy.n = 1;
-	}
+	read_one(&conf->no_proxy, text(s, "no_proxy"));
+	read_one(&conf->registry_hosts, text(s, "registry_hosts"));
 	conf->npmrc = copy(text(s, "npmrc"));
 	conf->install_timeout_ms = number(s, "install_timeout_ms", 120000);
 	conf->build_timeout_ms = number(s, "build_timeout_ms", 60000);

@@ -171,10 +171,21 @@ test_upstream(void **state)
 	assert_false(up.names);
 	assert_int_equal(apw_egress_rules_upstream(r, "x.corp.example", 443,
 	    &up, &err), 0);
-	setenv("HTTPS_PROXY", "https://u:secret@p", 1);
+	assert_false(up.tls);
+	setenv("HTTPS_PROXY", "https://u:p%40%3a@p", 1);
+	assert_int_equal(apw_egress_rules_upstream(r, "a.example", 443, &up,
+	    &err), 1);
+	assert_true(up.tls);
+	assert_int_equal(up.port, 443);
+	assert_string_equal(up.auth, "u:p@:");
+	assert_null(up.ca_file);
+	setenv("HTTPS_PROXY", "socks5://u:secret@p", 1);
 	assert_int_equal(apw_egress_rules_upstream(r, "a.example", 443, &up,
 	    &err), -1);
 	assert_null(strstr(err.text, "secret"));
+	setenv("HTTPS_PROXY", "http://u:%00secret@p", 1);
+	assert_int_equal(apw_egress_rules_upstream(r, "a.example", 443, &up,
+	    &err), -1);
 	unsetenv("HTTPS_PROXY");
 	apw_egress_rules_unref(r);
 
@@ -237,8 +248,8 @@ test_only(void **state)
 	assert_null(ask(r, "mirror.test", 8443, "10.0.0.1"));
 	assert_null(ask(r, "127.0.0.1", 4873, "127.0.0.1"));
 	assert_string_equal(ask(r, "public.test", 443, "9.9.9.9"),
-	    "not the registry");
-	assert_string_equal(apw_egress_rules_closed(r), "not the registry");
+	    "not the registry, nor in registry_hosts");
+	assert_string_equal(apw_egress_rules_closed(r), "not the registry, nor in registry_hosts");
 	assert_true(apw_egress_rules_whole(r));
 	apw_egress_rules_unref(r);
 	/* no registry at all: nothing is open */

@@ -347,68 +347,6 @@ test_code_hash(void **state)
 	assert_string_not_equal(h[2], h[3]);
 }
 
-static bool
-has_place(const struct apw_egress_place *v, size_t n, const char *host,
-    unsigned port)
-{
-	size_t	i;
-
-	for (i = 0; i < n; i++)
-		if (strcmp(v[i].host, host) == 0 && v[i].port == port)
-			return true;
-	return false;
-}
-
-/* Which hosts installers get to, by all that may name one. */
-static void
-test_places(void **state)
-{
-	static const char	 text[] = "; a comment=1\n# registry=http://no/\n"
-	    "registry = \"https://mirror.test/npm/\"\r\n"
-	    "@scope:registry=http://scope.test:8080\n"
-	    "@:registry=ftp://no.test/\n=\nregistry\n"
-	    "//mirror.test/:_authToken=secret\ncafile=/etc/ca.pem\n"
-	    "@last:registry=http://[::1]:4873/";
-	char			 path[] = "/tmp/apw-npmrc-XXXXXX";
-	char			*more[] = { (char *)"cdn.test",
-				    (char *)"files.test:8443", NULL };
-	struct apw_stock_conf	 c = { .npmrc = path,
-				    .registry_hosts = { more, 2 } };
-	struct apw_egress_place	 v[STOCK_PLACES_MAX];
-	char			*cafile;
-	int			 fd = mkstemp(path);
-	size_t			 n;
-
-	(void)state;
-	unsetenv("npm_config_registry");
-	unsetenv("NPM_CONFIG_REGISTRY");
-	unsetenv("BUN_CONFIG_REGISTRY");
-	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
-	close(fd);
-	n = stock_registry_places(&c, v, STOCK_PLACES_MAX);
-	assert_true(has_place(v, n, "mirror.test", 443));
-	assert_true(has_place(v, n, "scope.test", 8080));
-	assert_true(has_place(v, n, "::1", 4873));
-	assert_true(has_place(v, n, "cdn.test", 443));
-	assert_true(has_place(v, n, "files.test", 8443));
-	assert_false(has_place(v, n, "no", 80));
-	cafile = stock_registry_cafile(&c);
-	assert_string_equal(cafile, "/etc/ca.pem");
-	free(cafile);
-	/* a directive is one more; the variables are not asked then */
-	setenv("npm_config_registry", "http://variable.test/", 1);
-	assert_true(has_place(v, stock_registry_places(&c, v,
-	    STOCK_PLACES_MAX), "variable.test", 80));
-	c.registry = (char *)"http://127.0.0.1:1234/";
-	n = stock_registry_places(&c, v, STOCK_PLACES_MAX);
-	assert_true(has_place(v, n, "127.0.0.1", 1234));
-	assert_false(has_place(v, n, "variable.test", 80));
-	/* never more than there is room for */
-	assert_int_equal(stock_registry_places(&c, v, 2), 2);
-	unsetenv("npm_config_registry");
-	unlink(path);
-}
-
 int
 main(void)
 {
@@ -426,7 +364,6 @@ main(void)
 		cmocka_unit_test(test_leaks),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_code_hash),
-		cmocka_unit_test(test_places),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
