@@ -9,6 +9,7 @@ use warnings;
 use File::Path ();
 use IO::Socket::INET;
 use MIME::Base64 ();
+use Socket qw/AF_UNIX SOCK_STREAM pack_sockaddr_un/;
 
 use Test::Apworker::Has;
 use Test::Apworker::Util;
@@ -105,10 +106,20 @@ sub expand {
 }
 
 my $ports = 0;
+my @kept;
+
+# A name that one process of this network can have: the port is its own, until
+# it ends, also while nobody listens there.
+sub keep_port {
+	my ($port) = @_;
+
+	socket my $s, AF_UNIX, SOCK_STREAM, 0 or die "socket: $!";
+	bind $s, pack_sockaddr_un("\0apw-test-port-$port") or return 0;
+	return push @kept, $s;
+}
 
 # A port nobody listens on now.  The same name gives the same port.  Not one of
 # those that connections get: nobody comes in between while a daemon is down.
-# Each test file looks among numbers of its own.
 sub port {
 	my ($self, $name) = @_;
 
@@ -117,7 +128,8 @@ sub port {
 		do {
 			$port = 10000 + ($$ * 43 + $ports++) % 20000;
 			die "no free port" if $ports > 1000;
-		} until $port != 12345 && IO::Socket::INET->new(Listen => 1,
+		} until $port != 12345 && keep_port($port)
+			&& IO::Socket::INET->new(Listen => 1,
 			LocalAddr => "127.0.0.1:$port", ReuseAddr => 1);
 		$port;
 	};
