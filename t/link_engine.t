@@ -118,7 +118,7 @@ for my $options ({}, { transports => ['websocket'] },
 
 # how it ends
 {
-	my ($d, $port, $token) = peer('-i', 200, '-t', 100);
+	my ($d, $port, $token) = peer('-i', 200, '-t', 1000);
 	my $e = engine($port, $token);
 	$d->expect(qr/^ready$/);
 	kill 'STOP', $e->pid();
@@ -162,7 +162,7 @@ for my $options ({}, { transports => ['websocket'] },
 
 # bounds
 {
-	my ($d, $port, $token) = peer('-n', 2, '-C', 300, '-m', 2000000);
+	my ($d, $port, $token) = peer('-n', 2, '-C', 1000, '-m', 2000000);
 	my $e = engine($port, $token);
 	$d->expect(qr/^ready$/);
 	$e->expect(qr/^upgrade/);

@@ -24,7 +24,10 @@ my $n = 0;
 sub changed { return fake_conf($t, %usual, engine => 'max_jobs ' . ++$n . ';',
 	@_) }
 sub status { return $t->status() }
-sub slots_are { my %f = %{ family($t) };
+# Once a canary has left.
+sub slots_are { my %f;
+	wait_for(sub { %f = %{ family($t) }; !grep { @$_ != 1 } values %f },
+		'one of each');
 	return { map { $_ => $f{$_}[0] } grep { /^slot/ } keys %f } }
 
 fake_conf($t, %usual)->write_file('main.js', '');
