@@ -17,6 +17,8 @@ use Test::Apworker::Proc;
 
 my $t = Test::Apworker->new()->has(qw/fake_slots root/)->plan(34);
 my ($uid, $gid) = (getpwnam 'nobody')[2, 3];
+# as service managers make them: empty, and root's
+mkdir "$t->{testdir}/$_", 0755 for 'lib', 'lib/state';
 fake_conf($t, main => join("\n", 'user nobody;',
 	'log %%TESTDIR%%/logs/error.log debug;',
 	'pid %%TESTDIR%%/run/apworkerd.pid;',

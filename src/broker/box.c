@@ -19,10 +19,6 @@
 #include "broker/broker_priv.h"
 #include "core/apw_auto.h"
 
-#ifndef CLONE_NEWTIME
-#define CLONE_NEWTIME	0x00000080
-#endif
-
 #define BOX_START_MS	5000
 #define BOX_END_MS	2000
 #define BOX_STEP_TEXT(name, text)	text,
@@ -48,7 +44,7 @@ box_namespaces(const struct broker *b, unsigned flags)
 
 	if ((flags & APW_BOX_HOST_FILES) == 0)
 		ns |= CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
-		    CLONE_NEWCGROUP | CLONE_NEWTIME;
+		    CLONE_NEWCGROUP | user_time();
 	else if (b->host_proc)
 		ns |= CLONE_NEWNS;
 	if ((flags & APW_BOX_OWN_NET) != 0)

@@ -109,6 +109,13 @@ pid_t	apw_broker_pid(const struct apw_broker *);
 /* End the broker and its box.  NULL is allowed. */
 void	apw_broker_stop(struct apw_broker *);
 
+/* A daemon that has been given a control group of version 2 moves to one
+ * below it, and leaves room beside it for its boxes.  Before the first fork.
+ * Returns the group that was given, or -1: all stays as it is.  leave() is
+ * for who has made no child that lives; it closes it. */
+int	apw_broker_home(void);
+void	apw_broker_home_leave(int given_fd);
+
 /* Control groups of brokers that were killed, on this host: removed, and what
  * is in them killed.  Those of living ones, of any daemon, stay. */
 void	apw_broker_sweep(void);

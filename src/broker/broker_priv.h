@@ -167,6 +167,9 @@ int	user_map(const struct broker *, unsigned flags, pid_t,
 /* Around a clone: when the host runs out of memory engines go first. */
 void	user_oom_open(struct broker *);
 void	user_oom(const struct broker *, bool first);
+/* CLONE_NEWTIME where the kernel was built with it: it hides how long the host
+ * has been up, and is no wall. */
+uint64_t user_time(void);
 /* Does a box of these flags have a user namespace of its own? */
 bool	user_own(const struct broker *, unsigned flags);
 

@@ -91,16 +91,13 @@ static int
 cgroup_try_v2(struct cgroup *g, const char *parent)
 {
 	char			text[512], pid[16];
-	enum cgroup_name	which;
 	apw_autofd int		up = open(parent, O_RDONLY | O_DIRECTORY |
 				    O_CLOEXEC);
 
 	if (up == -1)
 		return -1;
-	for (which = 0; which < CGROUP_NNAMES; which++) {
-		snprintf(text, sizeof(text), "+%s", cgroup_names[which]);
-		cgroup_write(up, "cgroup.subtree_control", text);
-	}
+	if (cgroup_delegated(parent))
+		cgroup_hand_down(up, true);
 	if (cgroup_read(up, "cgroup.subtree_control", text,
 	    sizeof(text)) == -1 || !cgroup_word(text, "memory"))
 		return -1;

@@ -17,6 +17,7 @@ enum cgroup_name { CGROUP_NAMES(CGROUP_ENUM) CGROUP_NNAMES };
 extern const char *const cgroup_names[];
 
 #define CGROUP_PREFIX	"apworkerd-box."
+#define CGROUP_HOME	"apworkerd"	/* where the daemon itself is */
 #define CGROUP_RMDIR_MS	500	/* until a group is empty of what was killed */
 
 /* Counters that are evidence, see cgroup_count.c. */
@@ -46,6 +47,11 @@ bool	cgroup_word(const char *text, const char *word);
 /* The same from the two files' text, for tests. */
 int	cgroup_find(const char *mountinfo, const char *groups,
 	    const char *controller, char *path, size_t size);
+
+/* v2: may its controllers be handed down by us? */
+bool	cgroup_delegated(const char *path);
+/* All that we use, as far as there are; or take them back. */
+void	cgroup_hand_down(int fd, bool down);
 
 int	cgroup_read(int dir_fd, const char *file, char *text, size_t size);
 int	cgroup_write(int dir_fd, const char *file, const char *text);

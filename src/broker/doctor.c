@@ -138,17 +138,18 @@ doctor_cgroup(struct doctor *d)
 {
 	struct apw_broker_conf	 conf = { .common = NULL };
 	struct apw_err		 err = APW_ERR_NONE;
+	int			 given = apw_broker_home();
 	struct apw_broker	*b = apw_broker_start(&conf, &err);
 	char			 text[DOCTOR_TEXT] = "rlimits only";
 
 	if (b != NULL)
 		apw_broker_describe(b, text, sizeof(text), &err);
 	apw_broker_stop(b);
+	apw_broker_home_leave(given);
 	d->memory = strstr(text, " memory") != NULL;
 	doctor_line(d, "limits of a whole box", text, d->memory ? NULL :
-	    "cgroup v2: a delegated group (systemd Delegate=yes with "
-	    "DelegateSubgroup=, or a writable /sys/fs/cgroup); cgroup v1: "
-	    "root");
+	    "cgroup v2: a group of its own (systemd Delegate=yes, or a "
+	    "writable /sys/fs/cgroup); cgroup v1: root");
 }
 
 static void

@@ -18,10 +18,6 @@
 #include "broker/probe.h"
 #include "core/apw_auto.h"
 
-#ifndef CLONE_NEWTIME
-#define CLONE_NEWTIME	0x00000080
-#endif
-
 /* As the broker does: root stays in its user namespace. */
 static int
 try_enter(void)
@@ -50,7 +46,7 @@ probe_try_clone3(void)
 	struct clone_args	args = {
 		.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID |
 		    CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |
-		    CLONE_NEWTIME,
+		    user_time(),
 		.exit_signal = SIGCHLD,
 	};
 	long			pid = syscall(SYS_clone3, &args, sizeof(args));

@@ -18,6 +18,10 @@
 #include "broker/broker_priv.h"
 #include "core/apw_auto.h"
 
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME	0x00000080
+#endif
+
 static int
 user_write(const char *path, const char *text)
 {
@@ -205,4 +209,14 @@ user_map(const struct broker *b, unsigned flags, pid_t pid,
 		    b->conf->host_gid, b->outer_gid, err);
 	return user_write_maps(who, BOX_UID, b->outer_uid, BOX_GID,
 	    b->outer_gid, err);
+}
+
+uint64_t
+user_time(void)
+{
+	static int	known = -1;
+
+	if (known == -1)
+		known = access("/proc/self/ns/time", F_OK) == 0;
+	return known ? CLONE_NEWTIME : 0;
 }

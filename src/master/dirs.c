@@ -1,7 +1,9 @@
 /* Directories; see dirs.h.  Room: master, while it still may. */
 #include "master/dirs.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +34,31 @@ make_parents(char *path, struct apw_err *err)
 	return 0;
 }
 
+/* Made for us by a service manager or a package, as root's: while it is empty
+ * it is as good as made by us. */
+static int
+give_empty(const char *path, const struct stat *st,
+    const struct apw_main_conf *main, struct apw_err *err)
+{
+	apw_autofd int	 fd = -1;
+	struct dirent	*e;
+	DIR		*dir;
+	int		 n = 0;
+
+	if (!give_away(main) || st->st_uid != 0 || main->uid == 0)
+		return 0;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1 || (dir = fdopendir(dup(fd))) == NULL)
+		return 0;
+	while ((e = readdir(dir)) != NULL)
+		n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+	closedir(dir);
+	if (n == 0 && fchown(fd, main->uid, main->gid) == -1)
+		return apw_err_set(err, errno, "cannot give %s to %s", path,
+		    main->user);
+	return 0;
+}
+
 int
 apw_dir_make(const char *path, const struct apw_main_conf *main,
     struct apw_err *err)
@@ -41,8 +68,8 @@ apw_dir_make(const char *path, const struct apw_main_conf *main,
 	size_t		   n = strlen(path);
 
 	if (stat(path, &st) == 0)
-		return S_ISDIR(st.st_mode) ? 0 : apw_err_set(err, ENOTDIR,
-		    "%s", path);
+		return S_ISDIR(st.st_mode) ? give_empty(path, &st, main, err) :
+		    apw_err_set(err, ENOTDIR, "%s", path);
 	if ((copy = strdup(path)) == NULL)
 		return apw_err_set(err, ENOMEM, "%s", path);
 	while (n > 1 && copy[n - 1] == '/')

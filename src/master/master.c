@@ -324,6 +324,7 @@ int
 apw_master_start(struct master *m, struct apw_cycle *cycle,
     const struct apw_handoff *old, struct apw_err *err)
 {
+	apw_autofd int	given = -1;
 	sigset_t	none;
 
 	m->magic = MASTER_MAGIC;
@@ -343,6 +344,7 @@ apw_master_start(struct master *m, struct apw_cycle *cycle,
 	/* what is ours after a slot's death comes to us, not to init */
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) == -1)
 		return apw_err_set(err, errno, "cannot become subreaper");
+	given = apw_broker_home();
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

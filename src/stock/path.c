@@ -142,7 +142,7 @@ stock_mkdirs(int dir_fd, const char *rel, struct apw_err *err)
 {
 	char		 segment[256];
 	const char	*p = rel, *end;
-	int		 fd, next;
+	int		 fd, next, why;
 
 	fd = openat(dir_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd == -1)
@@ -156,12 +156,13 @@ stock_mkdirs(int dir_fd, const char *rel, struct apw_err *err)
 		memcpy(segment, p, end - p);
 		segment[end - p] = '\0';
 		next = -1;
-		if (mkdirat(fd, segment, 0755) == 0 || errno == EEXIST ||
-		    errno == EROFS || errno == EACCES)
+		why = mkdirat(fd, segment, 0755) == 0 ? 0 : errno;
+		if (why == 0 || why == EEXIST || why == EROFS || why == EACCES)
 			next = openat(fd, segment, (*end == '\0' ? O_RDONLY :
 			    O_PATH) | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (next == -1) {
-			apw_err_set(err, errno, "cannot make %s", rel);
+			apw_err_set(err, errno == ENOENT ? why : errno,
+			    "cannot make %s", rel);
 			close(fd);
 			return -1;
 		}

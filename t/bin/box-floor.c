@@ -186,12 +186,14 @@ floor_main(const struct tool *t, int sock)
 	struct floor_inside	f = { .t = t, .namespaces = CLONE_NEWNS |
 				    CLONE_NEWCGROUP | CLONE_NEWUTS |
 				    CLONE_NEWIPC | CLONE_NEWUSER |
-				    CLONE_NEWPID | CLONE_NEWTIME };
+				    CLONE_NEWPID };
 	struct took		took;
 	int64_t			start;
 	double			cpu;
 	char			c;
 
+	if (access("/proc/self/ns/time", F_OK) == 0)
+		f.namespaces |= CLONE_NEWTIME;
 	if ((t->order.flags & APW_BOX_OWN_NET) != 0)
 		f.namespaces |= CLONE_NEWNET;
 	floor_enter(&f);

@@ -27,6 +27,7 @@ int	__wrap_cgroup_write(int, const char *, const char *);
 int	__wrap_cgroup_find_v1(const char *, char *, size_t);
 int	__wrap_cgroup_find_v2(char *, size_t);
 void	__wrap_cgroup_count_open(struct cgroup *);
+bool	__wrap_cgroup_delegated(const char *);
 
 static char	root[64];		/* the delegated folder, and below: */
 static char	own[128];		/* where the daemon's processes are */
@@ -34,6 +35,8 @@ static char	log_text[8192];		/* "FILE=TEXT " of our own folder */
 static char	controllers[64];	/* that the kernel hands down */
 static char	down[64];		/* those of root */
 static char	place[256];		/* where the broker is */
+static bool	delegated;
+static bool	threaded;		/* own: no place for processes below */
 static const char *refuses;		/* a file that cannot be written */
 static struct { char name[32], text[256]; } files[16];
 
@@ -82,8 +85,9 @@ static int
 write_down(const char *path, const char *text)
 {
 	if (strcmp(path, own) == 0) {	/* processes are in it */
+		threaded |= strstr(text, "memory") == NULL;
 		errno = EBUSY;
-		return -1;
+		return threaded ? 0 : -1;
 	}
 	if (strstr(controllers, text + 1) == NULL) {
 		errno = ENOENT;
@@ -135,6 +139,12 @@ __wrap_cgroup_find_v2(char *path, size_t size)
 	return 0;
 }
 
+bool
+__wrap_cgroup_delegated(const char *path)
+{
+	return delegated || strcmp(path, root) != 0;
+}
+
 /* What is counted is opened once, and read again and again. */
 void
 __wrap_cgroup_count_open(struct cgroup *g)
@@ -175,6 +185,8 @@ setup(void **state)
 	strcpy(controllers, "memory pids cpu");
 	down[0] = log_text[0] = '\0';
 	refuses = NULL;
+	delegated = true;
+	threaded = false;
 	memset(files, 0, sizeof(files));
 	return mkdir(own, 0755);
 }
@@ -204,6 +216,7 @@ opens_beside(void **state)
 	    (int)getpid());
 	assert_string_equal(place, want);
 	assert_string_equal(down, "memory pids cpu ");
+	assert_false(threaded);
 	cgroup_describe(g, text, sizeof(text));
 	assert_string_equal(text, "cgroup v2: memory pids cpu; rlimits");
 	assert_true(cgroup_holds(g, "memory"));
@@ -295,6 +308,27 @@ a_part_is_enough(void **state)
 	cgroup_close(g);
 }
 
+/* What is another's to divide is taken as it is. */
+static void
+not_delegated(void **state)
+{
+	struct cgroup	*g;
+	char		 text[128];
+
+	(void)state;
+	delegated = false;
+	assert_null(cgroup_open(&broker));
+	assert_string_equal(down, "");
+	strcpy(down, "memory pids ");
+	g = cgroup_open(&broker);
+	assert_non_null(g);
+	assert_string_equal(down, "memory pids ");
+	cgroup_describe(g, text, sizeof(text));
+	assert_string_equal(text, "cgroup v2: memory pids; rlimits");
+	cgroup_close(g);
+	assert_string_equal(place, own);
+}
+
 /* What cannot be had leaves nothing behind, and nobody where he should not
  * be. */
 static void
@@ -318,6 +352,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		TEST(opens_beside), TEST(limits), TEST(evidence),
 		TEST(a_part_is_enough), TEST(nothing_is_had),
+		TEST(not_delegated),
 	};
 
 	return cmocka_run_group_tests_name("cgroup", tests, NULL, NULL);

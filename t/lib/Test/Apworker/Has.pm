@@ -19,7 +19,7 @@ my %checks = (
 			? undef : 'no unprivileged user namespaces';
 	},
 	cgroup2 => sub {
-		return -e '/sys/fs/cgroup/cgroup.controllers'
+		return defined Test::Apworker::Proc::cgroup2()
 			? undef : 'no cgroup v2';
 	},
 	ipv6 => sub {

@@ -187,6 +187,13 @@ sub pss_kib {
 
 sub mounts { return map { (split)[4] } split /\n/, slurp('/proc/self/mountinfo') }
 
+# Where control groups of version 2 are, if anywhere.
+sub cgroup2 {
+	my ($where) = slurp('/proc/self/mountinfo') =~
+		/^(?:\S+ ){4}(\S+) .*? - cgroup2 /m;
+	return $where;
+}
+
 sub cgroups {
 	my @found;
 	my @todo = ('/sys/fs/cgroup');
