@@ -2,6 +2,7 @@
  * process that wants boxes).  Never mounts, never enters a namespace. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,8 +201,39 @@ command_put(char *p, const char *const *words)
 	return p;
 }
 
-/* The command as a sealed file: it holds the link's token, so it is never
- * an argument and never a file with a name. */
+static int
+command_memory(const void *p, size_t n)
+{
+	apw_autofd int	fd = memfd_create("command",
+			    MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	/* who gets it reads it from its start */
+	if (fd == -1 || pwrite(fd, p, n, 0) != (ssize_t)n ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW |
+	    F_SEAL_SHRINK | F_SEAL_SEAL) == -1)
+		return -1;
+	return apw_take_fd(&fd);
+}
+
+/* So much every pipe takes at once; its other end is closed then.  It is less
+ * work for the kernel than a file. */
+static int
+command_pipe(const void *p, size_t n)
+{
+	int	end[2], rc;
+
+	if (pipe2(end, O_CLOEXEC | O_NONBLOCK) == -1)
+		return -1;
+	rc = write(end[1], p, n) == (ssize_t)n ? 0 : -1;
+	close(end[1]);
+	if (rc == 0)
+		return end[0];
+	close(end[0]);
+	return -1;
+}
+
+/* The command, sealed: it holds the link's token, so it is never an argument
+ * and never a file with a name. */
 static int
 command_file(const struct apw_box_order *o, struct apw_err *err)
 {
@@ -222,18 +254,13 @@ command_file(const struct apw_box_order *o, struct apw_err *err)
 	at = command_put(p + sizeof(head), o->argv);
 	at = command_put(at, o->envp);
 	strcpy(at, cwd);
-	apw_autofd int fd = memfd_create("command",
-	    MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd == -1 || write(fd, p, total) != (ssize_t)total ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW |
-	    F_SEAL_SHRINK | F_SEAL_SEAL) == -1)
+	apw_autofd int fd = total <= PIPE_BUF ? command_pipe(p, total) :
+	    command_memory(p, total);
+	if (fd == -1)
 		apw_err_set(err, errno, "cannot write the command of a box");
-	else
-		errno = 0;
-	total = errno == 0;
-	explicit_bzero(p, sizeof(head) + bytes);
+	explicit_bzero(p, total);
 	free(p);
-	return total ? apw_take_fd(&fd) : -1;
+	return apw_take_fd(&fd);
 }
 
 int

@@ -2,8 +2,8 @@
  * runs in there.  Room: broker; attest_box() after clone.
  *
  * The box asks the kernel what it is in (rtnetlink), and tries its own
- * loopback: a canary that listens on the host's must not answer, its two
- * listeners must.  It never sends a packet to any other address. */
+ * loopback: a canary that its broker keeps on the host's must not answer, its
+ * two listeners must.  It never sends a packet to any other address. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if.h>
@@ -174,6 +174,7 @@ attest_outside(int talk_fd)
 	return -1;
 }
 
+/* Kept while the broker lives: nobody else can take it down. */
 int
 attest_canary(unsigned *port)
 {
@@ -207,7 +208,7 @@ attest_box(const struct box_plan *plan, const int fds[2])
 		return BOX_LINKS;
 	if (attest_dump(RTM_GETROUTE, attest_route, plan) == -1)
 		return BOX_ROUTES;
-	if (attest_alone(plan->canary_port) == -1)
+	if (attest_alone(plan->b->canary_port) == -1)
 		return BOX_CANARY;
 	if (attest_hears(fds[0], APW_BOX_LINK_PORT) == -1 ||
 	    attest_hears(fds[1], APW_BOX_PROXY_PORT) == -1)

@@ -191,6 +191,18 @@ box_fork(struct broker *b, const struct box_plan *plan,
 	return 0;
 }
 
+static void
+box_tmp_options(struct box_plan *plan)
+{
+	const struct apw_box_limits	*l = plan->limits;
+
+	/* 0 would mean "no limit" to the kernel, which is never meant */
+	snprintf(plan->tmp_options, sizeof(plan->tmp_options),
+	    "mode=0700,size=%llu,nr_inodes=%u", l->tmp_bytes != 0 ?
+	    (unsigned long long)l->tmp_bytes : 256ULL << 20,
+	    l->tmp_files != 0 ? l->tmp_files : 65536);
+}
+
 /* From clone to the command's begin.  What is left when that fails is in
  * birth, too. */
 static int
@@ -207,12 +219,12 @@ box_make(struct broker *b, struct box_plan *plan, struct box_birth *birth,
 	if ((plan->flags & APW_BOX_HOST_FILES) != 0 && setsockopt(ours,
 	    SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) == -1)
 		return apw_err_set(err, errno, "SO_PASSCRED");
-	apw_autofd int canary = -1;
-	if ((plan->flags & APW_BOX_OWN_NET) != 0 &&
-	    (canary = attest_canary(&plan->canary_port)) == -1)
+	if ((plan->flags & APW_BOX_OWN_NET) != 0 && b->canary_fd == -1 &&
+	    (b->canary_fd = attest_canary(&b->canary_port)) == -1)
 		return apw_err_set(err, errno, "cannot listen on the host's "
 		    "loopback, to prove that a box does not reach it");
 	plan->talk_fd = theirs;
+	box_tmp_options(plan);
 	if (host_codes(b, plan, err) == -1)
 		return -1;
 	apw_autofd int codes = plan->codes_fd;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "broker/broker_priv.h"
+#include "broker/calls.h"
 #include "core/apw_auto.h"
 #include "core/apw_str.h"
 
@@ -272,13 +273,11 @@ broker_ignores(int sig)
 void
 broker_signals_back(void)
 {
-	sigset_t	none;
-	size_t		i;
+	size_t	i;
 
 	for (i = 0; i < APW_COUNT(broker_ignored); i++)
-		signal(broker_ignored[i], SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+		call_signal_default(broker_ignored[i]);
+	call_signals_unblock();
 }
 
 static void
@@ -327,6 +326,7 @@ broker_wait(const struct broker *b)
 static int
 broker_prepare(struct broker *b, struct apw_err *err)
 {
+	caps_count();
 	if (landlock_abi() >= LANDLOCK_ABI_SCOPE &&
 	    (b->scope_fd = landlock_scope()) == -1)
 		return apw_err_set(err, errno, "cannot close abstract sockets "
@@ -359,7 +359,7 @@ broker_main(const struct apw_broker_conf *conf, int sock, pid_t parent)
 			    .scope_fd = -1,
 			    .life_fd = -1, .outside = OUTSIDE_NONE,
 			    .staging_fd = -1, .cache_fd = -1,
-			    .idmap_fd = -1, .oom_fd = -1 };
+			    .idmap_fd = -1, .oom_fd = -1, .canary_fd = -1 };
 	struct apw_err	err = APW_ERR_NONE;
 	bool		fit;
 

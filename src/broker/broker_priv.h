@@ -45,6 +45,8 @@ struct broker {
 	int	idmap_fd;		/* whose files are whose in there; or -1 */
 	int	oom_fd;			/* our own score of /proc; or -1 */
 	char	oom_score[8];		/* what is in there between boxes */
+	int	canary_fd;		/* see attest.c; -1: not needed yet */
+	unsigned canary_port;
 	bool	lean;			/* our copies are as small as can be */
 	char	flow[BROKER_ID_BYTES];	/* admitted; "": none */
 	bool	custom;			/* a platform's pieces are admitted */
@@ -73,11 +75,10 @@ struct box_plan {
 	int			 talk_fd;	/* to the broker, until exec */
 	int			 life_fd;
 	int			 command_fd, out_fd, err_fd, status_fd;
-	unsigned		 canary_port;	/* OWN_NET: on the host's
-						 * loopback */
 	int			 rules_fd;	/* -1: none */
 	int			 codes_fd;	/* what is admitted; -1: no walls */
 	int			 build_fd, cache_fd;	/* a builder's; or -1 */
+	char			 tmp_options[80];	/* of its /tmp */
 };
 
 /* The first words on talk_fd are the broker's (go, one byte); then the box's:
@@ -253,10 +254,14 @@ int	rlimits_set(const struct box_plan *);
 
 /* caps.c */
 bool	caps_have_admin(void);
-/* bounds: the bounding set, too; it needs a privilege to shrink. */
-int	caps_drop(bool bounds);
+/* All but the bounding set, which needs a privilege to shrink; own: of a user
+ * namespace of our own. */
+int	caps_drop(bool own);
 void	caps_drop_bounds(void);
+int	caps_drop_own_bounds(void);
 int	caps_broker(void);
+/* What boxes need not find out each. */
+void	caps_count(void);
 
 /* filter.c */
 /* BROKER and REST are BOX in two parts: see FILTER_BROKER_NEEDS. */

@@ -8,7 +8,10 @@
 #include <unistd.h>
 
 #include "broker/broker_priv.h"
+#include "broker/calls.h"
 #include "core/apw_auto.h"
+
+static unsigned long	caps_all;
 
 bool
 caps_have_admin(void)
@@ -52,33 +55,47 @@ caps_drop_bounds(void)
 	capng_apply(CAPNG_SELECT_BOUNDS);
 }
 
+/* How many this kernel has. */
+void
+caps_count(void)
+{
+	if (caps_all == 0)
+		while (call_prctl(PR_CAPBSET_READ, caps_all) >= 0)
+			caps_all++;
+}
+
 /* By hand, in each box: to change these sets the library reads and parses
  * /proc three times, which is a tenth of what a box costs. */
+int
+caps_drop_own_bounds(void)
+{
+	unsigned long	cap;
+
+	for (cap = 0; cap < caps_all; cap++)
+		if (call_prctl(PR_CAPBSET_DROP, cap) == -1)
+			return -1;
+	return caps_all > CAP_SETPCAP ? 0 : -1;
+}
+
 static int
-caps_drop_all(void)
+caps_drop_own(void)
 {
 	struct __user_cap_header_struct	head = {
 		.version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct	none[_LINUX_CAPABILITY_U32S_3] = {
 		{ 0 } };
-	unsigned long			cap;
 
-	for (cap = 0; prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++)
-		;
-	/* beyond the last one that this kernel has */
-	if (errno != EINVAL || cap <= CAP_SETPCAP)
-		return -1;
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1 &&
+	if (call_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL) == -1 &&
 	    errno != EINVAL)
 		return -1;
-	return (int)syscall(SYS_capset, &head, none);
+	return (int)CALL(capset, &head, none);
 }
 
 int
-caps_drop(bool bounds)
+caps_drop(bool own)
 {
-	if (bounds)
-		return caps_drop_all();
+	if (own)
+		return caps_drop_own();
 	/* the library remembers whom it was last used for */
 	capng_setpid((int)getpid());
 	capng_clear(CAPNG_SELECT_ALL);

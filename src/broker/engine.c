@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "broker/broker_priv.h"
+#include "broker/calls.h"
 
 #define IOPRIO_PROCESS	1
 #define IOPRIO_IDLE	(3 << 13)
@@ -17,11 +18,13 @@
 #define CLOSE_RANGE_CLOEXEC	(1U << 2)
 #endif
 
+/* Small ones take a page or two, which are nobody's until they are written. */
 struct engine_command {
-	char	*argv[COMMAND_WORDS + 1];
-	char	*envp[COMMAND_WORDS + 1];
+	char	 small[2048];
+	char	*words[2 * (COMMAND_WORDS + 1)];	/* argv, envp */
+	char	**envp;
 	char	*cwd;
-	char	*text;			/* all of the above */
+	char	*text;			/* all of the above: small, or malloc */
 	size_t	 text_bytes;
 };
 
@@ -52,10 +55,11 @@ engine_words(char **words, uint32_t n, char **at, const char *end)
 	return 0;
 }
 
+/* A pipe or a file, of which all is there. */
 static int
 engine_read(int fd, void *buf, size_t n)
 {
-	return pread(fd, buf, n, 0) == (ssize_t)n ? 0 : -1;
+	return CALL(read, fd, buf, n) == (long)n ? 0 : -1;
 }
 
 /* The memory is init's, too, where that waits for our exec. */
@@ -63,7 +67,6 @@ static int
 engine_command(int fd, struct engine_command *c)
 {
 	struct command_head	 head;
-	size_t			 total;
 	char			*p, *at, *end;
 
 	errno = EPROTO;
@@ -72,15 +75,16 @@ engine_command(int fd, struct engine_command *c)
 	    head.argc > COMMAND_WORDS || head.envc > COMMAND_WORDS ||
 	    head.text_bytes > COMMAND_BYTES)
 		return -1;
-	total = sizeof(head) + head.text_bytes;
-	if ((p = malloc(total)) == NULL || engine_read(fd, p, total) == -1)
+	p = head.text_bytes <= sizeof(c->small) ? c->small :
+	    malloc(head.text_bytes);
+	if (p == NULL || engine_read(fd, p, head.text_bytes) == -1)
 		return -1;
-	c->text = p;
-	c->text_bytes = total;
-	at = p + sizeof(head);
-	end = p + total;
+	c->text = at = p;
+	c->text_bytes = head.text_bytes;
+	c->envp = &c->words[head.argc + 1];
+	end = p + head.text_bytes;
 	errno = EPROTO;
-	if (engine_words(c->argv, head.argc, &at, end) == -1 ||
+	if (engine_words(c->words, head.argc, &at, end) == -1 ||
 	    engine_words(c->envp, head.envc, &at, end) == -1 ||
 	    (c->cwd = engine_word(&at, end)) == NULL || at != end)
 		return -1;
@@ -90,10 +94,12 @@ engine_command(int fd, struct engine_command *c)
 static int
 engine_stdio(const struct box_plan *plan)
 {
-	int	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int	null = (int)CALL(openat, AT_FDCWD, "/dev/null",
+		    O_RDONLY | O_CLOEXEC, 0);
 
-	return null == -1 || dup2(null, 0) == -1 ||
-	    dup2(plan->out_fd, 1) == -1 || dup2(plan->err_fd, 2) == -1 ? -1 : 0;
+	return null == -1 || call_dup(null, 0) == -1 ||
+	    call_dup(plan->out_fd, 1) == -1 ||
+	    call_dup(plan->err_fd, 2) == -1 ? -1 : 0;
 }
 
 /* With the host's files: its rules, and its own pid outside. */
@@ -123,8 +129,12 @@ engine_low(void)
 void
 engine_forget(void)
 {
-	if (engine_it.text != NULL)
-		explicit_bzero(engine_it.text, engine_it.text_bytes);
+	volatile char	*p = engine_it.text;
+	size_t		 n = p == NULL ? 0 : engine_it.text_bytes;
+
+	/* as explicit_bzero() does, which is another page of the library */
+	while (n-- > 0)
+		*p++ = 0;
 }
 
 _Noreturn void
@@ -133,20 +143,20 @@ engine_main(const struct box_plan *plan)
 	struct engine_command	*c = &engine_it;
 
 	broker_signals_back();
-	if (setsid() == -1 || engine_stdio(plan) == -1)
+	if (CALL(setsid, 0) == -1 || engine_stdio(plan) == -1)
 		inside_fail(plan, BOX_STDIO);
 	if (engine_command(plan->command_fd, c) == -1)
 		inside_fail(plan, BOX_COMMAND);
 	/* talk_fd must live until exec: all above 2 end there */
-	if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) == -1)
+	if (CALL(close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) == -1)
 		inside_fail(plan, BOX_CLOSE);
 	/* what is built is read by engines, which have another uid */
-	umask(plan->b->conf->builds ? 022 : 077);
+	CALL(umask, plan->b->conf->builds ? 022 : 077);
 	if (plan->b->conf->builds && (plan->flags & APW_BOX_AHEAD) != 0)
 		engine_low();
 	if (rlimits_set(plan) == -1)
 		inside_fail(plan, BOX_LIMITS);
-	if (chdir(c->cwd) == -1)
+	if (CALL(chdir, c->cwd) == -1)
 		inside_fail(plan, BOX_CWD);
 	if ((plan->flags & APW_BOX_HOST_FILES) != 0)
 		engine_host(plan);
@@ -154,6 +164,6 @@ engine_main(const struct box_plan *plan)
 	else if ((plan->flags & APW_BOX_OWN_NET) == 0 &&
 	    plan->b->scope_fd != -1 && landlock_enter(plan->b->scope_fd) == -1)
 		inside_fail(plan, BOX_LANDLOCK);
-	execve(c->argv[0], c->argv, c->envp);
+	CALL(execve, c->words[0], c->words, c->envp);
 	inside_fail(plan, BOX_EXEC);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "broker/broker_priv.h"
+#include "broker/calls.h"
 
 #define INIT_KILLED	137	/* what a shell says of SIGKILL */
 
@@ -27,16 +28,17 @@ static int
 init_fds(const struct box_plan *plan)
 {
 	/* out of the way of the numbers they are to have */
-	int	life = fcntl(plan->life_fd, F_DUPFD_CLOEXEC, 64);
-	int	status = fcntl(plan->status_fd, F_DUPFD_CLOEXEC, 64);
+	int	life = (int)CALL(fcntl, plan->life_fd, F_DUPFD_CLOEXEC, 64UL);
+	int	status = (int)CALL(fcntl, plan->status_fd, F_DUPFD_CLOEXEC, 64UL);
 
 	/* the broker's 0 and 1 are /dev/null */
-	if (life == -1 || status == -1 || dup2(0, 2) == -1)
+	if (life == -1 || status == -1 || call_dup(0, 2) == -1)
 		return -1;
 	/* talk_fd must be told of a failure until here */
-	if (dup2(life, INIT_LIFE) == -1 || dup2(status, INIT_STATUS) == -1)
-		_exit(INIT_KILLED);
-	return (int)syscall(SYS_close_range, (unsigned)INIT_FDS, ~0U, 0U);
+	if (call_dup(life, INIT_LIFE) == -1 ||
+	    call_dup(status, INIT_STATUS) == -1)
+		call_exit(INIT_KILLED);
+	return (int)CALL(close_range, (unsigned)INIT_FDS, ~0U, 0U);
 }
 
 static void
@@ -60,12 +62,13 @@ init_reap(pid_t engine)
 	int	status;
 	pid_t	pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((pid = (pid_t)CALL(wait4, -1, &status, WNOHANG,
+	    NULL)) > 0) {
 		if (pid != engine)
 			continue;
-		if (write(INIT_STATUS, &status, sizeof(status)) == -1)
-			_exit(INIT_KILLED);
-		_exit(WIFEXITED(status) ? WEXITSTATUS(status) :
+		if (CALL(write, INIT_STATUS, &status, sizeof(status)) == -1)
+			call_exit(INIT_KILLED);
+		call_exit(WIFEXITED(status) ? WEXITSTATUS(status) :
 		    128 + WTERMSIG(status));
 	}
 }
@@ -79,14 +82,15 @@ init_main(const struct box_plan *plan, pid_t engine)
 	init_signals(&unblocked);
 	/* the slot is our parent; after all changes of credentials, which
 	 * clear it */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
+	if (call_prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
 		inside_fail(plan, BOX_DEATHSIG);
 	if (init_fds(plan) == -1)
 		inside_fail(plan, BOX_CLOSE);
 	for (;;) {
 		init_reap(engine);
 		/* the broker holds the other end and writes nothing */
-		if (ppoll(&life, 1, NULL, &unblocked) == 1)
-			_exit(INIT_KILLED);
+		if (CALL(ppoll, &life, 1, NULL, &unblocked,
+		    (size_t)(_NSIG / 8)) == 1)
+			call_exit(INIT_KILLED);
 	}
 }

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <linux/keyctl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "broker/broker_priv.h"
+#include "broker/calls.h"
 
 _Noreturn void
 inside_fail(const struct box_plan *plan, enum box_step step)
@@ -32,18 +32,18 @@ static void
 inside_go(const struct box_plan *plan)
 {
 	char	go;
-	int	fds[BROKER_FDS_MAX], nfds;
 
+	if (CALL(read, plan->talk_fd, &go, 1UL) == 1)
+		return;
 	errno = EPIPE;
-	if (message_recv(plan->talk_fd, &go, 1, fds, &nfds) != 1)
-		inside_fail(plan, BOX_GO);
+	inside_fail(plan, BOX_GO);
 }
 
 static void
 inside_user(const struct box_plan *plan)
 {
-	if (setresgid(BOX_GID, BOX_GID, BOX_GID) == -1 ||
-	    setresuid(BOX_UID, BOX_UID, BOX_UID) == -1)
+	if (CALL(setresgid, BOX_GID, BOX_GID, BOX_GID) == -1 ||
+	    CALL(setresuid, BOX_UID, BOX_UID, BOX_UID) == -1)
 		inside_fail(plan, BOX_USER);
 }
 
@@ -95,27 +95,22 @@ inside_network(const struct box_plan *plan)
 static void
 inside_nobody(const struct box_plan *plan)
 {
-	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC |
-	    MS_RDONLY, NULL) == -1)
+	if (CALL(mount, "proc", "/proc", "proc", (unsigned long)(MS_NOSUID |
+	    MS_NODEV | MS_NOEXEC | MS_RDONLY), NULL) == -1)
 		inside_fail(plan, BOX_PROC);
-	if (sethostname("box", 3) == -1)
+	if (CALL(sethostname, "box", 3) == -1)
 		inside_fail(plan, BOX_HOSTNAME);
+	if (caps_drop_own_bounds() == -1)
+		inside_fail(plan, BOX_CAPS);
 }
 
 static void
 inside_tmp(const struct box_plan *plan)
 {
-	const struct apw_box_limits	*l = plan->limits;
-	char				 options[128];
-
-	/* 0 would mean "no limit" to the kernel, which is never meant */
-	snprintf(options, sizeof(options), "mode=0700,size=%llu,nr_inodes=%u",
-	    l->tmp_bytes != 0 ? (unsigned long long)l->tmp_bytes : 256ULL << 20,
-	    l->tmp_files != 0 ? l->tmp_files : 65536);
 	if (plan->b->conf->builds)
-		builder_enter(plan, options);
-	else if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV,
-	    options) == -1)
+		builder_enter(plan, plan->tmp_options);
+	else if (CALL(mount, "tmpfs", "/tmp", "tmpfs",
+	    (unsigned long)(MS_NOSUID | MS_NODEV), plan->tmp_options) == -1)
 		inside_fail(plan, BOX_TMP);
 }
 
@@ -123,7 +118,7 @@ static void
 inside_keyring(const struct box_plan *plan)
 {
 	/* not the daemon's session keyring; ENOSYS: a kernel without keys */
-	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) == -1 &&
+	if (CALL(keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) == -1 &&
 	    errno != ENOSYS && errno != EPERM)
 		inside_fail(plan, BOX_KEYRING);
 }
@@ -133,10 +128,12 @@ static void
 inside_drop(const struct box_plan *plan)
 {
 	bool	host = (plan->flags & APW_BOX_HOST_FILES) != 0;
+	bool	own = user_own(plan->b, plan->flags);
 
-	if (caps_drop(user_own(plan->b, plan->flags)) == -1)
+	if ((own && host && caps_drop_own_bounds() == -1) ||
+	    caps_drop(own) == -1)
 		inside_fail(plan, BOX_CAPS);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+	if (call_prctl(PR_SET_NO_NEW_PRIVS, 1) == -1)
 		inside_fail(plan, BOX_NOPRIVS);
 	if (host && (plan->flags & APW_BOX_HARDEN) == 0)
 		return;
@@ -176,12 +173,12 @@ inside_main(const struct box_plan *plan)
 		host_enter(plan);
 	} else
 		inside_box(plan);
-	umask(077);
+	CALL(umask, 077);
 	inside_drop(plan);
 	if (plan->trial)
-		_exit(0);
+		call_exit(0);
 	/* init is a copy of the broker's memory, and has the engine's uid */
-	prctl(PR_SET_DUMPABLE, 0);
+	call_prctl(PR_SET_DUMPABLE, 0);
 	engine = inside_fork();
 	if (engine == -1)
 		inside_fail(plan, BOX_FORK);

@@ -1,6 +1,7 @@
 /* What a slot and its broker say to each other: fixed-size messages over a
  * socket that keeps boundaries.  Variable text (the command of a box) goes
- * past the broker: it is passed on as a sealed file, unread. */
+ * past the broker: it is passed on unread, as a pipe that has no other end any
+ * more, or as a sealed file where it is long. */
 #ifndef APW_BROKER_MESSAGE_H
 #define APW_BROKER_MESSAGE_H
 
@@ -44,7 +45,7 @@ struct broker_reply {
 	char		text[768];
 };
 
-/* The command file: this head, then argc + envc + 1 strings, each with its
+/* The command: this head, then argc + envc + 1 strings, each with its
  * NUL: arguments, environment, working directory. */
 #define COMMAND_MAGIC	0x61707763
 #define COMMAND_BYTES	(1024 * 1024)

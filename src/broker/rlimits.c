@@ -4,21 +4,23 @@
 #include <sys/resource.h>
 
 #include "broker/broker_priv.h"
+#include "broker/calls.h"
 
 #define RLIMITS_DATA_LEAST	(768ULL << 20)	/* below it node does not start */
 
-/* Never above what we have ourselves. */
+/* Never above what we have ourselves: no privilege is left to raise it. */
 static int
 rlimits_one(int what, uint64_t value)
 {
-	struct rlimit	r;
+	struct rlimit64	r = { .rlim_cur = value, .rlim_max = value };
 
-	if (getrlimit((__rlimit_resource_t)what, &r) == -1)
+	if (CALL(prlimit64, 0, what, &r, NULL) == 0)
+		return 0;
+	if (errno != EPERM ||
+	    CALL(prlimit64, 0, what, NULL, &r) == -1)
 		return -1;
-	if (r.rlim_max == RLIM_INFINITY || value < r.rlim_max)
-		r.rlim_max = (rlim_t)value;
 	r.rlim_cur = r.rlim_max;
-	return setrlimit((__rlimit_resource_t)what, &r);
+	return (int)CALL(prlimit64, 0, what, &r, NULL);
 }
 
 /* Stands in for a memory limit of the whole box, process by process.  V8

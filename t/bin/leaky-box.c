@@ -140,7 +140,7 @@ __wrap_attest_box(const struct box_plan *plan, const int fds[2])
 	else if (leaks("route"))
 		leak_route();
 	else if (leaks("canary"))	/* stays open until the box is gone */
-		must(net_listen(plan->canary_port), "canary");
+		must(net_listen(plan->b->canary_port), "canary");
 	else if (leaks("listener"))
 		other[0] = fds[1];
 	return __real_attest_box(plan, other);
