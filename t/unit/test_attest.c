@@ -45,8 +45,8 @@ enum what { EMPTY, SAME_NETWORK, ROUTE, NO_LISTENER };
 static int
 attest_in(enum what what, unsigned canary)
 {
-	struct box_plan	plan = { .flags = APW_BOX_OWN_NET,
-			    .canary_port = canary };
+	struct broker	b = { .canary_port = canary };
+	struct box_plan	plan = { .b = &b, .flags = APW_BOX_OWN_NET };
 	int		fds[2];
 
 	if (what != SAME_NETWORK && (unshare(CLONE_NEWNET) == -1 ||
