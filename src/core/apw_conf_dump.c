@@ -246,6 +246,9 @@ put_engine_environment(FILE *f, const struct apw_cycle *cycle)
 	put_network_environment(f, cycle);
 	put_variable(f, "AP_BASE_CODE_DIRECTORY", NULL, "\"path\" of stock");
 	put_variable(f, "AP_CUSTOM_PIECES_PATHS", NULL, "in a box only");
+	if (e->standby != 0 && e->ahead)
+		put_variable(f, "APW_AHEAD", NULL, "standby_loads; gone "
+		    "before the engine runs");
 	for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
 		put_variable(f, settings[i], NULL, "the app's settings");
 	for (i = 0; i < e->propagate.n; i++) {

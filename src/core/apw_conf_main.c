@@ -181,6 +181,13 @@ static const struct apw_directive engine_directives[] = {
 	  .help = "How many engines of a slot stand by, in boxes of their own, "
 	      "for jobs to come: in the modes whose engines serve one job. "
 	      "Each may use as much memory as one that works." },
+	{ .name = "standby_loads", .args = { 1, 1 }, .set = apw_set_flag,
+	  .offset = ENGINE(ahead), .dflt = "on", .reload = APW_NEW_SLOTS,
+	  .arg_help = "on | off",
+	  .help = "Whether an engine that stands by loads the framework of "
+	      "pieces (the app's own packages) that the slot's last job "
+	      "used, before there is a job. Otherwise its first operation "
+	      "does, and takes that much longer." },
 	{ .name = "reuse", .args = { 1, 1 }, .set = apw_set_enum,
 	  .offset = ENGINE(reuse), .limits = reuses, .dflt = "auto",
 	  .env = "AP_REUSE_SANDBOX", .reload = APW_NEW_SLOTS,

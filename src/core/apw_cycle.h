@@ -68,6 +68,7 @@ struct apw_engine_conf {
 	char		*ca_file;		/* more authorities; NULL: none */
 	uint64_t	 memory_bytes;		/* 0: what the app's settings say */
 	unsigned	 standby;
+	bool		 ahead;			/* one that stands by loads the framework */
 	enum apw_reuse	 reuse;
 	unsigned	 max_jobs;		/* 0: no limit */
 	int64_t		 max_age_ms;		/* 0: no limit */

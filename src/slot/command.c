@@ -10,6 +10,7 @@
 
 #include "core/apw_auto.h"
 #include "core/apw_buf.h"
+#include "stock/stock.h"
 
 #define COMMAND_VALUE_MAX	(128 * 1024)	/* the kernel's own limit */
 #define COMMAND_NOT_HEAP_MB	64	/* code, stacks, buffers, /tmp */
@@ -165,6 +166,18 @@ command_heap_mb(const struct apw_command_in *in)
 	return mb > 2 * rest ? mb - rest : mb / 2;
 }
 
+/* A file of the engine's folder. */
+static const char *
+command_beside(struct command_maker *m, const struct apw_command_in *in,
+    const char *name)
+{
+	const char	*bundle = m->inside.bundle != NULL ? m->inside.bundle :
+			    in->bundle, *slash = strrchr(bundle, '/');
+
+	return apw_arena_printf(m->arena, "%.*s/%s", slash == NULL ? 1 :
+	    (int)(slash - bundle), slash == NULL ? "." : bundle, name);
+}
+
 static void
 command_argv(struct command_maker *m, const struct apw_command_in *in)
 {
@@ -179,9 +192,13 @@ command_argv(struct command_maker *m, const struct apw_command_in *in)
 	argv[n++] = "--expose-gc";
 	argv[n++] = apw_arena_printf(m->arena, "--max-old-space-size=%llu",
 	    (unsigned long long)command_heap_mb(in));
+	if (in->ahead != NULL) {
+		argv[n++] = "--require";
+		argv[n++] = command_beside(m, in, APW_STOCK_AHEAD);
+	}
 	argv[n++] = m->inside.bundle != NULL ? m->inside.bundle : in->bundle;
 	argv[n] = NULL;
-	if (argv[n - 2] == NULL)
+	if (argv[n - 2] == NULL || argv[n - 3] == NULL)
 		m->status = apw_err_set(m->err, 0, "out of memory");
 }
 
@@ -235,6 +252,16 @@ command_proxy(struct command_maker *m, const struct apw_command_in *in)
 			command_env(m, command_proxies[i], url);
 }
 
+static void
+command_ahead(struct command_maker *m, const struct apw_command_in *in)
+{
+	const char	*place = in->ahead == NULL ? NULL :
+			    command_beside(m, in, in->ahead);
+
+	if (place != NULL)
+		command_env(m, "APW_AHEAD", place);
+}
+
 static int
 command_check(struct command_maker *m)
 {
@@ -266,6 +293,7 @@ apw_command_make(struct apw_arena *arena, const struct apw_command_in *in,
 		command_env(&m, "AP_SANDBOX_WS_TOKEN", in->token);
 		command_env(&m, "SANDBOX_ID", in->sandbox_id);
 		command_proxy(&m, in);
+		command_ahead(&m, in);
 		if (m.status == 0)
 			m.status = command_check(&m);
 	}

@@ -20,6 +20,8 @@ struct apw_command_in {			/* all borrowed */
 	const void			*sandbox_conf;
 	const char			*bundle;	/* main.js in the stock */
 	const char			*codes;		/* code steps in the stock */
+	const char			*ahead;		/* to be loaded before there
+							 * is a job; NULL */
 	const char			*rules;		/* of its proxy; only in
 							 * the fingerprint */
 	/* of one start; NULL for the fingerprint */

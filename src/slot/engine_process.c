@@ -110,6 +110,8 @@ engine_spawn(struct apw_engine *e, struct apw_arena *arena,
 		.bundle = apw_stock_engine(e->env.stock),
 		.codes = apw_stock_codes(e->env.stock),
 		.sandbox_id = e->sandbox_id, .token = token,
+		.ahead = e->serving || !e->env.cycle->engine.ahead ? NULL :
+		    apw_stock_ahead(e->env.stock),
 	};
 	struct apw_box_spec	spec = {
 		.slot = e->env.slot, .seat = e->env.seat,

@@ -186,6 +186,8 @@ order_on_end(evutil_socket_t fd, short what, void *arg)
 	made = !t->janitor && (t->keeper.pid != 0 ||
 	    stock->new_texts >= ORDER_TEXTS_MAX);
 	ticket_settle(t);
+	if (t->order != NULL && t->report.fault == APW_STOCK_OK)
+		stock_ahead_learn(stock, t->order);
 	report = t->report;
 	done = t->done;
 	done_arg = t->arg;

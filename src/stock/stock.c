@@ -123,6 +123,7 @@ apw_stock_open(struct event_base *base, const struct apw_cycle *cycle,
 		goto fail;
 	stock_tools_find(stock);
 	check_way(stock);
+	stock_ahead_open(stock);
 	stock_engine_present(stock);	/* generation, if it is there */
 	return stock;
 fail:

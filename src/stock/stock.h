@@ -138,6 +138,12 @@ const char *apw_stock_codes(const struct apw_stock *);	/* …/codes */
  * 0 until the first order has found or installed the engine. */
 uint64_t apw_stock_generation(const struct apw_stock *);
 
+/* What an engine that stands by may load before its job is known: node is to
+ * run the script APW_STOCK_AHEAD of the engine's folder first, with this in
+ * APW_AHEAD: a folder of packages, below the engine's; NULL: nothing. */
+#define APW_STOCK_AHEAD		".ahead.cjs"
+const char *apw_stock_ahead(struct apw_stock *);
+
 /* Flow versions (only LOCKED ones are kept) and pieces' package facts (exact
  * versions only), as raw JSON.  get: 1 and the text in out, 0 not there, -1
  * error (treat as a miss).  put: 0 also when the rules say not to keep it.

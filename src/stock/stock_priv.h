@@ -39,6 +39,15 @@ struct stock_engine {
 	uint64_t		generation;
 };
 
+/* What one that stands by may load ahead. */
+struct stock_ahead {
+	bool			 ready;		/* the script is there */
+	unsigned		 without;	/* orders since that piece */
+	char			 piece[STOCK_PATH_BYTES * 2];	/* below the
+						 * root; "": none */
+	char			 place[STOCK_PATH_BYTES * 4];
+};
+
 /* Do builders work in boxes here?  Asked when it matters. */
 enum stock_boxes { STOCK_BOXES_UNKNOWN, STOCK_BOXES_READY, STOCK_BOXES_NOT };
 
@@ -52,6 +61,7 @@ struct apw_stock {
 	int			 root_fd;	/* owned */
 	struct stock_tool	 node, installer, bundler;
 	struct stock_engine	 engine;
+	struct stock_ahead	 ahead;
 	char			 release[64];
 	char			 schema[32];	/* of the release; "": ask the disk */
 	int			 use_fd, use_lock_fd;	/* owned; -1: read-only */
@@ -414,6 +424,11 @@ int	stock_text_get(struct apw_stock *, const char *folder,
 	    const char *name, struct apw_buf *out, struct apw_err *);
 int	stock_text_put(struct apw_stock *, const char *folder,
 	    const char *name, struct apw_str, struct apw_err *);
+
+/* ahead.c */
+void	stock_ahead_open(struct apw_stock *);
+/* An order that is done. */
+void	stock_ahead_learn(struct apw_stock *, const struct apw_stock_order *);
 
 /* order.c */
 struct apw_stock_ticket {

@@ -101,6 +101,27 @@ test_isolates(void **state)
 	assert_string_equal(cmd.argv[1], "--no-node-snapshot");
 }
 
+/* What one that stands by loads: for one start, not for the fingerprint. */
+static void
+test_ahead(void **state)
+{
+	uint64_t	before = apw_command_fingerprint(&in);
+
+	(void)state;
+	in.sandbox = &isolates;
+	in.ahead = "pieces/a/node_modules";
+	assert_int_equal(make(NULL), 0);
+	assert_string_equal(cmd.argv[4], "--require");
+	assert_string_equal(cmd.argv[5], "/stock/v12/common/.ahead.cjs");
+	assert_string_equal(cmd.argv[6], "/stock/v12/common/main.js");
+	assert_null(cmd.argv[7]);
+	assert_string_equal(cmd.envp[cmd.nenv - 1],
+	    "APW_AHEAD=/stock/v12/common/pieces/a/node_modules");
+	in.sandbox = &plain;
+	in.ahead = NULL;
+	assert_int_equal(apw_command_fingerprint(&in), before);
+}
+
 static void
 test_lists(void **state)
 {
@@ -230,6 +251,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		TEST(test_plain),
 		TEST(test_isolates),
+		TEST(test_ahead),
 		TEST(test_lists),
 		TEST(test_propagated),
 		TEST(test_proxies_in_strict),
