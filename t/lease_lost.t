@@ -13,9 +13,9 @@ use lib 't/lib', 'lib';
 use Test::Apworker;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
-	->plan(11)->write_app_conf(source => 'lock_time 3s;',
+	->plan(11)->write_app_conf(source => 'lock_time 5s;',
 	    main => 'respawn_max 100ms; respawn_burst 64;');
-my $api = $t->api(lock_ms => 3000, stalled_ms => 100, poll_ms => 1200,
+my $api = $t->api(lock_ms => 5000, stalled_ms => 100, poll_ms => 1200,
 	ping_interval_ms => 1000, ping_timeout_ms => 2000);
 my $engine = $t->engine();
 $t->run();

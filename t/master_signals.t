@@ -126,7 +126,8 @@ SKIP: {
 	skip 'has a terminal', 4 if open my $tty, '<', '/dev/tty';
 	$t->signal('WINCH');
 	ok($t->wait_status(sub { !@{ $_->{slots} } }), 'WINCH drains the slots');
-	is(join(',', keys %{ family($t) }), 'monitor', 'only the monitor is left');
+	ok(wait_for(sub { join(',', keys %{ family($t) }) eq 'monitor' }, 'the rest'),
+		'only the monitor is left');
 	($code, $body) = $t->http_get('/readyz');
 	is($code . unjson($body)->{reason}, '503no slots are wanted', 'not ready');
 	$t->reload();

@@ -21,7 +21,7 @@ async function step([kind, method, payload])
 {
 	switch (kind) {
 	case 'settings':
-		return socket.timeout(method || 1000).emitWithAck(
+		return socket.timeout(method || 30000).emitWithAck(
 		    'FETCH_WORKER_SETTINGS', { workerId: 'worker-1' });
 	case 'rpc':
 		return socket.timeout(30000).emitWithAck('rpc',

@@ -50,7 +50,8 @@ sub family {
 		my $title = Test::Apworker::Proc::cmdline($pid);
 		$title =~ s/^apworkerd: //;
 		$title =~ s/\s+$//;
-		push @{ $found{$title} }, $pid;
+		# who is about to be gone has none
+		push @{ $found{$title} }, $pid if length $title;
 	}
 	return \%found;
 }
