@@ -57,8 +57,10 @@ is($api->settled('liar'), 1, 'settled once');
 
 # result in hand, and the lease is over before the app can be told
 $api->rule(at => 'rpc:completeJob', do => 'freeze');
+$api->rule(at => 'connect', do => 'drop', times => 0);
 $t->log_mark();
 $api->push_job(flow_job(id => 'told'));
 ok($t->wait_log(qr/job is given up|could not be completed/), 'a result that came too late is dropped');
+$api->clear_rules();
 is($api->wait_done('told')->{status}, 'OK', 'and made again');
 is($api->settled('told'), 1, 'settled once');
