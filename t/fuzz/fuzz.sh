@@ -31,6 +31,10 @@ clang -std=gnu17 -g -O1 -D_GNU_SOURCE -DAPW_LIBFUZZER -fsanitize=fuzzer,address,
 	src/core/apw_err.c src/core/apw_str.c src/core/apw_buf.c \
 	src/core/apw_log.c src/core/apw_clock.c src/proto/*.c src/link/*.c \
 	-lwslay -ljansson -levent_openssl -levent -lssl -lcrypto
-exec "$out/fuzz_$name" -max_total_time="$seconds" -max_len=8192 -timeout=10 \
+dict=
+if [ -f "t/fuzz/dict/$name" ]; then
+	dict="-dict=t/fuzz/dict/$name"
+fi
+exec "$out/fuzz_$name" $dict -max_total_time="$seconds" -max_len=8192 -timeout=10 \
 	-print_final_stats=0 -artifact_prefix="$out/$name-" \
 	"$out/$name" "t/fuzz/corpus/$name"

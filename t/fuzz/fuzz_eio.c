@@ -24,13 +24,33 @@ base64(struct apw_str text)
 	apw_buf_free(&plain);
 }
 
+/* What was understood is written so that it is understood the same. */
+static void
+opened(const struct apw_eio_open *open)
+{
+	struct apw_buf		text = APW_BUF_INIT(0);
+	struct apw_eio_open	again;
+	struct apw_err		err;
+
+	if (strpbrk(open->sid, "\"\\") == NULL) {
+		apw_eio_open_put(&text, open);
+		FUZZ_CHECK(apw_raw_check(apw_buf_view(&text), 0) == 0);
+		/* none is not written as it was */
+		if (open->max_payload_bytes > 0) {
+			FUZZ_CHECK(apw_eio_open_parse(apw_buf_view(&text),
+			    &again, &err) == 0);
+			FUZZ_CHECK(memcmp(open, &again, sizeof(again)) == 0);
+		}
+	}
+	apw_buf_free(&text);
+}
+
 static void
 one(const uint8_t *data, size_t n)
 {
 	struct apw_str		payload = { (const char *)data, n };
 	struct apw_eio_packet	pkt;
 	struct apw_eio_open	open;
-	struct apw_buf		text = APW_BUF_INIT(0);
 	struct apw_err		err;
 	size_t			total = 0;
 
@@ -42,17 +62,10 @@ one(const uint8_t *data, size_t n)
 		if (pkt.type == APW_EIO_BINARY)
 			base64(pkt.data);
 		if (pkt.type == APW_EIO_OPEN &&
-		    apw_eio_open_parse(pkt.data, &open, &err) == 0) {
-			apw_buf_reset(&text);
-			if (strpbrk(open.sid, "\"\\") == NULL) {
-				apw_eio_open_put(&text, &open);
-				FUZZ_CHECK(apw_raw_check(apw_buf_view(&text),
-				    0) == 0);
-			}
-		}
+		    apw_eio_open_parse(pkt.data, &open, &err) == 0)
+			opened(&open);
 	}
 	apw_eio_parse((struct apw_str){ (const char *)data, n }, false, &pkt);
-	apw_buf_free(&text);
 }
 
 int
