@@ -306,7 +306,33 @@ for my $case (
 		ok($a->expect(qr/^close 1005$/), 'in order');
 		$c->stop();
 	}
-	my $c = client("https://localhost:$port")->say('open');
+	# ---------------------------- a peer that takes its time, and goes
+	my $c = client("https://localhost:$port", '-C', "$dir/good.crt")
+		->say('open');
+	ok($c->expect(qr/^open$/), 'again');
+	kill STOP => $a->pid();
+	$c->say('big length 30000000', ('rpc echo 0 {"a":1}') x 50,
+		'payload');
+	ok($c->expect(qr/^payload/), 'much is said to who does not read');
+	kill CONT => $a->pid();
+	ok($c->expect(qr/^reply 1 ok 0 30000000$/), 'all of it arrives');
+	ok($c->expect(qr/^reply 51 ok 0 \{"a":1\}$/), 'and what came behind');
+	$c->say('rpc large 0 20000000');
+	ok($c->expect(qr/^reply 52 ok 0 large$/), 'a large reply');
+	$c->say('rpc cut 0 1');
+	ok($c->expect(qr/^closed 0 transport close$/), 'end without farewell');
+	$a->stop();
+	($a, $port) = app(key => "$dir/good.key", cert => "$dir/good.crt",
+		tls => 'TLSv1.2');
+	$c->stop();
+	$c = client("https://localhost:$port", '-C', "$dir/good.crt")
+		->say('open');
+	ok($c->expect(qr/^open$/), 'TLS 1.2');
+	$c->say('big length 5000000', 'rpc large 0 2000000');
+	ok($c->expect(qr/^reply \d+ ok 0 5000000$/), 'a large call there');
+	ok($c->expect(qr/^reply \d+ ok 0 large$/), 'and reply');
+	$c->stop();
+	$c = client("https://localhost:$port")->say('open');
 	ok($c->expect(qr/^closed 0 .*certificate refused: self.signed/),
 		'unknown issuer');
 	$c->stop();

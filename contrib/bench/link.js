@@ -22,7 +22,8 @@
 
 const fs = require('fs');
 const path = require('path');
-const { spawn } = require('child_process');
+const os = require('os');
+const { execFileSync, spawn } = require('child_process');
 const { Client, frame } = require('./link_client.js');
 
 const top = path.resolve(__dirname, '../..');
@@ -127,12 +128,13 @@ async function round(server, kind, bytes, n, window, burst)
 	return { cost, per_second: n / seconds };
 }
 
-async function messages(servers, kind, windows)
+async function messages(servers, kind, windows, over = '',
+    sizes = [ [ 1024, 6400 ], [ 16384, 1600 ] ])
 {
-	for (const [ bytes, base ] of [ [ 1024, 6400 ], [ 16384, 1600 ] ])
+	for (const [ bytes, base ] of sizes)
 		for (const [ window, burst, times ] of windows) {
 			const all = servers.map(() => []);
-			const what = `${kind} ${bytes} B, ${window === 1 ?
+			const what = `${kind}${over} ${bytes} B, ${window === 1 ?
 			    'one at a time' : `${window} ${burst ?
 			    'at once' : 'under way'}`}`;
 
@@ -167,6 +169,31 @@ async function relays()
 
 	await messages(servers, 'relay', [ [ 1, false, 0.5 ],
 		[ 16, false, 0.5 ], [ 16, true, 0.5 ] ]);
+	servers.concat(app).forEach((s) => s.child.stdin.end());
+}
+
+/* The same with an app of https. */
+async function relays_tls()
+{
+	const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'link-'));
+	const files = path.join(dir, 'app'), pem = `${files}.pem`;
+
+	execFileSync('openssl', [ 'req', '-x509', '-nodes', '-newkey',
+		'rsa:2048', '-days', '2', '-subj', '/CN=localhost', '-addext',
+		'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout',
+		`${files}.key`, '-out', pem ], { stdio: 'ignore' });
+	const app = await start_node('app', 'app', files);
+	const url = `https://127.0.0.1:${app.sio}`;
+	const servers = [
+		await start('apworkerd', path.join(path.dirname(ours),
+		    'link-relay'), [ url, pem ]),
+		await start_node('node', 'relay', url, pem),
+	];
+
+	fs.rmSync(dir, { recursive: true });
+	await messages(servers, 'relay', [ [ 1, false, 0.5 ],
+		[ 16, false, 0.5 ], [ 16, true, 0.5 ] ], ' over TLS',
+		[ [ 1024, 6400 ], [ 1 << 20, 96 ] ]);
 	servers.concat(app).forEach((s) => s.child.stdin.end());
 }
 
@@ -270,6 +297,7 @@ async function main()
 	await messages([ us, node, bare ], 'engine.io', windows);
 	await messages([ us, node ], 'socket.io', windows);
 	await relays();
+	await relays_tls();
 	ratios();
 	promises();
 	[ us, node ].forEach((s) => s.child.stdin.end());

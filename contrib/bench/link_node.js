@@ -4,12 +4,16 @@
  * The Node side of link.js, a process each:
  *
  *	node link_node.js serve		Socket.IO and Engine.IO echo
- *	node link_node.js app		an app that answers every call
- *	node link_node.js relay URL	Node between an engine and that app
+ *	node link_node.js app [FILES]	an app that answers every call
+ *	node link_node.js relay URL [PEM]	Node between an engine and it
+ *
+ * FILES.key and FILES.pem make it an app of https.
  */
 
 const path = require('path');
+const fs = require('fs');
 const http = require('http');
+const https = require('https');
 
 const modules = path.resolve(__dirname, '../../t/node_modules');
 const { Server } = require(`${modules}/socket.io`);
@@ -31,21 +35,26 @@ function serve()
 	    console.log('port', a.address().port, b.address().port)));
 }
 
-function app()
+function app(files)
 {
-	const io = new Server(a, { path: '/api/socket.io',
+	const server = files === undefined ? a : https.createServer({
+		key: fs.readFileSync(`${files}.key`),
+		cert: fs.readFileSync(`${files}.pem`) });
+	const io = new Server(server, { path: '/api/socket.io',
 		transports: [ 'websocket' ], maxHttpBufferSize: 2e8 });
 
 	io.on('connection', (s) => s.on('rpc', (request, ack) => ack(null)));
-	a.listen(0, '127.0.0.1', () => console.log('port', a.address().port));
+	server.listen(0, '127.0.0.1', () => console.log('port',
+	    server.address().port));
 }
 
-function relay(url)
+function relay(url, pem)
 {
 	const io = new Server(a, { path: '/worker/ws',
 		maxHttpBufferSize: 2e8 });
 	const up = require(`${modules}/socket.io-client`).io(url, {
-		path: '/api/socket.io', transports: [ 'websocket' ] });
+		path: '/api/socket.io', transports: [ 'websocket' ],
+		ca: pem && fs.readFileSync(pem) });
 
 	io.on('connection', (s) => s.on('rpc', async (request, ack) =>
 	    ack(await up.timeout(60000).emitWithAck('rpc', request))));
@@ -53,5 +62,5 @@ function relay(url)
 	    'port', a.address().port, 'none')));
 }
 
-({ serve, app, relay })[process.argv[2]](process.argv[3]);
+({ serve, app, relay })[process.argv[2]](...process.argv.slice(3));
 process.stdin.resume().on('end', () => process.exit(0));

@@ -1,10 +1,9 @@
 /*
  * A WebSocket: bytes in and out.  Room: link.
  *
- * A plain socket is read into one large buffer that all of them share, and
- * written at once when there is something to write: a bufferevent costs four
- * more system calls a message and reads 4 KiB at a time.  TLS stays with
- * libevent's bufferevent.
+ * A socket is read into one large buffer that all of them share, and written
+ * at once when there is something to write: a bufferevent costs four more
+ * system calls a message and reads 4 KiB at a time.  With TLS it is no other.
  */
 #include <errno.h>
 #include <event2/buffer.h>
@@ -22,8 +21,6 @@
 #define READ_BYTES	65536
 /* reads in a row before others get their turn */
 #define READS		4
-/* TLS: unread input beyond this stays in the kernel */
-#define INPUT_BYTES	65536
 #define STAGE_BYTES	65536
 
 /* Processes are single-threaded and input is used up before the next read. */
@@ -57,7 +54,7 @@ stage_take(const struct apw_link_ws *ws)
 {
 	struct stage	*s = stage_of(ws);
 
-	if (s != NULL || ws->bev != NULL || evbuffer_get_length(ws->out) > 0 ||
+	if (s != NULL || evbuffer_get_length(ws->out) > 0 ||
 	    (s = stage_of(NULL)) == NULL)
 		return s;
 	s->ws = ws;
@@ -78,16 +75,19 @@ copy(uint8_t *to, const uint8_t *from, size_t n, uint8_t *key)
 static int
 stage_flush(struct apw_link_ws *ws, struct stage *s)
 {
+	size_t	at = 0;
 	ssize_t	n;
 
 	s->ws = NULL;
-	n = send(ws->fd, s->bytes, s->n, MSG_NOSIGNAL);
-	if (n == (ssize_t)s->n)
-		return 0;
+	do {
+		n = ws->ssl != NULL ? link_ws_tls_write(ws, s->bytes + at,
+		    s->n - at) : send(ws->fd, s->bytes, s->n, MSG_NOSIGNAL);
+		if (n > 0)
+			at += (size_t)n;
+	} while (ws->ssl != NULL && n > 0 && at < s->n);
 	/* an error will come again, and be taken for what it is there */
-	if (n < 0)
-		n = 0;
-	return evbuffer_add(ws->out, s->bytes + n, s->n - (size_t)n);
+	return at == s->n ? 0 : evbuffer_add(ws->out, s->bytes + at,
+	    s->n - at);
 }
 
 /* Masked bytes in the evbuffer, a little at a time. */
@@ -149,8 +149,6 @@ apw_link_ws_hung_up(const struct apw_link_ws *ws)
 	return poll(&p, 1, 0) == 1;
 }
 
-/* --- plain --- */
-
 /* All is written and nothing will follow: the peer shall see the end. */
 static void
 io_end(struct apw_link_ws *ws)
@@ -165,14 +163,13 @@ link_ws_io_flush(struct apw_link_ws *ws)
 {
 	struct stage	*s;
 
-	if (ws->bev != NULL)
-		return;
 	if ((s = stage_of(ws)) != NULL && stage_flush(ws, s) == -1) {
 		ws->closing = true;
 		link_ws_io_fail(ws);
 	}
 	while (evbuffer_get_length(ws->out) > 0) {
-		if (evbuffer_write(ws->out, ws->fd) > 0)
+		if ((ws->ssl != NULL ? link_ws_tls_write_out(ws) :
+		    evbuffer_write(ws->out, ws->fd)) > 0)
 			continue;
 		if (errno == EINTR)
 			continue;
@@ -199,6 +196,8 @@ io_on_write(evutil_socket_t fd, short what, void *arg)
 	link_ws_enter(ws);
 	if ((what & EV_TIMEOUT) != 0)
 		link_ws_fail(ws, "transport error");
+	else if (ws->tls_answers)
+		event_active(ws->rd, EV_READ, 0);
 	link_ws_leave(ws);		/* which flushes */
 }
 
@@ -206,11 +205,7 @@ io_on_write(evutil_socket_t fd, short what, void *arg)
 void
 link_ws_io_fail(struct apw_link_ws *ws)
 {
-	if (ws->bev != NULL)
-		bufferevent_trigger_event(ws->bev, BEV_EVENT_ERROR,
-		    BEV_TRIG_DEFER_CALLBACKS);
-	else
-		event_active(ws->wr, EV_TIMEOUT, 0);
+	event_active(ws->wr, EV_TIMEOUT, 0);
 }
 
 static void
@@ -239,7 +234,8 @@ io_on_read(evutil_socket_t fd, short what, void *arg)
 	io_read_early(ws);
 	for (i = 0; i < READS && (what & EV_READ) != 0 && !ws->dead &&
 	    !ws->failed; i++) {
-		n = recv(fd, input, sizeof(input), 0);
+		n = ws->ssl != NULL ? link_ws_tls_read(ws, input,
+		    sizeof(input)) : recv(fd, input, sizeof(input), 0);
 		if (n <= 0)
 			break;
 		link_ws_input(ws, input, (size_t)n);
@@ -250,18 +246,28 @@ io_on_read(evutil_socket_t fd, short what, void *arg)
 		link_ws_fail(ws, "transport close");
 	else if (n == -1 && errno != EAGAIN && errno != EINTR)
 		link_ws_fail(ws, "transport error");
+	else if (i == READS && ws->ssl != NULL && !ws->dead &&
+	    link_ws_tls_pending(ws))
+		event_active(ws->rd, EV_READ, 0);	/* no event tells of it */
 	link_ws_leave(ws);
 }
 
-static int
-io_plain(struct apw_link_ws *ws, struct bufferevent *bev)
+int
+link_ws_io_new(struct apw_link_ws *ws, struct bufferevent *bev)
 {
 	struct evbuffer	*in = bufferevent_get_input(bev);
+	SSL		*ssl = bufferevent_openssl_get_ssl(bev);
 
-	ws->fd = bufferevent_getfd(bev);
+	ws->base = bufferevent_get_base(bev);
 	/* the bufferevent lets go of its buffers and of the descriptor */
 	bufferevent_disable(bev, EV_READ | EV_WRITE);
-	bufferevent_setfd(bev, -1);
+	if (ssl != NULL && link_ws_tls_take(ws, ssl) == -1) {
+		bufferevent_free(bev);
+		return -1;
+	}
+	ws->fd = bufferevent_getfd(bev);
+	if (ssl == NULL)
+		bufferevent_setfd(bev, -1);
 	ws->out = evbuffer_new();
 	ws->early = evbuffer_get_length(in) > 0 ? evbuffer_new() : NULL;
 	ws->rd = event_new(ws->base, ws->fd, EV_READ | EV_PERSIST, io_on_read,
@@ -279,72 +285,13 @@ io_plain(struct apw_link_ws *ws, struct bufferevent *bev)
 	return 0;
 }
 
-/* --- TLS --- */
-
-static void
-tls_on_read(struct bufferevent *bev, void *arg)
-{
-	struct evbuffer		*in = bufferevent_get_input(bev);
-	struct apw_link_ws	*ws;
-	int			 n;
-
-	APW_CAST(ws, arg, LINK_WS_MAGIC);
-	link_ws_enter(ws);
-	while (!ws->dead && (n = evbuffer_remove(in, input,
-	    sizeof(input))) > 0)
-		link_ws_input(ws, input, (size_t)n);
-	link_ws_leave(ws);
-}
-
-static void
-tls_on_event(struct bufferevent *bev, short what, void *arg)
-{
-	struct apw_link_ws	*ws;
-
-	APW_CAST(ws, arg, LINK_WS_MAGIC);
-	(void)bev;
-	link_ws_enter(ws);
-	link_ws_fail(ws, (what & BEV_EVENT_EOF) != 0 ? "transport close" :
-	    "transport error");
-	link_ws_leave(ws);
-}
-
-static void
-io_tls(struct apw_link_ws *ws, struct bufferevent *bev)
-{
-	ws->bev = bev;
-	ws->out = bufferevent_get_output(bev);
-	bufferevent_setcb(bev, tls_on_read, NULL, tls_on_event, ws);
-	bufferevent_setwatermark(bev, EV_READ, 0, INPUT_BYTES);
-	bufferevent_setwatermark(bev, EV_WRITE, 0, 0);
-	bufferevent_set_max_single_read(bev, READ_BYTES);
-	bufferevent_enable(bev, EV_READ | EV_WRITE);
-}
-
-/* --- both --- */
-
-int
-link_ws_io_new(struct apw_link_ws *ws, struct bufferevent *bev)
-{
-	ws->base = bufferevent_get_base(bev);
-	if (bufferevent_openssl_get_ssl(bev) != NULL) {
-		io_tls(ws, bev);
-		return 0;
-	}
-	return io_plain(ws, bev);
-}
-
 void
 apw_link_ws_start(struct apw_link_ws *ws)
 {
-	if (ws->bev != NULL) {
-		if (evbuffer_get_length(bufferevent_get_input(ws->bev)) > 0)
-			bufferevent_trigger(ws->bev, EV_READ,
-			    BEV_TRIG_DEFER_CALLBACKS);
-		return;
-	}
 	if (ws->early != NULL)
 		event_active(ws->rd, EV_TIMEOUT, 0);
+	if (ws->ssl != NULL)
+		event_active(ws->rd, EV_READ, 0);
 	if (ws->depth == 0)
 		link_ws_io_flush(ws);
 }
@@ -352,31 +299,21 @@ apw_link_ws_start(struct apw_link_ws *ws)
 void
 link_ws_io_pause(struct apw_link_ws *ws)
 {
-	if (ws->bev != NULL)
-		bufferevent_disable(ws->bev, EV_READ);
-	else
-		event_del(ws->rd);
+	event_del(ws->rd);
 }
 
 void
 link_ws_io_stop(struct apw_link_ws *ws)
 {
-	if (ws->bev != NULL)
-		bufferevent_disable(ws->bev, EV_READ | EV_WRITE);
-	else {
-		event_del(ws->rd);
-		event_del(ws->wr);
-	}
+	event_del(ws->rd);
+	event_del(ws->wr);
 }
 
 void
 link_ws_io_linger(struct apw_link_ws *ws)
 {
 	ws->lingering = true;
-	if (ws->bev != NULL)
-		bufferevent_enable(ws->bev, EV_READ | EV_WRITE);
-	else
-		event_add(ws->rd, NULL);
+	event_add(ws->rd, NULL);
 }
 
 void
@@ -386,10 +323,8 @@ link_ws_io_free(struct apw_link_ws *ws)
 
 	if (s != NULL)
 		s->ws = NULL;
-	if (ws->bev != NULL) {
-		bufferevent_free(ws->bev);
-		return;
-	}
+	if (ws->ssl != NULL)
+		link_ws_tls_free(ws);
 	if (ws->rd != NULL)
 		event_free(ws->rd);
 	if (ws->wr != NULL)

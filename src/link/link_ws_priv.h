@@ -4,6 +4,7 @@
 
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <openssl/types.h>
 #include <wslay/wslay.h>
 
 #include "core/apw_buf.h"
@@ -19,13 +20,15 @@ struct apw_link_ws {
 	bool			 unsaid;	/* is to be flushed soon */
 	struct apw_link_ws_list	*list;		/* borrowed; NULL: owned */
 	struct event_base	*base;		/* borrowed */
-	/* plain: the descriptor and two events; TLS: a bufferevent */
 	evutil_socket_t		 fd;		/* owned, or -1 */
+	SSL			*ssl;		/* owned; NULL: no TLS */
+	bool			 tls_ended;	/* the stream, by the peer */
+	bool			 tls_answers;	/* a read waits for room to
+						   write */
+	size_t			 tls_stuck;	/* what must be offered again */
 	struct event		*rd, *wr;	/* owned */
 	struct evbuffer		*early;		/* owned: came before us */
-	struct bufferevent	*bev;		/* owned */
-	struct evbuffer		*out;		/* owned; bev's when there is
-						   one */
+	struct evbuffer		*out;		/* owned */
 	bool			 lingering;	/* end the stream when out is
 						   empty */
 	wslay_frame_context_ptr	 frames;	/* owned */
@@ -65,5 +68,15 @@ void	link_ws_io_stop(struct apw_link_ws *);		/* nor write */
 void	link_ws_io_fail(struct apw_link_ws *);		/* tell, from the loop */
 void	link_ws_io_linger(struct apw_link_ws *);
 void	link_ws_io_free(struct apw_link_ws *);
+
+/* link_ws_tls.c: as recv(2) and send(2), errno included.  A read fills what it
+ * is given as far as there is something; a write may take less, and what it
+ * did not take must be offered again. */
+int	link_ws_tls_take(struct apw_link_ws *, SSL *);
+ssize_t	link_ws_tls_read(struct apw_link_ws *, char *, size_t);
+bool	link_ws_tls_pending(const struct apw_link_ws *);
+ssize_t	link_ws_tls_write(struct apw_link_ws *, const void *, size_t);
+ssize_t	link_ws_tls_write_out(struct apw_link_ws *);	/* of ws->out */
+void	link_ws_tls_free(struct apw_link_ws *);
 
 #endif

@@ -3,7 +3,7 @@
 /*
  * The app's end of the app link on the real socket.io server:
  *	link-app.js ['{"server": {options}, "key": FILE, "cert": FILE,
- *	    "path": PATH, "host": ADDRESS}']
+ *	    "tls": NEWEST VERSION, "path": PATH, "host": ADDRESS}']
  * A token other than "good" is refused.  Methods of "rpc": echo, void, nothing
  * (an ack without argument), error, binary N, two (attachments), large N,
  * length (of payload.big), silent, late MS, kick, drop, cut, event, badid.

@@ -2,7 +2,7 @@
  * Both links and nothing between them, for contrib/bench/link.js: what an
  * engine calls goes to the app, what the app answers goes back.
  *
- *	link-relay URL-OF-THE-APP
+ *	link-relay URL-OF-THE-APP [PEM it is to be known by]
  *
  * Says "port N TOKEN" when the app is there; ends with its standard input.
  */
@@ -125,7 +125,8 @@ main(int argc, char **argv)
 
 	signal(SIGPIPE, SIG_IGN);
 	relay.base = event_base_new();
-	if (argc != 2 || (relay.engine = apw_engine_link_new(relay.base, &ec,
+	ac.ca_file = argc == 3 ? argv[2] : NULL;
+	if (argc < 2 || argc > 3 || (relay.engine = apw_engine_link_new(relay.base, &ec,
 	    &engine, NULL, &err)) == NULL ||
 	    (relay.app = apw_app_link_new(relay.base, &ac, &app, NULL,
 	    &err)) == NULL) {
