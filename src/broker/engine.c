@@ -1,5 +1,6 @@
 /* The process that becomes the engine: no privileges are left; it reads its
- * command, gives up what any process may give up, and executes it.  Room: broker, after clone. */
+ * command, gives up what any process may give up, and executes it.  Room:
+ * broker, after clone. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
