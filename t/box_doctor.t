@@ -23,8 +23,15 @@ is($code, 0, 'good enough');
 like($out, qr/^$_\s+ok$/m, $_) for 'user namespaces', 'mount API',
 	'pivot_root', 'a /proc of its own', 'network namespaces',
 	'syscall filters', 'pidfd';
-like($out, qr/^SANDBOX_PROCESS\s+(?:available|degraded: memory is limited)/m,
+my $landlock = Test::Apworker::Has::landlock();
+like($out, $landlock ? qr/^Landlock\s+version $landlock$/m :
+	qr/^Landlock\s+none$/m, 'Landlock');
+my $less = $landlock < 6 ? qr/memory is limited|abstract sockets/
+	: qr/memory is limited/;
+like($out, qr/^SANDBOX_PROCESS\s+(?:available|degraded: $less)/m,
 	'SANDBOX_PROCESS can be had');
+like($out, qr/^Landlock .*\n\s+-> kernel/m, 'what the kernel lacks')
+	if $landlock < 6;
 like($out, qr/^strict, SANDBOX_PROCESS\s+a namespace of its own$/m,
 	'networks');
 like($out, qr/^limits of a whole box\s+\S/m, 'limits');
@@ -35,7 +42,8 @@ like($out, qr/^user namespaces\s+No space.*\n\s+-> sysctl user\.max_user_name/m,
 	'the remedy');
 like($out, qr/^SANDBOX_PROCESS\s+not available\n\s+-> .*user namespace/m,
 	'the mode');
-like($out, qr/^strict, UNSANDBOXED\s+two ports of the host's, by Landlock/m,
+like($out, $landlock < 6 ? qr/^strict, UNSANDBOXED\s+not available\n.*Landlock/m
+	: qr/^strict, UNSANDBOXED\s+two ports of the host's, by Landlock/m,
 	'the fallback for networks');
 like($out, qr/^UNSANDBOXED\s+(?:available|degraded)/m, 'others can be had');
 

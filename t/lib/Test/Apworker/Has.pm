@@ -11,7 +11,19 @@ use Cwd ();
 my $here = Cwd::abs_path(__FILE__);
 $here =~ s{/lib/Test/Apworker/Has\.pm$}{};
 
+# The version of this kernel's Landlock, 0 without: of 6 are its scopes.
+sub landlock {
+	# landlock_create_ruleset, the same number everywhere
+	my $abi = syscall(444, 0, 0, 1);
+	return $abi > 0 ? $abi : 0;
+}
+
 my %checks = (
+	landlock => sub {
+		my ($t, $abi) = @_;
+		return landlock() >= ($abi || 1) ? undef
+			: 'Landlock of version ' . landlock();
+	},
 	root => sub { $> == 0 ? undef : 'not root' },
 	linux => sub { $^O eq 'linux' ? undef : 'not Linux' },
 	userns => sub {
