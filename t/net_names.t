@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
 # Names of the egress proxy: answers that are too long for a datagram come
-# over TCP, whole, and every address of them counts; the system's name
-# servers, search list and hosts file.
+# over TCP, whole, and every address of them counts; name servers that never
+# say anything to AAAA; the system's own, search list and hosts file.
 
 use strict;
 use warnings;
@@ -30,6 +30,15 @@ my $zone = {
 	'mixed6.example' => { cut => 'AAAA', a => [ '8.8.8.8', 'fd00::1' ] },
 	(map { ("$_.example" => { cut => 'A', tcp => $_,
 		a => [ '8.8.8.8' ] }) } qw/silent close short lie garbage/),
+	'half.example' => { drop => 'AAAA', a => [ '8.8.8.8' ] },
+	'late.example' => { late => { AAAA => 2 },
+		a => [ '8.8.8.8', 'fd00::1' ] },
+	'late4.example' => { late => { A => 0.6 }, a => [ '8.8.8.8',
+		'2a00::77' ] },
+	'dead4.example' => { late => { AAAA => 1 },
+		a => [ '8.8.9.9', '2a00::8' ] },
+	'dead.example' => { late => { AAAA => 0.8 }, a => [ '8.8.9.9' ] },
+	'half.corp.example' => { drop => 'AAAA', a => [ '8.8.4.4' ] },
 	'db.corp.example' => [ '8.8.4.4' ],
 	'cut.corp.example' => { cut => 'A', a => [ '8.8.4.4' ] },
 };
@@ -44,8 +53,9 @@ for my $name (qw/long alias/) {
 	is(join(' ', $p->get("http://$name.example/")), '200 at 8.8.8.8:80: /',
 		"$name: the whole answer over TCP");
 }
-is_deeply([ @{ $e->asked() }{ map { "long.example $_" } 'A', 'A/tcp', 'AAAA',
-	'AAAA/tcp' } ], [ 1, 1, 1, undef ], 'asked for once each way');
+is(join(' ', map { $e->asked()->{"long.example $_"} ? 'asked' : 'not' }
+	'A', 'A/tcp', 'AAAA', 'AAAA/tcp'), 'asked asked asked not',
+	'asked for by what each needs');
 like(join(' ', $p->get('http://both.example/')),
 	qr/^200 at (?:8\.8\.8\.8|\[2a00::8\]):80: /, 'both families');
 is($p->connect_to('both.example:80'), 200, 'for a tunnel, too');
@@ -53,6 +63,21 @@ is(scalar($p->get("http://$_.example/")), 403,
 	"$_: one private address among many, over TCP") for qw/mixed mixed6/;
 my ($refused) = grep { $_->{host} eq 'mixed.example' } $p->decisions();
 is($refused->{address}, '10.9.0.1', 'and it is named');
+
+# --- servers that say nothing to AAAA, or say it late ---
+
+for my $name (qw/half late/) {
+	is(join(' ', $p->get("http://$name.example/")),
+		'200 at 8.8.8.8:80: /', "$name: A alone will do");
+}
+is($p->connect_to('half.example:80'), 200, 'for a tunnel, too');
+is(join(' ', $p->get('http://late4.example/')), '200 at 8.8.8.8:80: /',
+	'AAAA alone will not: A is waited for');
+is(join(' ', $p->get('http://dead4.example/')), '200 at [2a00::8]:80: /',
+	'what comes late is there when the first is of no use');
+is(scalar($p->get('http://dead.example/')), 502,
+	'and when nothing comes, that is the end');
+is($p->count_is(0), 0, 'nothing is left');
 
 # --- servers that do not do what they should ---
 
@@ -63,7 +88,11 @@ for my $name (qw/silent close short lie garbage/) {
 is(scalar($p->get('http://pub.example/')), 200, 'others are served');
 is($p->count_is(0), 0, 'nothing is left');
 
-# Clients that leave: their questions are bounded.
+# Clients that leave: their questions are bounded.  (Another proxy: what was
+# said in the connection that this one shares is half a lie.)
+is($p->stop(), 0, 'clean');
+$p = $e->proxy("network auto { resolver $dns; upstream off;"
+	. ' connect_timeout 3s; }');
 my @left = map { $p->connect() } 1 .. 400;
 my $n = 0;
 syswrite $_, "CONNECT silent.example:80 HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -84,7 +113,7 @@ is($p->stop(), 0, 'clean');
 
 SKIP: {
 	# CLONE_NEWNS; the files are ours in here alone
-	skip 'no mount namespace', 8 unless syscall(272, 0x20000) == 0
+	skip 'no mount namespace', 9 unless syscall(272, 0x20000) == 0
 		&& system('mount --make-rprivate / 2>/dev/null') == 0;
 	my $system = $e->dns($zone, '127.0.0.53', 53);
 	$t->write_file('resolv.conf', "nameserver 127.0.0.53\n"
@@ -102,6 +131,8 @@ SKIP: {
 		'its search list');
 	is(join(' ', $p->get('http://cut/')), '200 at 8.8.4.4:80: /',
 		'also where the answer is too long');
+	is(join(' ', $p->get('http://half/')), '200 at 8.8.4.4:80: /',
+		'also where AAAA is never answered');
 	is(join(' ', $p->get('http://pinned/')), '200 at 8.8.8.8:80: /',
 		'the hosts file');
 	is(scalar($p->get('http://inner.example/')), 403,

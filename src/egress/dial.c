@@ -36,7 +36,9 @@ struct apw_egress_dial {
 	uint16_t		 port;
 	struct apw_addr		 found[APW_EGRESS_ADDRESSES];	/* checked */
 	size_t			 n;		/* 0: the upstream's to find */
+	size_t			 raced;		/* of them were connected to */
 	size_t			 next;		/* to ask the upstream for */
+	int			 error;		/* why the last was not; 0 */
 	struct apw_egress_upstream *up;		/* owned; NULL: straight */
 	bool			 whole;		/* no tunnel is needed */
 	struct apw_addr		 proxies[APW_EGRESS_ADDRESSES];
@@ -196,11 +198,13 @@ dial_upstream(struct apw_egress_dial *d)
 
 static void
 dial_on_proxy_name(void *arg, const struct apw_addr *a, size_t n,
-    const char *error)
+    const char *error, bool more)
 {
 	struct apw_egress_dial	*d;
 
 	APW_CAST(d, arg, DIAL_MAGIC);
+	if (more)
+		apw_egress_lookup_cancel(d->lookup);
 	d->lookup = NULL;
 	if (n == 0) {
 		dial_fail(d, APW_EGRESS_UPSTREAM, error);
@@ -215,6 +219,9 @@ dial_on_proxy_name(void *arg, const struct apw_addr *a, size_t n,
 static void
 dial_find_proxy(struct apw_egress_dial *d)
 {
+	/* what there is of the host's own addresses will do */
+	apw_egress_lookup_cancel(d->lookup);
+	d->lookup = NULL;
 	if (apw_addr_parse(d->up->host, &d->proxies[0]) == 0) {
 		d->nproxies = 1;
 		dial_upstream(d);
@@ -248,6 +255,8 @@ dial_has_upstream(struct apw_egress_dial *d)
 
 /* --- straight --- */
 
+static void	dial_go_on(struct apw_egress_dial *);
+
 static void
 dial_on_race(void *arg, int fd, const struct apw_addr *a, int error)
 {
@@ -255,12 +264,31 @@ dial_on_race(void *arg, int fd, const struct apw_addr *a, int error)
 
 	APW_CAST(d, arg, DIAL_MAGIC);
 	d->race = NULL;
+	d->error = error;
 	if (fd == -1) {
-		dial_fail(d, APW_EGRESS_CONNECT, strerror(error));
+		dial_go_on(d);
 		return;
 	}
 	apw_addr_text(a, d->end.address);
 	dial_done(d, APW_EGRESS_ALLOWED, fd);
+}
+
+/* To the addresses that were not tried, or that the look-up still owes. */
+static void
+dial_go_on(struct apw_egress_dial *d)
+{
+	size_t	from = d->raced;
+
+	d->raced = d->n;
+	if (from == d->n) {
+		if (d->lookup == NULL)
+			dial_fail(d, APW_EGRESS_CONNECT, strerror(d->error));
+		return;
+	}
+	d->race = apw_egress_race_new(d->base, d->found + from, d->n - from,
+	    d->port, dial_on_race, d);
+	if (d->race == NULL)
+		dial_fail(d, APW_EGRESS_CONNECT, "out of memory");
 }
 
 /* "private; 10.0.0.1 8.8.8.8": all that the name stood for. */
@@ -279,42 +307,66 @@ dial_refused(struct apw_egress_dial *d, const char *what)
 	apw_buf_free(&b);
 }
 
-static void
-dial_check(struct apw_egress_dial *d)
+/* Every one of them, from this one on; true: d is over. */
+static bool
+dial_is_refused(struct apw_egress_dial *d, size_t from)
 {
-	const char	*what;
+	const char	*what = NULL;
 	size_t		 i;
-	int		 rc;
 
-	for (i = 0; i < d->n; i++) {
+	for (i = from; what == NULL && i < d->n; i++) {
 		what = apw_egress_rules_refused(d->rules, d->host, d->port,
 		    &d->found[i]);
 		if (what != NULL) {
 			apw_addr_text(&d->found[i], d->end.address);
 			dial_refused(d, what);
-			return;
+			return true;
 		}
 	}
+	return false;
+}
+
+static void
+dial_check(struct apw_egress_dial *d)
+{
+	int	rc;
+
+	if (dial_is_refused(d, 0))
+		return;
 	rc = dial_has_upstream(d);
 	if (rc == 1)
 		dial_find_proxy(d);
-	if (rc != 0)
-		return;
-	d->race = apw_egress_race_new(d->base, d->found, d->n, d->port,
-	    dial_on_race, d);
-	if (d->race == NULL)
-		dial_fail(d, APW_EGRESS_CONNECT, "out of memory");
+	else if (rc == 0)
+		dial_go_on(d);
+}
+
+/* What came late, if anything: no reason to begin anew, but one to refuse, and
+ * there if the first are of no use. */
+static void
+dial_on_rest(struct apw_egress_dial *d, const struct apw_addr *a, size_t n)
+{
+	size_t	from = d->n;
+
+	while (n-- > 0 && d->n < APW_EGRESS_ADDRESSES)
+		d->found[d->n++] = *a++;
+	if (!dial_is_refused(d, from) && d->race == NULL)
+		dial_go_on(d);
 }
 
 static void
 dial_on_name(void *arg, const struct apw_addr *a, size_t n,
-    const char *error)
+    const char *error, bool more)
 {
 	struct apw_egress_dial	*d;
 	int			 rc;
 
 	APW_CAST(d, arg, DIAL_MAGIC);
-	d->lookup = NULL;
+	if (!more)
+		d->lookup = NULL;
+	if (d->n > 0) {
+		dial_on_rest(d, a, n);
+		return;
+	}
 	if (n > 0) {
 		memcpy(d->found, a, n * sizeof(*a));
 		d->n = n;
@@ -363,7 +415,7 @@ dial_on_deadline(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	APW_CAST(d, arg, DIAL_MAGIC);
-	dial_fail(d, APW_EGRESS_TIME, d->lookup != NULL ?
+	dial_fail(d, APW_EGRESS_TIME, d->lookup != NULL && d->n == 0 ?
 	    "name servers are silent" : "no connection");
 }
 

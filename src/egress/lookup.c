@@ -15,15 +15,20 @@
 #include "core/apw_log.h"
 
 #define LOOKUP_MAGIC	0x4c4f4f4b
+#define LOOKUP_ALONE_MS	250	/* then A is asked for alone */
+#define LOOKUP_GRACE_MS	50	/* then the rest is not waited for (RFC 8305) */
 
 struct apw_egress_lookup {
 	uint32_t		 magic;
 	struct apw_egress_resolver *resolver;	/* borrowed; NULL: cancelled */
-	unsigned		*asked;		/* its resolver's count, while
-						 * c-ares owes a callback */
-	struct event		*tell;		/* owned */
+	unsigned		*asked;		/* its resolver's count */
+	unsigned		 owed;		/* callbacks of c-ares */
+	struct event		*tell;		/* owned: all that comes */
+	struct event		*haste;		/* owned: what comes first */
+	size_t			 told;		/* of found are told */
 	apw_egress_lookup_fn	*fn;
 	void			*arg;		/* borrowed */
+	char			 name[256];
 	const char		*error;		/* a literal, or c-ares' */
 	size_t			 n;
 	struct apw_addr		 found[APW_EGRESS_ADDRESSES];
@@ -32,7 +37,10 @@ struct apw_egress_lookup {
 static void
 lookup_free(struct apw_egress_lookup *l)
 {
-	event_free(l->tell);
+	if (l->tell != NULL)
+		event_free(l->tell);
+	if (l->haste != NULL)
+		event_free(l->haste);
 	l->magic = 0;
 	free(l);
 }
@@ -60,32 +68,103 @@ lookup_on_tell(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	APW_CAST(l, arg, LOOKUP_MAGIC);
 	l->resolver->busy--;
-	l->fn(l->arg, l->found, l->n, l->n == 0 ? l->error : NULL);
-	lookup_free(l);
+	l->fn(l->arg, l->found + l->told, l->n - l->told,
+	    l->n == 0 ? l->error : NULL, false);
+	l->resolver = NULL;
+	if (l->owed == 0)
+		lookup_free(l);
+}
+
+static void
+lookup_take(struct apw_egress_lookup *l, struct ares_addrinfo *found)
+{
+	struct ares_addrinfo_node	*node;
+
+	for (node = found != NULL ? found->nodes : NULL; node != NULL &&
+	    l->resolver != NULL; node = node->ai_next)
+		lookup_add(l, node->ai_addr);
+	if (found != NULL)
+		ares_freeaddrinfo(found);
+	(*l->asked)--;
+	l->owed--;
 }
 
 static void
 lookup_on_answer(void *arg, int status, int timeouts,
     struct ares_addrinfo *found)
 {
-	struct ares_addrinfo_node	*node;
 	struct apw_egress_lookup	*l;
 
 	(void)timeouts;
 	APW_CAST(l, arg, LOOKUP_MAGIC);
-	(*l->asked)--;
-	l->asked = NULL;
-	for (node = found != NULL ? found->nodes : NULL; node != NULL &&
-	    l->resolver != NULL; node = node->ai_next)
-		lookup_add(l, node->ai_addr);
-	if (found != NULL)
-		ares_freeaddrinfo(found);
+	/* the whole goes before a part of it that nobody was told of */
+	if (found != NULL && found->nodes != NULL && l->told == 0)
+		l->n = 0;
+	lookup_take(l, found);
 	l->error = status != ARES_SUCCESS ? ares_strerror(status) :
 	    "no address";
-	if (l->resolver == NULL)
-		lookup_free(l);		/* cancelled: nobody waits */
-	else
+	if (l->resolver != NULL) {
+		event_del(l->haste);
 		event_active(l->tell, EV_TIMEOUT, 0);
+	} else if (l->owed == 0)
+		lookup_free(l);		/* cancelled: nobody waits */
+}
+
+/* A alone.  Nothing of it is needed when the whole has come meanwhile. */
+static void
+lookup_on_quick(void *arg, int status, int timeouts,
+    struct ares_addrinfo *found)
+{
+	static const struct timeval	 tv = { 0, LOOKUP_GRACE_MS * 1000 };
+	struct apw_egress_lookup	*l;
+
+	(void)status;
+	(void)timeouts;
+	APW_CAST(l, arg, LOOKUP_MAGIC);
+	if (l->resolver != NULL && (l->owed == 1 ||
+	    event_pending(l->tell, EV_TIMEOUT, NULL))) {
+		if (found != NULL)
+			ares_freeaddrinfo(found);
+		found = NULL;
+	}
+	lookup_take(l, found);
+	if (l->resolver == NULL) {
+		if (l->owed == 0)
+			lookup_free(l);
+	} else if (l->n > 0 && l->owed > 0)
+		event_add(l->haste, &tv);
+}
+
+static void
+lookup_ask(struct apw_egress_lookup *l, int family, ares_addrinfo_callback fn)
+{
+	/* unsorted: sorting opens a socket for each address */
+	struct ares_addrinfo_hints	hints = { .ai_family = family,
+					    .ai_socktype = SOCK_STREAM,
+					    .ai_protocol = IPPROTO_TCP,
+					    .ai_flags = ARES_AI_NOSORT };
+	struct apw_egress_resolver	*r = l->resolver;
+
+	l->owed++;
+	r->asked++;
+	ares_getaddrinfo(r->dns, l->name, NULL, &hints, fn, l);
+	resolver_wait(r);
+}
+
+/* First it is time to ask for A alone, then to go on with what came of it. */
+static void
+lookup_on_haste(evutil_socket_t fd, short what, void *arg)
+{
+	struct apw_egress_lookup	*l;
+
+	(void)fd;
+	(void)what;
+	APW_CAST(l, arg, LOOKUP_MAGIC);
+	if (l->n > 0) {
+		l->told = l->n;
+		l->fn(l->arg, l->found, l->n, NULL, true);
+	} else if (l->owed == 1 && l->resolver->asked < RESOLVER_ASKED)
+		lookup_ask(l, AF_INET, lookup_on_quick);
 }
 
 /* "localhost" is never asked for: it is this host, whatever a name server
@@ -111,24 +190,17 @@ lookup_localhost(struct apw_egress_lookup *l)
 }
 
 static void
-lookup_ask(struct apw_egress_lookup *l, const char *name)
+lookup_begin(struct apw_egress_lookup *l, const char *name)
 {
-	/* unsorted: sorting opens a socket for each address */
-	struct ares_addrinfo_hints	hints = { .ai_family = AF_UNSPEC,
-					    .ai_socktype = SOCK_STREAM,
-					    .ai_protocol = IPPROTO_TCP,
-					    .ai_flags = ARES_AI_NOSORT };
-	char				plain[256];
+	static const struct timeval	tv = { 0, LOOKUP_ALONE_MS * 1000 };
 	size_t				n = strlen(name);
 
 	if (n > 0 && name[n - 1] == '.')
 		n--;
-	snprintf(plain, sizeof(plain), "%.*s", (int)n, name);
-	l->asked = &l->resolver->asked;
-	l->resolver->asked++;
-	ares_getaddrinfo(l->resolver->dns, plain, NULL, &hints,
-	    lookup_on_answer, l);
-	resolver_wait(l->resolver);
+	snprintf(l->name, sizeof(l->name), "%.*s", (int)n, name);
+	/* before the question: its answer may come within */
+	event_add(l->haste, &tv);
+	lookup_ask(l, AF_UNSPEC, lookup_on_answer);
 }
 
 struct apw_egress_lookup *
@@ -143,9 +215,11 @@ apw_egress_lookup_new(struct apw_egress_resolver *r, const char *name,
 	l->magic = LOOKUP_MAGIC;
 	l->fn = fn;
 	l->arg = arg;
+	l->asked = &r->asked;
 	l->tell = event_new(r->base, -1, 0, lookup_on_tell, l);
-	if (l->tell == NULL) {
-		free(l);
+	l->haste = event_new(r->base, -1, 0, lookup_on_haste, l);
+	if (l->tell == NULL || l->haste == NULL) {
+		lookup_free(l);
 		return NULL;
 	}
 	l->resolver = r;
@@ -153,7 +227,7 @@ apw_egress_lookup_new(struct apw_egress_resolver *r, const char *name,
 	if (is_localhost(name))
 		lookup_localhost(l);
 	else if (r->asked < RESOLVER_ASKED)
-		lookup_ask(l, name);
+		lookup_begin(l, name);
 	else {
 		l->error = "too many names at once";
 		event_active(l->tell, EV_TIMEOUT, 0);
@@ -170,6 +244,7 @@ apw_egress_lookup_cancel(struct apw_egress_lookup *l)
 	l->resolver->busy--;
 	l->resolver = NULL;
 	event_del(l->tell);
-	if (l->asked == NULL)
+	event_del(l->haste);
+	if (l->owed == 0)
 		lookup_free(l);
 }

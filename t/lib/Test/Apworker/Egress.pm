@@ -69,7 +69,9 @@ sub spawn {
 
 # { name => records }; records: [addresses], [[first answer], [second], ...],
 # 'silent', 'nxdomain', 'servfail', 'truncated', 'garbage', or
-# { cname => ..., a => [...], ttl => N, cut => 'A AAAA', tcp => HOW }: types
+# { drop => 'AAAA', late => { AAAA => seconds }, cname => ..., a => [...],
+# ttl => N, cut => 'A AAAA', tcp => HOW }: types that are dropped are never
+# answered; types
 # that are cut are truncated over UDP, and whole over TCP, unless HOW is
 # 'silent', 'close', 'short', 'lie' (of the length) or 'garbage'.
 sub dns {
@@ -93,14 +95,25 @@ sub dns {
 	close $tcp;
 	spawn(sub {
 		my %asked;
+		$SIG{CHLD} = 'IGNORE';
 		while (defined(my $peer = recv($s, my $q, 1500, 0))) {
 			my ($name, $type) = question($q) or next;
 			asks($log, "$name $type");
 			my $r = $zone->{lc $name};
 			$r = 'truncated' if ref $r eq 'HASH'
 				&& ($r->{cut} // '') =~ /\b$type\b/;
+			next if ref $r eq 'HASH'
+				&& ($r->{drop} // '') =~ /\b$type\b/;
+			my $late = ref $r eq 'HASH' ? $r->{late}{$type} : 0;
 			$r = answer($q, $r, $type, $asked{lc "$name $type"}++);
-			send($s, $r, 0, $peer) if defined $r;
+			next unless defined $r;
+			if (!$late) {
+				send($s, $r, 0, $peer);
+			} elsif (!fork()) {
+				select undef, undef, undef, $late;
+				send($s, $r, 0, $peer);
+				POSIX::_exit(0);
+			}
 		}
 	});
 	return ($address =~ /:/ ? "[$address]:" : "$address:") . $s->sockport();
