@@ -13,7 +13,7 @@ use Test::Apworker;
 use Test::Apworker::Stock;
 use Test::Apworker::Util;
 
-my $t = Test::Apworker->new()->has(qw/node bun esbuild/)->plan(24);
+my $t = Test::Apworker->new()->has(qw/node bun esbuild/)->plan(40);
 my $dir = $t->testdir();
 my $s = Test::Apworker::Stock->new($t, negative_ttl_ms => 0,
 	build_disk => 4 << 20);
@@ -76,6 +76,47 @@ $got = $s->order(pieces => [ piece_of('quick', '1.0.0') ], stock => {
 	. sprintf($many, '', '')) });
 is($got->{fault}, 'USER', 'one that has ended');
 like($got->{error}, $over, 'is seen as well');
+
+# What a tool keeps for the next time, in its cache: the same, and what was in
+# there before is not its own.
+for my $installer (qw/bun npm/) {
+	my $var = $installer eq 'npm' ? 'npm_config_cache'
+		: 'BUN_INSTALL_CACHE_DIR';
+	my %as = (negative_ttl_ms => 0, installer => $installer);
+	my $cache = sub { join ' ', sort map { s{.*/}{}r }
+		glob $s->path(".cache/0/$installer") . "/$_[0]*" };
+	my $fill = sub {
+		my ($name, $n, $end) = @_;
+		return tool("$installer-$name", 'my $n = 0; while ($n < '
+			. "$n) " . sprintf($many, "\$ENV{$var}/$name",
+			'print $f "x" x (1 << 20)') . $end);
+	};
+	$s->order(pieces => [ piece_of('c1', '1.0.0') ], stock => { %as,
+		installer_path => $fill->('old', 3, ' exit 1') });
+	is($cache->('old'), 'old0 old1 old2', "$installer: what one has left");
+	$got = $s->order(pieces => [ piece_of('c2', '1.0.0') ], stock => { %as,
+		installer_path => $fill->('more', 3, ' exit 1') });
+	unlike($got->{error}, $over, "$installer: does not count for the next");
+	$got = $s->order(pieces => [ piece_of('c3', '1.0.0') ], stock => { %as,
+		installer_path => $fill->('new', 6, ' sleep 1000') });
+	is($got->{fault}, 'USER', "$installer: too much of its own");
+	like($got->{error}, $over, 'told');
+	is(join(' ', map { $cache->($_) || () } qw/more old new/),
+		'more0 more1 more2 old0 old1 old2',
+		'it is gone, and nothing else');
+
+	# two at once: each has one of its own
+	my @both = map { $s->start(pieces => [ piece_of("c$_", '1.0.0') ],
+		stock => { %as, installer_path => $fill->("n$_", 3,
+		" my \$t = \"\$ENV{$var}/../../there-$installer\"; "
+		. "open my \$x, '>', \"\$t-$_\"; select undef, undef, undef, .1 "
+		. "until -e \"\$t-" . (9 - $_) . '"; exit 1') }) } 4, 5;
+	for my $order (@both) {
+		unlike($s->wait($order)->{error}, $over,
+			"$installer: a neighbour's is not its own");
+	}
+	ok(-d $s->path(".cache/1/$installer"), 'they do not share one');
+}
 
 # A bundler: that is how the step compiles.
 $got = $s->order(codes => [ step('b', 'export const code = 1;') ], stock => {

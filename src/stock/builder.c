@@ -323,7 +323,7 @@ stock_builder_run(struct stock_keeper *k, const struct stock_run *run,
 	if (!b.boxed && k->stock->cycle->stock.jail == APW_JAIL_REQUIRE)
 		return apw_err_set(err, 0, "no box for a builder: %s",
 		    k->stock->boxes_why.text);
-	stock_disk_begin(&b.disk);
+	stock_disk_begin(&b.disk, run->cache);
 	started = builder_start(&b, run, err) == 0;
 	if (started) {
 		builder_wait(&b);

@@ -1,7 +1,7 @@
 /* What one build has put on the disk, against `build_disk`.  Room: stock,
  * keeper, while a tool runs and once when it has ended well.  No quota: the
- * build's staging directory is walked, seldom enough to cost little.  What a
- * tool keeps in its cache has been in there before, and is the janitor's. */
+ * build's staging directory is walked, and what is new in its cache, seldom
+ * enough to cost little. */
 #include "stock/stock_priv.h"
 
 #include <dirent.h>
@@ -12,8 +12,6 @@
 
 #define DISK_FIRST_MS		1000	/* most builds have ended by then */
 #define DISK_PART		20	/* of the time, one in so many walks */
-#define DISK_DEPTH_MAX		100	/* folders; no package has so many */
-#define DISK_ENTRY_BYTES	4096	/* what a name costs at least */
 
 struct walk {
 	uint64_t	max, bytes;
@@ -26,7 +24,7 @@ walk_over(struct walk *w, int dir_fd, const char *name, unsigned depth)
 	struct dirent	*e;
 	struct stat	 st;
 	uint64_t	 bytes;
-	bool		 over = depth > DISK_DEPTH_MAX;
+	bool		 over = depth > STOCK_DISK_DEPTH;
 
 	if (dir == NULL)
 		return over;
@@ -36,7 +34,7 @@ walk_over(struct walk *w, int dir_fd, const char *name, unsigned depth)
 		    e->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1)
 			continue;
 		bytes = (uint64_t)st.st_blocks * 512;
-		w->bytes += bytes < DISK_ENTRY_BYTES ? DISK_ENTRY_BYTES :
+		w->bytes += bytes < STOCK_DISK_ENTRY ? STOCK_DISK_ENTRY :
 		    bytes;
 		over = w->bytes > w->max || (S_ISDIR(st.st_mode) &&
 		    walk_over(w, dirfd(dir), e->d_name, depth + 1));
@@ -46,8 +44,9 @@ walk_over(struct walk *w, int dir_fd, const char *name, unsigned depth)
 }
 
 void
-stock_disk_begin(struct stock_disk *disk)
+stock_disk_begin(struct stock_disk *disk, const struct stock_cache *cache)
 {
+	disk->cache = cache;
 	disk->next_ms = apw_now_ms() + DISK_FIRST_MS;
 }
 
@@ -61,7 +60,8 @@ stock_disk_over(const struct apw_stock *stock, const char *staging,
 
 	if (w.max == 0 || (!at_end && from_ms < disk->next_ms))
 		return false;
-	over = walk_over(&w, AT_FDCWD, staging, 0);
+	over = walk_over(&w, AT_FDCWD, staging, 0) || (disk->cache != NULL &&
+	    stock_cache_bytes(disk->cache, w.max - w.bytes) > w.max - w.bytes);
 	took_ms = apw_now_ms() - from_ms;
 	disk->next_ms = from_ms + (took_ms * DISK_PART < DISK_FIRST_MS ?
 	    DISK_FIRST_MS : took_ms * DISK_PART);

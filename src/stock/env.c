@@ -145,6 +145,7 @@ stock_env_compose(const struct apw_stock *stock, const struct stock_run *run,
 	const char	*staging = boxed ? APW_BOX_BUILD : run->staging;
 	const char	*cache = boxed ? APW_BOX_CACHE_DIR : stock->root;
 	const char	*below = boxed ? "" : "/.cache";
+	const char	*name = run->cache != NULL ? run->cache->name : "0";
 	int		 rc = 0;
 
 	*env = (struct stock_env){ .n = 0 };
@@ -156,10 +157,10 @@ stock_env_compose(const struct apw_stock *stock, const struct stock_run *run,
 	rc |= env_add(env, "NO_COLOR=1");
 	rc |= env_add(env, "TERM=dumb");
 	if (run->network) {
-		rc |= env_add(env, "BUN_INSTALL_CACHE_DIR=%s%s/bun",
-		    cache, below);
-		rc |= env_add(env, "npm_config_cache=%s%s/npm", cache,
-		    below);
+		rc |= env_add(env, "BUN_INSTALL_CACHE_DIR=%s%s/%s/bun",
+		    cache, below, name);
+		rc |= env_add(env, "npm_config_cache=%s%s/%s/npm", cache,
+		    below, name);
 		rc |= env_add(env, "npm_config_update_notifier=false");
 		rc |= env_add(env, "DO_NOT_TRACK=1");
 		rc |= env_network(stock, boxed, env);

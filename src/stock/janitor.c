@@ -77,22 +77,6 @@ evict_some(struct stock_keeper *k, struct stock_staging *st)
 	return gone;
 }
 
-/* An installer that runs holds the lock of the caches. */
-static void
-drop_caches(struct stock_keeper *k, struct stock_staging *st)
-{
-	apw_autofd int	cache = stock_open(k->stock->root_fd, ".cache",
-	    O_RDONLY | O_DIRECTORY);
-
-	if (cache == -1 || flock(cache, LOCK_EX | LOCK_NB) == -1)
-		return;
-	renameat(cache, "bun", st->fd, "cache-bun");
-	renameat(cache, "npm", st->fd, "cache-npm");
-	close(apw_take_fd(&cache));
-	stock_tree_remove(st->fd, "cache-bun");
-	stock_tree_remove(st->fd, "cache-npm");
-}
-
 static void
 tidy(struct stock_keeper *k, struct stock_staging *st)
 {
@@ -101,7 +85,7 @@ tidy(struct stock_keeper *k, struct stock_staging *st)
 
 	if (k->cancelled || before <= k->stock->cycle->stock.max_bytes)
 		return;
-	drop_caches(k, st);
+	stock_caches_drop(k, st);
 	now = stock_measure(k);
 	for (round = 0; now > goal(k) && !k->cancelled &&
 	    round < JANITOR_ROUNDS; round++) {

@@ -18,7 +18,7 @@ static const struct stock_folder {
 } stock_folders[] = {
 	{ "common", 0755 }, { "codes", 0755 }, { "pieces-metadata", 0755 },
 	{ "flows", 0700 }, { ".staging", 0700 }, { ".locks", 0755 },
-	{ ".cache", 0700 }, { ".cache/bun", 0755 }, { ".cache/npm", 0755 },
+	{ ".cache", 0700 },
 };
 
 /* Where it is ours; a shared stock may be another user's. */

@@ -242,11 +242,31 @@ char	*stock_way_cafile(const struct apw_stock_conf *);
 /* The authorities that the npmrc names; the caller frees it; NULL: none. */
 char	*stock_registry_cafile(const struct apw_stock_conf *);
 
+/* cache.c: the installers' download caches */
+struct stock_cache {
+	int		 all_fd;	/* owned; shared with other builds */
+	int		 fd;		/* owned; nobody else's now */
+	char		 name[8];	/* below .cache */
+	const char	*tool;		/* a literal: "bun", "npm" */
+	struct timespec	 from;		/* what is newer came with this build */
+};
+int	stock_cache_take(struct stock_keeper *, const char *tool,
+	    struct stock_cache *, struct apw_err *);
+void	stock_cache_give(struct stock_cache *);
+/* What is new, as far as max and a little more. */
+uint64_t stock_cache_bytes(const struct stock_cache *, uint64_t max);
+void	stock_cache_undo(const struct stock_cache *);	/* what is new goes */
+/* All of them, when nobody uses one. */
+void	stock_caches_drop(struct stock_keeper *, struct stock_staging *);
+
 /* disk.c: what a build has put on the disk */
+#define STOCK_DISK_DEPTH	100	/* folders; no package has so many */
+#define STOCK_DISK_ENTRY	4096	/* what a name costs at least */
 struct stock_disk {
+	const struct stock_cache *cache;	/* borrowed; or NULL */
 	int64_t	next_ms;	/* of the next look */
 };
-void	stock_disk_begin(struct stock_disk *);
+void	stock_disk_begin(struct stock_disk *, const struct stock_cache *);
 /* Is it more than build_disk?  Looks when it is time to, or at the end. */
 bool	stock_disk_over(const struct apw_stock *, const char *staging,
 	    struct stock_disk *, bool at_end);
@@ -259,6 +279,7 @@ struct stock_run {
 	const char		*staging;	/* absolute: HOME, TMPDIR are made here */
 	bool			 network;	/* an installer: registry variables, /etc */
 	bool			 ask;		/* only its version: no registry */
+	const struct stock_cache *cache;	/* an installer's; or NULL */
 	int64_t			 timeout_ms;
 };
 struct stock_outcome {
