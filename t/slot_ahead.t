@@ -15,7 +15,7 @@ use Test::Apworker;
 use Test::Apworker::Util;
 
 my $t = Test::Apworker->new()
-	->has(qw/daemon node node_modules esbuild userns/)->plan(13)
+	->has(qw/daemon node node_modules esbuild userns/)->plan(14)
 	->write_app_conf(mode => 'SANDBOX_PROCESS');
 my $api = $t->api(pieces => [ { name => '@x/piece-a', version => '0.1.0' } ]);
 my $framework = 'pieces/@x/piece-a-0.1.0/node_modules/@activepieces/'
@@ -89,6 +89,7 @@ env_of('j3');
 is($loads, 'nothing', 'a link out of the stock is not followed');
 unlink "$common/$framework";
 $t->stop();
+is((stat "$common/.ahead.cjs")[2] & 07777, 0644, 'the script is its owner\'s');
 
 $t->write_app_conf(mode => 'SANDBOX_PROCESS', engine => 'standby_loads off;');
 $t->write_file("stock/v12/common/$framework/package.json", '{}');

@@ -20,6 +20,7 @@
 #include "core/apw_auto.h"
 
 #define AHEAD_FRAMEWORK	"/@activepieces/pieces-framework"
+#define AHEAD_FILE	"common/" APW_STOCK_AHEAD
 #define AHEAD_FORGET	16	/* orders without a piece */
 
 /* It says nothing and fails silently: what cannot be loaded now fails when
@@ -68,23 +69,36 @@ static const char ahead_script[] =
 "	later(LOOK_MS);\n"
 "}\n";
 
+/* Word for word, ours, and to be read by engines: one whose script is not
+ * there would not start. */
+static bool
+ahead_there(const struct apw_stock *stock)
+{
+	struct apw_buf	have = APW_BUF_INIT(sizeof(ahead_script) + 1);
+	struct stat	st;
+	bool		same;
+
+	if (fstatat(stock->root_fd, AHEAD_FILE, &st, AT_SYMLINK_NOFOLLOW) ==
+	    -1 || !S_ISREG(st.st_mode) || (st.st_uid != geteuid() &&
+	    st.st_uid != 0) || (st.st_mode & 0466) != 0444)
+		return false;
+	same = stock_read(stock->root_fd, AHEAD_FILE, &have, NULL) == 1 &&
+	    apw_str_eq(apw_buf_view(&have), apw_str_c(ahead_script));
+	apw_buf_free(&have);
+	return same;
+}
+
 void
 stock_ahead_open(struct apw_stock *stock)
 {
-	struct apw_buf	have = APW_BUF_INIT(sizeof(ahead_script) + 1);
-	apw_autofd int	common = stock_open(stock->root_fd, "common",
-			    O_RDONLY | O_DIRECTORY);
-	struct stat	st;
+	apw_autofd int	common = -1;
 
-	stock->ahead.ready = common != -1 &&
-	    ((stock_read(common, APW_STOCK_AHEAD, &have, NULL) == 1 &&
-	    apw_str_eq(apw_buf_view(&have), apw_str_c(ahead_script))) ||
-	    stock_replace(common, APW_STOCK_AHEAD, apw_str_c(ahead_script), true,
-	    NULL) == 0) &&
-	    fstatat(common, APW_STOCK_AHEAD, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    S_ISREG(st.st_mode) && (st.st_uid == geteuid() ||
-	    st.st_uid == 0) && (st.st_mode & 022) == 0;
-	apw_buf_free(&have);
+	if (ahead_there(stock))
+		return;
+	common = stock_open(stock->root_fd, "common", O_RDONLY | O_DIRECTORY);
+	if (common != -1)
+		stock_replace(common, APW_STOCK_AHEAD, apw_str_c(ahead_script),
+		    true, NULL);
 }
 
 void
@@ -137,8 +151,9 @@ apw_stock_ahead(struct apw_stock *stock)
 	const char		*name = strstr(a->piece, "/node_modules/");
 	char			 path[PATH_MAX], place[PATH_MAX];
 
-	if (!a->ready || name == NULL || snprintf(path, sizeof(path), "%s/%s",
-	    stock->root, a->piece) >= (int)sizeof(path) ||
+	if (name == NULL || !ahead_there(stock) || snprintf(path,
+	    sizeof(path), "%s/%s", stock->root, a->piece) >=
+	    (int)sizeof(path) ||
 	    ahead_neighbours(stock, path, name + strlen("/node_modules"),
 	    place, sizeof(place)) == -1)
 		return NULL;

@@ -41,7 +41,6 @@ struct stock_engine {
 
 /* What one that stands by may load ahead. */
 struct stock_ahead {
-	bool			 ready;		/* the script is there */
 	unsigned		 without;	/* orders since that piece */
 	char			 piece[STOCK_PATH_BYTES * 2];	/* below the
 						 * root; "": none */
