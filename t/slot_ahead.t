@@ -15,7 +15,7 @@ use Test::Apworker;
 use Test::Apworker::Util;
 
 my $t = Test::Apworker->new()
-	->has(qw/daemon node node_modules esbuild userns/)->plan(14)
+	->has(qw/daemon node node_modules esbuild userns root/)->plan(14)
 	->write_app_conf(mode => 'SANDBOX_PROCESS');
 my $api = $t->api(pieces => [ { name => '@x/piece-a', version => '0.1.0' } ]);
 my $framework = 'pieces/@x/piece-a-0.1.0/node_modules/@activepieces/'
