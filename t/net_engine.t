@@ -56,7 +56,7 @@ my @not = ('http://wiki.internal/', 'http://10.9.0.1/', 'http://127.0.0.1:80/',
 	'https://[::ffff:10.9.0.1]/');
 my $spool = "$dir/spool";
 for my $run (qw/UNSANDBOXED SANDBOX_CODE_ONLY SANDBOX_PROCESS
-		SANDBOX_CODE_AND_PROCESS SANDBOX_PROCESS+/) {
+		SANDBOX_CODE_AND_PROCESS SANDBOX_PROCESS+ UNSANDBOXED+/) {
 	my $http_proxy = $run =~ /\+/ ? 'on' : 'off';
 	my $mode = $run =~ s/\+/_with_variables/r;
 	my $isolate = $mode =~ /CODE/;
@@ -82,8 +82,18 @@ for my $run (qw/UNSANDBOXED SANDBOX_CODE_ONLY SANDBOX_PROCESS
 		is(json($steps->{step_1}), json([ ('undefined') x 3 ]),
 			"$mode: a code step has no network at all");
 	} else {
-		my ($by, $straight) = @{ $steps->{step_1} }{
-			'undici, by the environment', 'http(s), straight' };
+		my ($by, $axios, $straight) = @{ $steps->{step_1} }{
+			'undici, by the environment',
+			'axios, by the environment', 'http(s), straight' };
+		# axios asks for https without CONNECT, which no proxy does
+		is(join('; ', map { $axios->{$_} // 'none' } @may[0, 2]),
+			'200 at 8.8.8.8:80: /a; 200 at 10.9.0.2:80: /b',
+			"$mode, a code step, axios: gets where it may")
+			if $http_proxy eq 'on';
+		like($axios->{$may[1]}, qr/^200 secret|^400 Only HTTP protocol/,
+			'or is told why not') if $http_proxy eq 'on';
+		is(join('; ', grep { ($axios->{$_} // '200') =~ /^200/ } @not),
+			'', "$mode, a code step, axios: nowhere else");
 		is(join('; ', map { $by->{$_} // 'none' } @may),
 			'200 at 8.8.8.8:80: /a; 200 secret garden; '
 			. '200 at 10.9.0.2:80: /b',

@@ -85,7 +85,8 @@ exports.ask_alone = async (urls) => {
 	return all({ 'undici, by the environment': async (url) => {
 		const r = await own(url, { dispatcher });
 		return [ r.status, await r.text() ];
-	    }, 'http(s), straight': raw }, urls);
+	    }, 'axios, by the environment': by_axios,
+	    'http(s), straight': raw }, urls);
 };
 
 /* As a piece: the class has to have this name. */
