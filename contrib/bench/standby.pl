@@ -8,7 +8,9 @@
 #
 #	perl -It/lib contrib/bench/standby.pl [JOBS [BUNDLE | nop]]
 #
-# BENCH_STEP=1 in the environment gives the flow a code step.
+# BENCH_STEP=1 in the environment gives the flow a code step; BENCH_REST=MS
+# rests so long between an engine that is ready and its job: what it loads
+# ahead is loaded then.
 #
 # Needs a built tree without sanitizers, the packages of the tests, esbuild, and
 # the reference engine (contrib/install-deps.sh) where no BUNDLE is named.  nop
@@ -66,6 +68,7 @@ sub standing {
 		my $id = $ids[$n - 1] // return 0;
 		$log =~ /engine ready sandbox=\Q$id\E/;
 	}, "engine $n that stands by", 30) or die $t->log_tail(20);
+	select undef, undef, undef, ($ENV{BENCH_REST} || 0) / 1000;
 }
 
 # Milliseconds that the app saw.
