@@ -12,9 +12,10 @@
 
 /*
  * The first argument of "rpc", "rpc-notify" or (older engines) "command":
- * {"<method key>":"name","payload":…}; what follows it is not looked at.  method is the text between the
- * quotes; payload is "null" when absent.  -1: not such an object, or the
- * name is empty, longer than 64 bytes or holds an escape.
+ * {"<method key>":"name","payload":…}; what follows it is not looked at.
+ * method is the text between the quotes; payload is "null" when absent.  -1:
+ * not such an object, or the name is empty, longer than 64 bytes or holds an
+ * escape.
  */
 int	apw_rpc_parse(struct apw_str arg, const char *method_key,
 	    struct apw_str *method, struct apw_str *payload);
