@@ -288,8 +288,9 @@ static const struct apw_directive stock_directives[] = {
 	  .offset = STOCK(build_disk), .limits = APW_BOUNDS(0, 1024 * GB),
 	  .dflt = "8g", .reload = APW_NEW_SLOTS, .arg_help = "SIZE",
 	  .help = "How much one installation or build may put on the disk, "
-	      "its part of the installers' cache included; each file counts as 4 KB at least. What needs more is the "
-	      "user's fault. 0: no limit." },
+	      "its part of the installers' cache included; each file counts "
+	      "as 4 KB at least. What needs more is the user's fault. 0: no "
+	      "limit." },
 	{ .name = "negative_ttl", .args = { 1, 1 }, .set = apw_set_ms,
 	  .offset = STOCK(negative_ttl_ms), .limits = APW_BOUNDS(0, DAY),
 	  .dflt = "30s", .reload = APW_NEW_SLOTS, .arg_help = "TIME",

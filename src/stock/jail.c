@@ -1,8 +1,9 @@
 /* What of the file system a tool may see, and which ports it may connect to:
- * Landlock rules, where the kernel has them and there are no boxes.  Room: stock,
- * keeper; entered by the tool's process.  A bundler sees its step's folder and the system's libraries, so that no import, map or
- * error message can carry a file of the host into a step; an installer sees
- * name service and certificates too, and writes the package cache. */
+ * Landlock rules, where the kernel has them and there are no boxes.  Room:
+ * stock, keeper; entered by the tool's process.  A bundler sees its step's
+ * folder and the system's libraries, so that no import, map or error message
+ * can carry a file of the host into a step; an installer sees name service and
+ * certificates too, and writes the package cache. */
 #include "stock/stock_priv.h"
 
 #include <errno.h>

@@ -33,8 +33,8 @@ echo $targets | tr ' ' '\n' | xargs -P 2 -I '{}' sh -c '
 		"t/fuzz/fuzz_$name.c" "$out"/*.o -lwslay -ljansson \
 		-levent_openssl -levent -lssl -lcrypto &&
 	mkdir -p "$out/$name" &&
-	if "$out/fuzz_$name" -dict="t/fuzz/dict/$name" -max_total_time="$4" -max_len=8192 -timeout=10 \
-		-artifact_prefix="$out/$name-" "$out/$name" \
+	if "$out/fuzz_$name" -dict="t/fuzz/dict/$name" -max_total_time="$4" \
+		-max_len=8192 -timeout=10 -artifact_prefix="$out/$name-" "$out/$name" \
 		"t/fuzz/corpus/$name" >"$out/$name.log" 2>&1; then
 		echo "fuzz $name: $(tail -1 "$out/$name.log")"
 	else
