@@ -36,7 +36,9 @@ $t->run();
 ok($t->wait_log(qr/left to the app .*why="its lock has run out"/),
 	'a late successor leaves it to the app');
 is($api->wait_done('late')->{status}, 'OK', 'done when handed out again');
-is_deeply([ scalar @{ $api->job('late')->{handed} }, $api->settled('late') ],
+# a machine that stops for seconds may make it late again, which it says
+my $again = () = $t->log() =~ /job=late job is given up why="its lock at/g;
+is_deeply([ @{ $api->job('late')->{handed} } - $again, $api->settled('late') ],
 	[ 2, 1 ], 'settled once');
 
 # a slot that stood still while a job was handed to it
