@@ -136,8 +136,6 @@ tls_result(struct apw_link_ws *ws, int r)
 {
 	switch (SSL_get_error(ws->ssl, r)) {
 	case SSL_ERROR_WANT_READ:
-		errno = EAGAIN;
-		return -1;
 	case SSL_ERROR_WANT_WRITE:
 		errno = EAGAIN;
 		return -1;
