@@ -53,7 +53,7 @@ late=
 say units make -s -k check-unit check-fuzz || broken=1
 say daemon make -s check-daemon || again || broken=1
 printf '\n== fuzz\n'
-say fuzz sh t/fuzz/all.sh "${APW_FUZZ_SECONDS:-20}" || broken=1
+say fuzz sh t/fuzz/fuzz.sh "${APW_FUZZ_SECONDS:-10}" || broken=1
 
 units=$(sum units '^.*\[  PASSED  \] \([0-9]*\) test(s).*')
 failed=$(sum units '^\[  FAILED  \] \([0-9]*\) test(s).*')

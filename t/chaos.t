@@ -2,6 +2,7 @@
 
 # A hundred and fifty jobs while processes are killed, configurations reloaded
 # and connections dropped: each is settled once.  (contrib/chaos has the long run.)
+# Then the same ledger sees what apps that break their word do.
 
 use strict;
 use warnings;
@@ -19,3 +20,9 @@ my $c = Test::Apworker::Chaos->new(jobs => 150, seed => $ENV{APW_SEED} || 7,
 # back when its lock has run out
 ok($c->run(90), 'all jobs have ended');
 note($c->check());
+
+is($c->broken('', 30, 60), '', 'an app that keeps its word');
+is($c->broken('lose', 30, 60), 'lost', 'an app that loses jobs');
+is($c->broken('double', 30, 60), 'repeated', 'an app that is told twice');
+like($c->broken('hand_twice', 30, 60), qr/^handed_twice overlap repeated$/,
+	'an app that hands jobs out twice');

@@ -2,8 +2,8 @@
 
 # Chaos: many jobs while processes of the daemon are killed, configurations
 # reloaded, connections dropped and binaries upgraded.  At the end every job has
-# to be accounted for.  The seed draws what happens; the same seed draws the
-# same.
+# to be accounted for.  The seed draws what happens after which job, and to which
+# slot; the same seed draws the same.
 #
 #	perl contrib/chaos/chaos.pl --jobs 10000 --seed 42 --slots 4
 #
@@ -52,7 +52,7 @@ if ($calm) {
 		};
 		ok($c->run($seconds), "$what: all settled");
 	}
-	my $a = $c->account(@windows);
+	my $a = $c->account(windows => \@windows);
 	my ($nothing, $reload, $upgrade) = map { int } @{ $a->{gaps_ms} };
 	is($a->{once}, $c->{pushed}, 'each job once');
 	is($a->{handed_again} + $a->{stalled}, 0, 'none stranded');

@@ -32,6 +32,7 @@ const http = require('http');
 const https = require('https');
 const net = require('net');
 const readline = require('readline');
+const ledger = require('./app-ledger');
 const { Server } = require('socket.io');
 
 const SETTINGS = {
@@ -370,6 +371,9 @@ function on_rpc(sock, c, call, ack)
 	const e = note('rpc', { conn: c.no, method, payload, do: r.do });
 
 	c.rpcs++;
+	if (payload && payload.beat)
+		ledger.enter('beat', { job: payload.runId.replace(/^run-/, ''),
+		    slot: c.no, ...payload.beat });
 	const done = (v) => {
 		if (e.answered_ms === undefined)
 			e.answered_ms = now();
@@ -395,8 +399,25 @@ function push(job)
 	jobs.set(rest.jobId, { id: rest.jobId, job: rest, state: 'queued',
 	    handed: [], completions: [], settled: 0, repeats: 0, late: [],
 	    extended: 0, extended_late: 0 });
+	if (opt.broken === 'lose' && jobs.size % 5 === 0) {
+		jobs.get(rest.jobId).state = 'lost';
+		return;
+	}
 	queue.push(rest.jobId);
 	serve();
+}
+
+/* An app that gives a job to whoever else waits, too. */
+function hand_out_again(j)
+{
+	const w = opt.broken === 'hand_twice' && waiters.shift();
+
+	if (!w)
+		return;
+	clearTimeout(w.timer);
+	ledger.enter('handed', { job: j.id, slot: w.c.no, token: j.token });
+	w.done({ engineToken: 'engine-token', queueName: 'workerJobs',
+	    ...j.job, attempsStarted: 0, token: j.token });
 }
 
 /* Hands waiting jobs to parked polls, first come first served. */
@@ -420,6 +441,8 @@ function hand_out(id, c)
 	j.lock_until = now() + opt.lock_ms;
 	j.handed.push({ t_ms: now(), conn: c.no, token: j.token });
 	note('handed', { conn: c.no, job: id });
+	ledger.enter('handed', { job: id, slot: c.no, token: j.token });
+	hand_out_again(j);
 	return { engineToken: 'engine-token', queueName: 'workerJobs',
 	    ...j.job, attempsStarted: j.handed.length - 1, token: j.token };
 }
@@ -470,25 +493,32 @@ const methods = {
 	},
 	completeJob(p, sock, c) {
 		const j = jobs.get(p.jobId);
+		const enter = (how) => ledger.enter('completed', { how,
+		    job: p.jobId, slot: c.no, status: p.status });
 
 		if (!j) {
 			note('unknown', { conn: c.no, job: p.jobId, payload: p });
+			enter('unknown');
 			return null;
 		}
 		j.completions.push({ t_ms: now(), conn: c.no, payload: p });
 		if (p.token !== j.token) {
 			j.late.push(p);
 			note('late', { conn: c.no, job: j.id, payload: p });
+			enter('late');
 		} else if (j.state === 'active') {
 			j.state = 'settled';
 			j.settled++;
 			j.payload = p;
 			note('settled', { conn: c.no, job: j.id, payload: p });
+			enter('settled');
 		} else {
 			j.repeats++;
 			note('repeated', { conn: c.no, job: j.id, payload: p });
+			enter('repeated');
 		}
-		return null;
+		return opt.broken === 'double' && j.completions.length % 2 === 1
+		    ? methods.completeJob(p, sock, c) : null;
 	},
 	extendLock(p) {
 		const j = jobs.get(p.jobId);
@@ -701,51 +731,32 @@ const commands = {
 		w.done = end;
 		waits.push(w);
 	}),
-	/* Where all jobs are, and whether each was settled as it should be.
-	 * deaths: [{job, t_ms}], how long until each ran again; windows:
-	 * [[from, to]], the longest time without a settled job in each. */
+	/* What is done to the daemon, before it is done: {what, slot}.  The job
+	 * that the slot has is the one whose way back is timed. */
+	blow: (a) => ledger.enter('blow', a),
+	/* What the ledger has against these jobs (all: none are named), what
+	 * became of them, and in each of windows: [[from, to]] the longest time
+	 * without a settled job. */
 	account(a) {
-		const all = [...jobs.values()];
-		const ended = new Map(), runs = new Map();
-		const times = [];
-		let after = 0;
-
-		for (const e of log) {
-			if (e.kind === 'settled') {
-				ended.set(`run-${e.job}`, e.t_ms);
-				times.push(e.t_ms);
-			}
-			if (e.kind !== 'rpc' || e.method !== 'uploadRunLog'
-			    || !e.payload || e.payload.status !== 'RUNNING')
-				continue;
-			if (ended.has(e.payload.runId))
-				after++;
-			if (!runs.has(e.payload.runId))
-				runs.set(e.payload.runId, []);
-			runs.get(e.payload.runId).push(e.t_ms);
-		}
+		const ids = a.ids || [...jobs.keys()];
+		const mine = ids.map((id) => jobs.get(id));
+		const times = log.filter((e) => e.kind === 'settled')
+		    .map((e) => e.t_ms);
 		const status = {};
-		for (const j of all.filter((x) => x.settled > 0))
+
+		for (const j of mine.filter((x) => x.settled > 0))
 			status[j.payload.status] = (status[j.payload.status]
 			    || 0) + 1;
 		return {
-			jobs: all.length, status, after_settled: after,
-			once: all.filter((j) => j.settled === 1).length,
-			twice: all.filter((j) => j.settled > 1).length,
-			failed: all.filter((j) => j.state === 'failed').length,
-			open: all.filter((j) => !['settled', 'failed']
-			    .includes(j.state)).map((j) => j.id),
-			repeats: all.reduce((n, j) => n + j.repeats, 0),
-			late: all.reduce((n, j) => n + j.late.length, 0),
-			handed_again: all.filter((j) => j.handed.length > 1)
+			violations: ledger.violations(ids), status,
+			once: mine.filter((j) => j.settled === 1).length,
+			failed: mine.filter((j) => j.state === 'failed').length,
+			repeats: mine.reduce((n, j) => n + j.repeats, 0),
+			late: mine.reduce((n, j) => n + j.late.length, 0),
+			handed_again: mine.filter((j) => j.handed.length > 1)
 			    .length,
 			stalled: log.filter((e) => e.kind === 'stalled').length,
-			unknown: log.filter((e) => e.kind === 'unknown').length,
-			again_ms: (a.deaths || []).map((d) => {
-				const t = (runs.get(`run-${d.job}`) || [])
-				    .find((x) => x > d.t_ms);
-				return t === undefined ? null : t - d.t_ms;
-			}).filter((x) => x !== null),
+			again_ms: ledger.again_ms(),
 			gaps_ms: (a.windows || []).map(([from, to]) => {
 				let last = from, most = 0;
 
@@ -758,14 +769,15 @@ const commands = {
 			}),
 		};
 	},
+	ledger: (a) => ledger.of(a.id),
 	/* The lock of a job runs out now. */
 	expire(a) {
 		jobs.get(a.id).lock_until = now();
 		stalled();
 	},
 	progress: () => ({
-		settled: [...jobs.values()].filter((j) => j.state === 'settled'
-		    || j.state === 'failed').length,
+		settled: [...jobs.values()].filter((j) => ['settled', 'failed',
+		    'lost'].includes(j.state)).length,
 		queued: queue.length, all: jobs.size, t_ms: now(),
 	}),
 	clock: () => now(),

@@ -176,6 +176,21 @@ const steps = {
 	rpc: (s) => call(s.method, s.payload, s.ms, s.exact),
 	parallel: (s) => Promise.all(s.calls.map(
 	    (c) => call(c.method, c.payload, c.ms))),
+	/* works for ms, and says so to the app again and again */
+	async work(s) {
+		const engine = crypto.randomUUID();
+		const beat = (what) => call('uploadRunLog', { status: 'RUNNING',
+		    beat: { what, engine, at_ms:
+		    Number(process.hrtime.bigint()) / 1e6 } });
+		const end = Date.now() + s.ms;
+
+		await beat('start');
+		while (Date.now() < end) {
+			await sleep(Math.min(10, s.ms));
+			await beat('beat');
+		}
+		void beat('end');
+	},
 	rpc_nowait: (s) => void call(s.method, s.payload, s.ms),
 	stdout: (s) => notify('stdout', s.text),
 	stderr: (s) => notify('stderr', s.text),

@@ -1,40 +1,50 @@
 #!/bin/sh
-# Fuzz one target with clang's libFuzzer:  sh t/fuzz/fuzz.sh NAME [SECONDS]
-# Run from the top of a configured tree.  New inputs go to var/fuzz/NAME, which
-# is not kept; what is worth keeping is copied to t/fuzz/corpus/NAME by hand.
-set -e
-name=${1:?name of a target: raw eio sio rpc http ws frame conf stock journal egress}
-seconds=${2:-20}
+# Fuzzes with clang's libFuzzer, SECONDS each, two targets at a time; from the
+# top of a configured tree:
+#	sh t/fuzz/fuzz.sh SECONDS [TARGET...]
+# TARGET is the X of t/fuzz/fuzz_X.c; none: all.  New inputs go to
+# var/fuzz/TARGET.new, which is not kept; what is worth keeping is copied to
+# t/fuzz/corpus/TARGET by hand.  A crash leaves its input in var/fuzz.
+set -eu
+
+seconds=${1:?how many seconds each target is fuzzed}
+shift
 out=var/fuzz
-mkdir -p "$out/$name"
-more=
-if [ "$name" = conf ]; then
-	more="-It -DAPW_SYSCONFDIR=\"/etc\" -DAPW_LOCALSTATEDIR=\"/var\"
-		-DAPW_RUNSTATEDIR=\"/run\" -DAPW_LIBDIR=\"/usr/lib\"
-		src/core/apw_arena.c src/core/apw_module.c
-		src/core/apw_directive_set.c
-		$(ls src/core/apw_conf_*.c | grep -v _tool)"
+[ $# -gt 0 ] || set -- $(ls t/fuzz/fuzz_*.c | sed 's,.*/fuzz_,,; s,\.c$,,')
+mkdir -p "$out"
+
+echo 'int LLVMFuzzerTestOneInput(const char *p, long n) { return p && n < 0; }' \
+	>"$out/probe.c"
+if ! clang -fsanitize=fuzzer,address -o "$out/probe" "$out/probe.c" \
+	>"$out/build.log" 2>&1
+then
+	cat "$out/build.log" >&2
+	echo 'fuzz: no clang with libFuzzer here (packages clang and' \
+		'libclang-rt-14-dev): failed' >&2
+	exit 1
 fi
-if [ "$name" = stock ]; then
-	more="$(ls src/stock/*.c) src/core/apw_child.c -lcap-ng"
+if ! make -s -j2 -f t/fuzz/fuzz.mk OUT="$out" \
+	$(printf "$out/fuzz_%s " "$@") >"$out/build.log" 2>&1
+then
+	tail -n 40 "$out/build.log" >&2
+	echo 'fuzz: the targets cannot be built: failed' >&2
+	exit 1
 fi
-if [ "$name" = journal ]; then
-	more="src/job/journal_code.c"
-fi
-if [ "$name" = egress ]; then
-	more="src/core/apw_arena.c src/egress/addr.c src/egress/frame.c
-		src/egress/request.c"
-fi
-clang -std=gnu17 -g -O1 -D_GNU_SOURCE -DAPW_LIBFUZZER -fsanitize=fuzzer,address,undefined \
-	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -Isrc -I. \
-	-o "$out/fuzz_$name" "t/fuzz/fuzz_$name.c" $more \
-	src/core/apw_err.c src/core/apw_str.c src/core/apw_buf.c \
-	src/core/apw_log.c src/core/apw_clock.c src/proto/*.c src/link/*.c \
-	-lwslay -ljansson -levent_openssl -levent -lssl -lcrypto
-dict=
-if [ -f "t/fuzz/dict/$name" ]; then
-	dict="-dict=t/fuzz/dict/$name"
-fi
-exec "$out/fuzz_$name" $dict -max_total_time="$seconds" -max_len=8192 -timeout=10 \
-	-print_final_stats=0 -artifact_prefix="$out/$name-" \
-	"$out/$name" "t/fuzz/corpus/$name"
+
+# The last line says what ran: a target that executed nothing has failed.
+printf '%s\n' "$@" | xargs -P 2 -I '{}' sh -c '
+	name=$1 out=$2 seconds=$3 dict=
+	log=$out/$name.log
+	[ ! -f "t/fuzz/dict/$name" ] || dict=-dict=t/fuzz/dict/$name
+	mkdir -p "$out/$name.new"
+	if "$out/fuzz_$name" $dict -max_total_time="$seconds" -max_len=8192 \
+		-timeout=10 -artifact_prefix="$out/$name-" "$out/$name.new" \
+		"t/fuzz/corpus/$name" >"$log" 2>&1 &&
+	    tail -1 "$log" | grep -q "^Done [1-9]"
+	then
+		echo "fuzz $name: $(tail -1 "$log")"
+	else
+		tail -40 "$log"
+		echo "fuzz $name: failed"
+		exit 255
+	fi' - '{}' "$out" "$seconds"

@@ -2,14 +2,16 @@ package Test::Apworker::Chaos;
 
 # Jobs while everything dies: the daemon works for the app double, processes of
 # its tree are killed, configurations reloaded, connections dropped, binaries
-# upgraded; then the double gives account of every job.  What happens is drawn
-# from a seed, when it happens is not.
+# upgraded; then the double's ledger (bin/app-ledger.js) gives account of every
+# job.  What happens after the N-th settled job, and to which slot, is drawn from
+# the seed and N alone: a seed draws the same whatever the machine does.
 
 use strict;
 use warnings;
 
+use Digest::MD5 qw/md5/;
 use POSIX qw/:sys_wait_h/;
-use Test::More import => [qw/diag note ok is cmp_ok/];
+use Test::More import => [qw/diag note ok is is_deeply cmp_ok/];
 use Time::HiRes ();
 
 use Test::Apworker;
@@ -24,22 +26,44 @@ sub new {
 	my ($class, %o) = @_;
 	my $self = bless { jobs => 200, seed => 1, slots => 4, mode =>
 		'UNSANDBOXED', lock_s => 120, kinds => [qw/engine init slot slot broker
-		monitor/], pushed => 0, config => 0, deaths => [],
-		done => {}, %o }, $class;
+		monitor/], pushed => 0, seen => 0, config => 0,
+		done => {}, did => [], %o }, $class;
 	$self->{every} = { kill => 20, reload => 300, drop => 200,
 		upgrade => 1500, %{ $o{every} || {} } };
-	srand $self->{seed};
 	$self->{t} = Test::Apworker->new()
 		->has(qw/daemon node node_modules esbuild/);
 	$self->conf();
 	$self->{api} = $self->{t}->api(poll_ms => 1000,
 		lock_ms => $self->{lock_s} * 1000, stalled_ms => 2000, versions => [ map {
 		flow_version(id => "fv-$_", engine => [
-		{ do => 'rpc', method => 'uploadRunLog',
-		payload => { status => 'RUNNING' } },
-		{ do => 'sleep', ms => $SLEEPS[$_] }, { do => 'answer' } ]) }
+		{ do => 'work', ms => $SLEEPS[$_] }, { do => 'answer' } ]) }
 		0 .. $#SLEEPS ]);
 	return $self;
+}
+
+# 0 <= x < 1, the same for the same seed, job and purpose.
+sub draw {
+	my ($self, $n, $what) = @_;
+	return unpack('N', md5("$self->{seed} $n $what")) / 2 ** 32;
+}
+
+sub draw_of {
+	my ($self, $n, $what, @list) = @_;
+	return $list[$self->draw($n, $what) * @list];
+}
+
+# What is done when the N-th job has been settled: [WHAT, WHOM, SLOT].
+sub plan {
+	my ($self, $n) = @_;
+	my @plan;
+	for my $what (sort keys %{ $self->{every} }) {
+		my $every = $self->{every}{$what} or next;
+		next if $self->draw($n, $what) >= 1 / $every;
+		push @plan, $what ne 'kill' ? [ $what ] : [ $what,
+			$self->draw_of($n, 'whom', @{ $self->{kinds} }),
+			$self->draw_of($n, 'slot', 1 .. $self->{slots}) ];
+	}
+	return @plan;
 }
 
 # Another configuration of the slots each time.
@@ -59,24 +83,29 @@ sub conf {
 sub push_jobs {
 	my ($self, $n) = @_;
 
-	$self->{api}->push_job(map { flow_job(id => 'c' . ++$self->{pushed},
-		version => 'fv-' . int rand @SLEEPS, no_version => 1) } 1 .. $n);
+	$self->{api}->push_job(map { flow_job(id => "c$_", no_version => 1,
+		version => 'fv-' . $self->draw_of($_, 'version', 0 .. $#SLEEPS)) }
+		$self->{pushed} + 1 .. $self->{pushed} + $n);
+	$self->{pushed} += $n;
 }
 
-# The processes of one kind below the master.  An init has its broker's title,
-# and an engine below it.
-sub victims {
-	my ($self, $kind) = @_;
-	my %is = (slot => qr/^apworkerd: slot/, monitor => qr/^apworkerd: monitor/,
-		broker => qr/^apworkerd: broker/, init => qr/^apworkerd: broker/,
-		engine => qr/main\.js|^sandbox-/);
-	my @all = Test::Apworker::Proc::descendants($self->{t}->pid());
-	my %title = map { $_ => Test::Apworker::Proc::cmdline($_) } @all;
-	my @found = grep { $title{$_} =~ $is{$kind} } @all;
-	return @found unless $kind eq 'init' || $kind eq 'broker';
-	my %init = map { $_ => 1 } grep { Test::Apworker::Proc::children($_) }
-		@found;
-	return grep { ($kind eq 'init') == ($init{$_} || 0) } @found;
+# The process of this kind that belongs to the slot of this number; undef: there
+# is none now.  An init has its broker's title, or a box's, and an engine below it.
+sub victim {
+	my ($self, $kind, $number) = @_;
+	my %is = (broker => qr/^apworkerd: (broker|box)/,
+		init => qr/^apworkerd: (broker|box)/, engine => qr/main\.js|^sandbox-/);
+	my %title = map { $_ => Test::Apworker::Proc::cmdline($_) }
+		Test::Apworker::Proc::descendants($self->{t}->pid());
+	my $title = $kind eq 'monitor' ? qr/^apworkerd: monitor/
+		: qr/^apworkerd: slot $number\b/;
+	my ($top) = sort { $a <=> $b } grep { $title{$_} =~ $title } keys %title;
+	return $top if !defined $top || !$is{$kind};
+	my @found = grep { ($title{$_} // '') =~ $is{$kind} }
+		sort { $a <=> $b } Test::Apworker::Proc::descendants($top);
+	return $found[0] if $kind eq 'engine';
+	return (grep { ($kind eq 'init') ==
+		!!Test::Apworker::Proc::children($_) } @found)[0];
 }
 
 # The job a slot has, so that its way back can be timed.
@@ -88,33 +117,38 @@ sub job_of {
 		? $slot->{job}{id} : undef;
 }
 
-sub do_kill {
-	my ($self) = @_;
-	my $kind = $self->{kinds}[rand @{ $self->{kinds} }];
-	my @pids = $self->victims($kind);
+# The ledger knows of it before it happens.
+sub blow {
+	my ($self, $what, %more) = @_;
+	$self->{api}->ask(blow => { what => $what, %more });
+	$self->{done}{$what}++;
+}
 
-	@pids = $self->victims($kind = 'slot') unless @pids;
-	return unless @pids;
-	my $pid = $pids[rand @pids];
-	if ($kind eq 'slot' && (my $job = $self->job_of($pid))) {
-		push @{ $self->{deaths} }, { job => $job,
-			t_ms => $self->{api}->ask('clock') };
-	}
+# Whom the plan names is given time to be there: a slot that has just died comes
+# back, an engine boots with the next job.
+sub do_kill {
+	my ($self, $kind, $slot) = @_;
+	my $pid;
+	wait_for(sub { $pid = $self->victim($kind, $slot) }, undef, 1);
+	return $self->{done}{"no $kind there"}++ unless $pid;
+	my $job = $kind eq 'slot' ? $self->job_of($pid) : undef;
 	$self->{t}->note_pids();
-	$self->{done}{"kill $kind"}++ if kill 'KILL', $pid;
+	$self->blow("kill $kind", slot => $slot,
+		defined $job ? (job_then => $job) : ());
+	kill 'KILL', $pid;
 }
 
 sub do_reload {
 	my ($self) = @_;
+	$self->blow('reload');
 	$self->conf();
 	$self->{t}->reload();
-	$self->{done}{reload}++;
 }
 
 sub do_drop {
 	my ($self) = @_;
+	$self->blow('drop');
 	$self->{api}->act('drop');
-	$self->{done}{drop}++;
 }
 
 # Another binary, then the end of the old one.
@@ -123,6 +157,7 @@ sub do_upgrade {
 	my $t = $self->{t};
 	my $old = $t->pid();
 
+	$self->blow('upgrade');
 	$t->log_mark();
 	$t->signal('USR2');
 	return $self->{done}{'upgrade not'}++
@@ -137,23 +172,23 @@ sub do_upgrade {
 		: waitpid($old, WNOHANG) == $old }, 'the end of the old one', 130)
 		or diag("the old binary $old does not leave");
 	@$t{qw/pid adopted/} = ($new, 1);
-	$self->{done}{upgrade}++;
 }
 
+# The N-th job has been settled.
 sub happen {
-	my ($self, $settled) = @_;
-	for my $what (sort keys %{ $self->{every} }) {
-		my $every = $self->{every}{$what} or next;
-		next if rand() >= $settled / $every;
+	my ($self, $n) = @_;
+	for my $step ($self->plan($n)) {
+		my ($what, @whom) = @$step;
 		my $do = "do_$what";
-		$self->$do();
+		push @{ $self->{did} }, join ' ', $n, @$step;
+		$self->$do(@whom);
 	}
 }
 
 # Works until all jobs are settled; false when they are not in time.
 sub run {
 	my ($self, $seconds) = @_;
-	my ($had, $end) = (0, time + $seconds);
+	my $end = time + $seconds;
 	my ($said, $from) = (0, Time::HiRes::time());
 
 	$self->{t}->run() unless $self->{t}->pid();
@@ -162,13 +197,12 @@ sub run {
 		my $more = $self->{jobs} - $self->{pushed};
 		$self->push_jobs($more < 50 ? $more : 50)
 			if $more > 0 && $p->{queued} < 50;
+		$self->happen(++$self->{seen}) while $self->{seen} < $p->{settled}
+			&& $self->{seen} < $self->{jobs} - 1;
 		last if $more <= 0 && $p->{settled} >= $self->{jobs};
-		$self->happen($p->{settled} - $had)
-			if $p->{settled} < $self->{jobs};
-		$had = $p->{settled};
-		if (!$self->{quiet} && $had >= $said + 500) {
-			$said = $had;
-			diag(sprintf '%d jobs, %.0f s', $had,
+		if (!$self->{quiet} && $self->{seen} >= $said + 500) {
+			$said = $self->{seen};
+			diag(sprintf '%d jobs, %.0f s', $said,
 				Time::HiRes::time() - $from);
 		}
 		Time::HiRes::sleep(0.05);
@@ -184,35 +218,47 @@ sub quantile {
 }
 
 sub account {
-	my ($self, @windows) = @_;
-	return $self->{api}->ask(account => { deaths => $self->{deaths},
-		windows => \@windows }, 60);
+	my ($self, %o) = @_;
+	return $self->{api}->ask(account => \%o, 60);
 }
 
-# What is known of jobs that did not end.
-sub tell_open {
-	my ($self, @ids) = @_;
-	for my $id (@ids) {
-		diag("open: $id");
-		diag($_) for grep { /job=\Q$id\E\b/ }
-			split /\n/, $self->{t}->log();
-		diag($_) for map { Test::Apworker::Util::json($_) }
-			grep { ($_->{job} // '') eq $id }
-			@{ $self->{api}->ask('log') || [] };
-	}
+# What is known of a job that the ledger says something against.
+sub tell {
+	my ($self, $text) = @_;
+	my ($id) = $text =~ /^(\S+)/;
+	diag($text);
+	diag(Test::Apworker::Util::json($_))
+		for @{ $self->{api}->ask(ledger => { id => $id }) };
+	diag($_) for grep { /job=\Q$id\E\b/ } split /\n/, $self->{t}->log();
 }
 
-# The checks of a run: what was lost, settled twice, run after it was settled.
+my %RULES = (
+	lost => 'no job is lost',
+	settled_twice => 'none is settled twice',
+	repeated => 'none is told again without a kill or a drop',
+	handed_twice => 'none is handed to two slots without a kill or a drop',
+	overlap => 'no two engines work for one job at a time',
+	after_settled => 'none runs after it was settled',
+	failed => 'none fails unless what ran it was killed',
+	unknown => 'none is settled that nobody handed out',
+);
+
+# The checks of a run: what the ledger says, and that all happened as drawn.
 sub check {
 	my ($self) = @_;
 	my $a = $self->{account} = $self->account();
 	my @ms = @{ $a->{again_ms} };
 
-	is($a->{once} + $a->{failed}, $self->{jobs}, 'no job is lost')
-		or $self->tell_open(@{ $a->{open} });
-	is($a->{twice} + $a->{unknown}, 0, 'none is settled twice');
-	is($a->{after_settled}, 0, 'none runs after it was settled');
+	for my $rule (sort keys %RULES) {
+		my @found = @{ $a->{violations}{$rule} };
+		is(@found, 0, $RULES{$rule});
+		$self->tell($_) for @found > 5 ? @found[0 .. 4] : @found;
+	}
+	is($a->{once}, $self->{jobs}, 'each job is settled once');
 	is($a->{failed}, 0, 'the app had to give up none');
+	is_deeply($self->{did}, [ map { my $n = $_; map { join ' ', $n, @$_ }
+		$self->plan($n) } 1 .. $self->{jobs} - 1 ],
+		'what happened is what the seed drew');
 	cmp_ok(quantile(0.5, @ms), '<', ($self->{again_ms} || 1500) * slow(),
 		'a job of a dead slot runs again soon');
 	return sprintf "seed %d: %d jobs in %.0f s, %s; settled once %d (%s), "
@@ -224,6 +270,21 @@ sub check {
 		$a->{once}, join(', ', map { "$_ $a->{status}{$_}" }
 		sort keys %{ $a->{status} }), @$a{qw/handed_again stalled late
 		repeats/}, scalar @ms, map { quantile($_, @ms) } 0.5, 0.9, 1;
+}
+
+# Jobs of an app that breaks its word: the rules that the ledger finds broken.
+sub broken {
+	my ($self, $how, $n, $seconds) = @_;
+	my $first = $self->{pushed} + 1;
+
+	$self->{api}->ask(set => { broken => $how });
+	$self->push_jobs($n);
+	wait_for(sub { $self->{api}->ask('progress')->{settled} >= $self->{pushed} },
+		"$n jobs of an app that is broken: $how", $seconds);
+	$self->{api}->ask(set => { broken => '' });
+	my $found = $self->account(ids => [ map { "c$_" }
+		$first .. $self->{pushed} ])->{violations};
+	return join ' ', grep { @{ $found->{$_} } } sort keys %$found;
 }
 
 1;
