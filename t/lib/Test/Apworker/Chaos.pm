@@ -243,6 +243,14 @@ my %RULES = (
 	unknown => 'none is settled that nobody handed out',
 );
 
+# How often a slot may have told something whose answer it did not get.
+sub slots_ended {
+	my ($self) = @_;
+	my ($slots, $brokers, $drops, $upgrades) = map { $_ // 0 }
+		@{ $self->{done} }{'kill slot', 'kill broker', 'drop', 'upgrade'};
+	return $slots + $brokers + $self->{slots} * ($drops + $upgrades);
+}
+
 # The checks of a run: what the ledger says, and that all happened as drawn.
 sub check {
 	my ($self) = @_;
@@ -256,6 +264,8 @@ sub check {
 	}
 	is($a->{once}, $self->{jobs}, 'each job is settled once');
 	is($a->{failed}, 0, 'the app had to give up none');
+	cmp_ok($a->{repeats} + $a->{late}, '<=', $self->slots_ended(),
+		'no more is told again than slots were ended or cut off');
 	is_deeply($self->{did}, [ map { my $n = $_; map { join ' ', $n, @$_ }
 		$self->plan($n) } 1 .. $self->{jobs} - 1 ],
 		'what happened is what the seed drew');
