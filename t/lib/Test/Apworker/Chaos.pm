@@ -246,8 +246,8 @@ my %RULES = (
 # How often a slot may have told something whose answer it did not get.
 sub slots_ended {
 	my ($self) = @_;
-	my ($slots, $brokers, $drops, $upgrades) = map { $_ // 0 }
-		@{ $self->{done} }{'kill slot', 'kill broker', 'drop', 'upgrade'};
+	my ($slots, $brokers, $drops, $upgrades) = map { $self->{done}{$_} // 0 }
+		'kill slot', 'kill broker', 'drop', 'upgrade';
 	return $slots + $brokers + $self->{slots} * ($drops + $upgrades);
 }
 
@@ -282,18 +282,28 @@ sub check {
 		repeats/}, scalar @ms, map { quantile($_, @ms) } 0.5, 0.9, 1;
 }
 
-# Jobs of an app that breaks its word: the rules that the ledger finds broken.
+# Five long jobs of an app that breaks its word, one after the other, each when
+# all slots wait for it: the rules that the ledger finds broken.
 sub broken {
-	my ($self, $how, $n, $seconds) = @_;
-	my $first = $self->{pushed} + 1;
+	my ($self, $how) = @_;
+	my $api = $self->{api};
+	my @ids = map { "$how-$_" } 1 .. 5;
 
-	$self->{api}->ask(set => { broken => $how });
-	$self->push_jobs($n);
-	wait_for(sub { $self->{api}->ask('progress')->{settled} >= $self->{pushed} },
-		"$n jobs of an app that is broken: $how", $seconds);
-	$self->{api}->ask(set => { broken => '' });
-	my $found = $self->account(ids => [ map { "c$_" }
-		$first .. $self->{pushed} ])->{violations};
+	$api->ask(set => { broken => $how });
+	for my $id (@ids) {
+		my $ended = $api->ask('progress')->{settled};
+		wait_for(sub { $api->stats()->{parked} >= $self->{slots} },
+			'all slots to wait for a job');
+		$api->push_job(flow_job(id => $id, no_version => 1,
+			version => "fv-$#SLEEPS"));
+		wait_for(sub { $api->ask('progress')->{settled} > $ended },
+			"the end of $id");
+	}
+	# the second slot has told its result, too
+	wait_for(sub { $api->stats()->{parked} >= $self->{slots} },
+		'all slots to wait again');
+	$api->ask(set => { broken => '' });
+	my $found = $self->account(ids => \@ids)->{violations};
 	return join ' ', grep { @{ $found->{$_} } } sort keys %$found;
 }
 
