@@ -7,6 +7,8 @@
 use strict;
 use warnings;
 
+use File::Copy qw/copy/;
+use File::Temp qw/tempdir/;
 use IO::Socket::INET;
 use Socket qw/SOCK_STREAM pack_sockaddr_un AF_UNIX/;
 use Test::More;
@@ -20,7 +22,7 @@ use Test::Apworker::Util;
 
 my @who = $> == 0 ? ('root', 'nobody') : ('an ordinary user');
 my $t = Test::Apworker->new()->has(qw/linux userns node bun esbuild/)
-	->plan(5 + 14 * @who);
+	->plan(5 + 16 * @who);
 my $dir = $t->testdir();
 
 # What the host has that a box must not reach.
@@ -35,6 +37,7 @@ chmod 0755, $dir;
 
 for my $who (@who) {
 	works($who);
+	below_tmp($who);
 	doors($who);
 }
 fallback();
@@ -66,6 +69,34 @@ sub works {
 		bundler_path => Test::Apworker::Has::find('bun') });
 	is($got->{fault}, 'OK', "$who: npm and bun in a box")
 		or diag($got->{error}, $got->{log});
+}
+
+# Tools that lie where a box has a folder of its own: packages with links into
+# themselves, and a link from elsewhere.
+sub below_tmp {
+	my ($who) = @_;
+	my $place = tempdir('apworker-XXXXXXXX', DIR => '/tmp', CLEANUP => 1);
+	my $esbuild = "$place/node_modules/esbuild/bin/esbuild";
+
+	mkdir $_ for "$place/node_modules",
+		map({ "$place/node_modules/$_" } '.bin', 'esbuild',
+		'esbuild/bin'), "$place/bin";
+	copy(Test::Apworker::Has::find('esbuild'), $esbuild) or die $!;
+	chmod 0755, $esbuild;
+	symlink '../esbuild/bin/esbuild', "$place/node_modules/.bin/esbuild";
+	symlink loose_tool($t, "linked-$who", <<'EOP'), "$place/bin/linked";
+print STDERR "index.ts: ", -l $0 ? 'a link' : 'no link', "\n"; exit 1;
+EOP
+	system 'chmod', '-R', 'a+rX', $place;
+	my $s = jailed_stock($t, $who, 'tmp', bundler_path =>
+		"$place/node_modules/.bin/esbuild");
+	my $got = $s->order(codes => [ step('s', 'export const code = 1;') ]);
+	is($got->{fault}, 'OK', "$who: a tool by a link among its packages")
+		or diag($got->{error}, $got->{log});
+	$s->set(bundler_path => "$place/bin/linked");
+	$s->order(flow_version_id => 'link', codes => [ step('s', '1') ]);
+	like(slurp($s->path('codes/link/s/index.js')), qr/index\.ts: a link/,
+		"$who: a link stays one");
 }
 
 sub doors {

@@ -12,6 +12,7 @@
  * uid, if that is not root's. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -105,10 +106,90 @@ builder_place_close(struct box_plan *plan)
 	plan->build_fd = plan->cache_fd = -1;
 }
 
+/* Something of the template that lies below /tmp. */
+struct builder_thing {
+	const char	*path;
+	int		 fd;		/* detached clone; of a link: O_PATH */
+	bool		 is_link;
+	int		 target_fd;	/* where it leads to, below /tmp; or -1 */
+};
+
 static bool
 builder_in_tmp(const char *path)
 {
 	return strncmp(path, "/tmp/", 5) == 0;
+}
+
+/* Is it in a folder that is there already? */
+static bool
+builder_covered(const struct builder_thing *things, size_t n, const char *path)
+{
+	size_t	i, len;
+
+	for (i = 0; i < n; i++) {
+		len = strlen(things[i].path);
+		if (strncmp(path, things[i].path, len) == 0 &&
+		    (path[len] == '/' || path[len] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+/* The template's links lead to where things really are. */
+static ssize_t
+builder_target(int link_fd, char target[PATH_MAX])
+{
+	ssize_t	n = readlinkat(link_fd, "", target, PATH_MAX - 1);
+
+	target[n > 0 ? n : 0] = '\0';
+	return n;
+}
+
+/* false: there is no such thing in the template. */
+static bool
+builder_take(struct builder_thing *t, const char *path)
+{
+	char		target[PATH_MAX];
+	struct stat	st;
+
+	*t = (struct builder_thing){ .path = path, .target_fd = -1 };
+	if (lstat(path, &st) == -1)
+		return false;
+	t->is_link = S_ISLNK(st.st_mode);
+	t->fd = t->is_link ? open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC) :
+	    mounts_clone(AT_FDCWD, path, true);
+	if (t->is_link && t->fd != -1 && builder_target(t->fd, target) > 0 &&
+	    builder_in_tmp(target))
+		t->target_fd = mounts_clone(AT_FDCWD, target, true);
+	return t->fd != -1;
+}
+
+static int
+builder_put_back(int fd, const char *path)
+{
+	struct stat	st;
+
+	return fstat(fd, &st) == -1 || mounts_place(AT_FDCWD, path,
+	    S_ISDIR(st.st_mode)) == -1 ? -1 :
+	    mounts_attach(fd, AT_FDCWD, path);
+}
+
+static int
+builder_put(const struct builder_thing *t)
+{
+	char	target[PATH_MAX];
+	int	rc;
+
+	if (!t->is_link)
+		return builder_put_back(t->fd, t->path);
+	if (builder_target(t->fd, target) <= 0 ||
+	    mounts_place(AT_FDCWD, t->path, false) == -1 ||
+	    unlink(t->path) == -1 || symlink(target, t->path) == -1)
+		return -1;
+	rc = t->target_fd == -1 ? 0 : builder_put_back(t->target_fd, target);
+	if (t->target_fd != -1)
+		close(t->target_fd);
+	return rc;
 }
 
 /* What the template has below /tmp stays there. */
@@ -116,24 +197,20 @@ static void
 builder_tmp(const struct box_plan *plan, const char *options)
 {
 	const char *const	*r = plan->b->conf->reads;
-	const char		*paths[BUILDER_READS];
-	int			 fds[BUILDER_READS];
-	struct stat		 st;
+	struct builder_thing	 things[BUILDER_READS];
 	size_t			 n = 0, i;
 
 	for (; *r != NULL && n < BUILDER_READS; r++)
-		if (builder_in_tmp(*r) && (fds[n] = mounts_clone(AT_FDCWD, *r,
-		    true)) != -1)
-			paths[n++] = *r;
+		if (builder_in_tmp(*r) && !builder_covered(things, n, *r) &&
+		    builder_take(&things[n], *r))
+			n++;
 	if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV,
 	    options) == -1)
 		inside_fail(plan, BOX_TMP);
 	for (i = 0; i < n; i++) {
-		if (fstat(fds[i], &st) == -1 || mounts_place(AT_FDCWD,
-		    paths[i], S_ISDIR(st.st_mode)) == -1 ||
-		    mounts_attach(fds[i], AT_FDCWD, paths[i]) == -1)
+		if (builder_put(&things[i]) == -1)
 			inside_fail(plan, BOX_PLACES);
-		close(fds[i]);
+		close(things[i].fd);
 	}
 }
 

@@ -77,9 +77,10 @@ mounts_idmap(int fd, int user_fd)
 int
 mounts_place(int root_fd, const char *path, bool folder)
 {
-	char	 part[PATH_MAX];
-	char	*slash;
-	int	 fd;
+	char		 part[PATH_MAX];
+	char		*slash;
+	struct stat	 st;
+	int		 fd;
 
 	if (strlen(path) >= sizeof(part)) {
 		errno = ENAMETOOLONG;
@@ -96,7 +97,11 @@ mounts_place(int root_fd, const char *path, bool folder)
 	if (folder)
 		return mkdirat(root_fd, path, 0755) == -1 && errno != EEXIST ?
 		    -1 : 0;
-	fd = openat(root_fd, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	/* in something read-only that has been attached, or attached itself */
+	if (fstatat(root_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return S_ISDIR(st.st_mode) ? (errno = EISDIR, -1) : 0;
+	fd = openat(root_fd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+	    0644);
 	if (fd != -1)
 		close(fd);
 	return fd == -1 ? -1 : 0;

@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "core/apw_auto.h"
@@ -271,13 +273,32 @@ apw_stock_score(struct apw_stock *stock, struct apw_score_slot *score)
 	stock->score = score;
 }
 
+/* The stock's folder, or what is there of the way to it: whether owners can
+ * be mapped is a matter of the file system.  The caller frees it. */
+static char *
+probe_folder(const struct apw_cycle *cycle)
+{
+	struct stat	 st;
+	char		*path, *slash;
+
+	if (cycle->stock.path[0] != '/' || asprintf(&path, "%s/"
+	    APW_STOCK_VERSION "/.staging", cycle->stock.path) == -1)
+		return NULL;
+	while ((slash = strrchr(path, '/')) != path &&
+	    (stat(path, &st) == -1 || !S_ISDIR(st.st_mode)))
+		*slash = '\0';
+	if (slash == path)
+		path[1] = '\0';
+	return path;
+}
+
 int
 apw_stock_probe(const struct apw_cycle *cycle, char *text, size_t size)
 {
 	static char		 nowhere[] = "";
 	static struct apw_cycle	 usual = { .stock = {	/* wiped, too */
 				    .jail = APW_JAIL_ON, .path = nowhere } };
-	char			 staging[] = "/tmp/apworkerd-probe-XXXXXX";
+	char			 temporary[] = "/tmp/apworkerd-probe-XXXXXX";
 	struct apw_err		 err = APW_ERR_NONE;
 	struct apw_broker	*b = NULL;
 	int			 rc = -1;
@@ -290,12 +311,15 @@ apw_stock_probe(const struct apw_cycle *cycle, char *text, size_t size)
 		    "Landlock's rules (\"jail landlock\")");
 		return 0;
 	}
-	if (mkdtemp(staging) == NULL)
-		apw_err_set(&err, errno, "%s", staging);
-	else if ((b = boxes_start(cycle, 0, staging, NULL, &err)) != NULL)
+	apw_autofree char *folder = probe_folder(cycle);
+	if (folder == NULL && mkdtemp(temporary) == NULL)
+		apw_err_set(&err, errno, "%s", temporary);
+	else if ((b = boxes_start(cycle, 0, folder != NULL ? folder :
+	    temporary, NULL, &err)) != NULL)
 		rc = boxes_try(b, &err);
 	apw_broker_stop(b);
-	rmdir(staging);
+	if (folder == NULL)
+		rmdir(temporary);
 	if (rc == 0)
 		snprintf(text, size, "boxes of their own; network: the "
 		    "registry only");
