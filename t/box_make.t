@@ -38,7 +38,7 @@ sub inside {
 		. "/root/custom_pieces:\n\n/tmp:", "$who: nothing admitted");
 	is($box->sh([], 'cat /root/common/main.js'), 'engine',
 		"$who: the engine is there");
-	is($box->sh([], 'cat /proc/[0-9]*/comm'), "apw-broker\nsh",
+	is($box->sh([], 'cat /proc/[0-9]*/comm'), "apw-box\nsh",
 		"$who: init, and what it runs");
 	like($box->sh([], 'grep -E "^(Cap|NoNew|Seccomp:)" /proc/self/status'
 		. ' | cut -f2 | sort -u | tr "\n" " "'),

@@ -109,6 +109,9 @@ sub jobs {
 	ok(wait_for(sub { !grep { cmd_is($_, 'sleep') } pids_of() }, 'end'),
 		"$mode: which is gone");
 
+	ok(wait_for(sub { titled() }, 'an init with its title'),
+		"$mode: process 1 of a box bears the box's title");
+
 	# kill -9 of a broker: the slot is born again with others
 	my %before;
 	wait_for(sub { %before = map { $_ => 1 } brokers(); 2 == keys %before },
@@ -125,6 +128,12 @@ sub pids_of { return Test::Apworker::Proc::descendants($t->pid()) }
 sub cmd_is {
 	my ($pid, $word) = @_;
 	return slurp("/proc/$pid/comm") =~ /^\Q$word\E$/;
+}
+# First processes of pid namespaces, by the title of slot 1's boxes.
+sub titled {
+	return grep { slurp("/proc/$_/status") =~ /^NSpid:\t\d+\t1$/m
+		&& slurp("/proc/$_/cmdline") =~ /^apworkerd: box 1\0*$/
+		&& cmd_is($_, 'apw-box') } pids_of();
 }
 sub brokers {
 	my @pids = grep { cmd_is($_, 'apw-broker')

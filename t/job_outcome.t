@@ -47,11 +47,17 @@ my @cases = (
 	[ heap_text => [ { do => 'stderr', text =>
 		"FATAL ERROR: Reached heap limit Allocation failed - "
 		. "JavaScript heap out of memory\n" },
-		{ do => 'exit', code => 1 } ],
-		'MEMORY_ISSUE', 'MEMORY_LIMIT_EXCEEDED' ],
+		{ do => 'exit', code => 1 } ], 'INTERNAL_ERROR',
+		'INTERNAL_ERROR WORKER code 1', qr/code 1 .*heap out of mem/s,
+		qr/heap out of memory/ ],
 	[ heap_text_on_fd_2 => [ { do => 'real_stderr', text =>
 		"FATAL ERROR: JavaScript heap out of memory\n" },
-		{ do => 'exit', code => 1 } ],
+		{ do => 'exit', code => 1 } ], 'INTERNAL_ERROR',
+		'INTERNAL_ERROR WORKER code 1', qr/code 1 .*heap out of mem/s,
+		qr/heap out of memory/ ],
+	[ heap_text_and_trap => [ { do => 'real_stderr', text =>
+		"FATAL ERROR: JavaScript heap out of memory\n" },
+		{ do => 'kill', signal => 'SIGTRAP' } ],
 		'MEMORY_ISSUE', 'MEMORY_LIMIT_EXCEEDED' ],
 	[ run_data_text => [ { do => 'stderr', text =>
 		"Flow run data size exceeded the maximum allowed size\n" },

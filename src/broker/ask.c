@@ -372,6 +372,14 @@ apw_broker_hurry(struct apw_broker *b)
 	message_send(b->sock, &rq, sizeof(rq), NULL, 0);
 }
 
+void
+apw_broker_mark(struct apw_broker *b)
+{
+	struct broker_request	rq = { .op = BROKER_MARK };
+
+	message_send(b->sock, &rq, sizeof(rq), NULL, 0);
+}
+
 int
 apw_broker_kill(struct apw_broker *b, struct apw_err *err)
 {

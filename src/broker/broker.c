@@ -153,6 +153,7 @@ broker_do_admit(struct broker *b, const struct broker_request *rq,
 	if (b->lane_fd == -1 && lane_open(b, err) == -1)
 		return -1;
 	cgroup_yield(b->cgroup, false);
+	cgroup_mark_memory(b->cgroup);
 	return lane_admit(b, rq->what, rq->id, err);
 }
 
@@ -189,6 +190,9 @@ broker_do(struct broker *b, const struct broker_request *rq, const int *fds,
 	case BROKER_HURRY:
 		cgroup_yield(b->cgroup, false);
 		return 0;
+	case BROKER_MARK:
+		cgroup_mark_memory(b->cgroup);
+		return 0;
 	default:
 		return apw_err_set(err, EPROTO, "an unknown request");
 	}
@@ -218,7 +222,7 @@ broker_turn(struct broker *b)
 		snprintf(reply.text, sizeof(reply.text), "%.*s",
 		    (int)sizeof(reply.text) - 1, err.text);
 	}
-	rc = rq.op == BROKER_HURRY ? 0 :
+	rc = rq.op == BROKER_HURRY || rq.op == BROKER_MARK ? 0 :
 	    message_send(b->sock, &reply, sizeof(reply), out, nout);
 	while (nfds > 0)
 		close(fds[--nfds]);

@@ -85,6 +85,11 @@ struct apw_broker_conf {		/* borrowed until start returns */
 	const char	*cache;		/* which they write when told to */
 	const char *const *reads;	/* what they see, at the same place;
 					 * NULL ends; not there: left out */
+	/* Process 1 of each box: its title, and the memory of this program
+	 * that ps shows; 0 bytes: none. */
+	char		*title_at;
+	size_t		 title_bytes;
+	const char	*box_title;
 	/* In the broker: wipe what its memory need not know; or NULL. */
 	void		(*forget)(void *);
 	void		*forget_arg;
@@ -170,7 +175,8 @@ enum apw_admit { APW_ADMIT_FLOW, APW_ADMIT_PLATFORM };
 int	apw_broker_try(struct apw_broker *, unsigned flags, struct apw_err *);
 
 /* Let the code of one flow version, or the custom pieces of one platform,
- * appear in the box (before or after its boot).  id is one path segment.
+ * appear in the box (before or after its boot): a job begins, as with
+ * apw_broker_mark().  id is one path segment.
  * 1: there; 0: the stock has no such folder; -1 error. */
 int	apw_broker_admit(struct apw_broker *, enum apw_admit, const char *id,
 	    struct apw_err *);
@@ -182,6 +188,9 @@ int	apw_broker_admit_both(struct apw_broker *, const char *flow_version_id,
 /* Booted AHEAD, it has its whole weight from now on. */
 void	apw_broker_hurry(struct apw_broker *);
 
+/* Another job begins in the box: memory kills until now are not its. */
+void	apw_broker_mark(struct apw_broker *);
+
 /* SIGKILL to everything in the box, now. */
 int	apw_broker_kill(struct apw_broker *, struct apw_err *);
 
@@ -190,7 +199,8 @@ struct apw_box_end {			/* evidence */
 	int	 code;			/* -1 when a signal ended it */
 	int	 signal;
 	bool	 oom_known;		/* oom_kills was counted */
-	uint64_t oom_kills;		/* by the kernel, in this box */
+	uint64_t oom_kills;		/* by the kernel, in this box, since
+					 * its last job began */
 	uint64_t pids_denied;		/* forks refused by the limit */
 	uint64_t memory_peak_bytes;	/* 0: not known */
 	uint64_t cpu_ms;

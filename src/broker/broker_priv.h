@@ -282,6 +282,8 @@ bool	cgroup_holds(const struct cgroup *, const char *controller);
 void	cgroup_evidence(struct cgroup *, struct apw_box_end *);
 /* What has happened so far is not the next box's. */
 void	cgroup_mark(struct cgroup *);
+/* What was killed for memory so far is not the next job's. */
+void	cgroup_mark_memory(struct cgroup *);
 void	cgroup_describe(const struct cgroup *, char *text, size_t);
 void	cgroup_close(struct cgroup *);
 

@@ -109,6 +109,13 @@ cgroup_mark(struct cgroup *g)
 }
 
 void
+cgroup_mark_memory(struct cgroup *g)
+{
+	if (g != NULL)
+		g->mark.oom_kills = cgroup_count_read(g, CGROUP_COUNT_OOM);
+}
+
+void
 cgroup_evidence(struct cgroup *g, struct apw_box_end *end)
 {
 	struct apw_box_end	now = { 0 };

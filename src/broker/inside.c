@@ -27,6 +27,25 @@ inside_fail(const struct box_plan *plan, enum box_step step)
 	_exit(127);
 }
 
+/* Not by the C library: each page that is written is copied. */
+static void
+inside_title(const struct box_plan *plan)
+{
+	const struct apw_broker_conf	*c = plan->b->conf;
+	const char			*from = c->box_title;
+	volatile char			*to = c->title_at;
+	size_t				 n = c->title_bytes;
+
+	call_prctl(PR_SET_NAME, (unsigned long)(uintptr_t)"apw-box");
+	if (from == NULL || n == 0)
+		return;
+	for (; n > 1 && *from != '\0'; n--)
+		*to++ = *from++;
+	/* the broker's may be longer; nothing comes after it */
+	for (; n > 0 && *to != '\0'; n--)
+		*to++ = '\0';
+}
+
 /* The uid maps are written once this comes; an end means they never will. */
 static void
 inside_go(const struct box_plan *plan)
@@ -167,6 +186,7 @@ inside_main(const struct box_plan *plan)
 {
 	pid_t	engine;
 
+	inside_title(plan);
 	if ((plan->flags & APW_BOX_HOST_FILES) != 0) {
 		inside_go(plan);
 		inside_network(plan);

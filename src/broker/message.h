@@ -18,6 +18,7 @@
 	X(END,		0, "the box has ended: clean up, tell the evidence") \
 	X(DESCRIBE,	0, "make the template; say which limits hold here") \
 	X(HURRY,	0, "the box yields to nobody any more; not answered") \
+	X(MARK,		0, "a job begins in the box; not answered")	\
 	X(OPEN,		1, "builders: another broker, on this socket")
 #define BROKER_REQUEST_ENUM(name, fds, text)	BROKER_##name,
 #define BROKER_REQUEST_FDS(name, fds, text)	fds,

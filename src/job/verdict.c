@@ -1,16 +1,25 @@
 /* The verdict; see verdict.h.  Room: job.
  *
  * The order of the tests is the rule: what we did ourselves comes first,
- * then what proves memory, then the rest.  A SIGKILL proves nothing by
- * itself: only with the kernel's count of memory kills is it memory, else
- * somebody outside sent it and the message says so. */
+ * then what proves memory, then the rest.  Memory is proved by the kernel's
+ * count, or by the way the engine ended:
+ *
+ *	its control group counted a kill	also that of a child: the engine
+ *		has ended for want of what that was to do
+ *	SIGKILL, and somebody was killed	where the count is of more than
+ *		this engine; without it somebody outside sent the signal, and
+ *		the message says so
+ *	SIGABRT, also as a shell tells it	so V8 ends when its heap is full,
+ *		and the app's own worker takes any of them for that
+ *	SIGILL, SIGTRAP, and V8's words		its other ways to end at once
+ *
+ * Words alone prove nothing: any step can write them. */
 #include "job/verdict.h"
 
 #include <signal.h>
 #include <string.h>
 
-#define EXIT_ABORTED	134	/* how a shell or init reports SIGABRT */
-#define EXIT_FILTERED	159	/* and SIGSYS */
+#define EXIT_SIGNAL	128	/* and the number: how a shell tells a signal */
 
 const char *const apw_verdict_heap_words[] = {
 	"JavaScript heap out of memory",
@@ -19,6 +28,20 @@ const char *const apw_verdict_heap_words[] = {
 };
 const char apw_verdict_log_size_words[] =
     "Flow run data size exceeded the maximum allowed size";
+
+static bool
+verdict_signal(const struct apw_evidence *ev, int signal)
+{
+	return ev->signal == signal || ev->code == EXIT_SIGNAL + signal;
+}
+
+static bool
+verdict_memory(const struct apw_evidence *ev)
+{
+	return ev->oom_own || (ev->oom_kill && ev->signal == SIGKILL) ||
+	    verdict_signal(ev, SIGABRT) || (ev->heap_text &&
+	    (verdict_signal(ev, SIGILL) || verdict_signal(ev, SIGTRAP)));
+}
 
 enum apw_verdict
 apw_verdict(const struct apw_evidence *ev)
@@ -32,13 +55,12 @@ apw_verdict(const struct apw_evidence *ev)
 	if (ev->ours != NULL)
 		return ev->lost != NULL ? APW_VERDICT_LOST :
 		    APW_VERDICT_STOPPED;
-	if (ev->heap_text || ev->code == EXIT_ABORTED ||
-	    ev->signal == SIGABRT || (ev->signal == SIGKILL && ev->oom_kill))
+	if (verdict_memory(ev))
 		return APW_VERDICT_MEMORY;
 	if (ev->log_size_text)
 		return APW_VERDICT_LOG_SIZE;
 	/* raise(2) can say so, too: then it speaks of itself */
-	if (ev->signal == SIGSYS || ev->code == EXIT_FILTERED)
+	if (verdict_signal(ev, SIGSYS))
 		return APW_VERDICT_FILTER;
 	if (ev->signal == SIGKILL)
 		return APW_VERDICT_KILLED_OUTSIDE;
@@ -103,6 +125,9 @@ apw_verdict_message(enum apw_verdict v, const struct apw_evidence *ev,
 		    ev->sandbox_id);
 		verdict_status(ev, ", signal=", out);
 		apw_buf_puts(out, ")");
+		if (ev->oom_own)
+			apw_buf_puts(out, "; the kernel killed there for "
+			    "memory");
 		break;
 	case APW_VERDICT_NOT_CONNECTED:
 		apw_buf_printf(out, "Sandbox %s %s", ev->sandbox_id, ev->ours);

@@ -15,6 +15,8 @@ bool	apw_child_follow(pid_t parent);
 /* title.c.  Moves the environment away, so that titles have its room and
  * /proc/PID/environ shows no secret; call first in main(). */
 void	apw_title_init(int argc, char **argv);
+/* Where it lies, for who writes one into a copy of this process. */
+char	*apw_title_place(size_t *bytes);
 void	apw_title_set(const char *fmt, ...)
 	    __attribute__((format(printf, 1, 2)));
 /* Overwrite this process's environment: it may hold secrets. */

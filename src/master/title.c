@@ -58,6 +58,13 @@ apw_title_init(int argc, char **argv)
 	environ = env;
 }
 
+char *
+apw_title_place(size_t *bytes)
+{
+	*bytes = title.size;
+	return title.start;
+}
+
 void
 apw_title_set(const char *fmt, ...)
 {

@@ -206,7 +206,7 @@ engine_box_end(struct apw_engine *e)
 	} else
 		ev->box_killed = ev->signal == SIGKILL;
 	if (end.oom_known)
-		ev->oom_kill = ev->signal == SIGKILL && end.oom_kills != 0;
+		ev->oom_own = ev->oom_kill = end.oom_kills != 0;
 }
 
 void

@@ -33,6 +33,7 @@ static struct {
 	struct apw_broker	*nursery;	/* owned */
 	int			 watch_fd;	/* owned */
 	unsigned		 slot;
+	char			 title[48];	/* of a box's process 1 */
 } boxes = { .watch_fd = -1 };
 
 struct boxes_reads {
@@ -135,11 +136,14 @@ boxes_start(const struct apw_cycle *cycle, unsigned slot,
 		    .file_bytes = BOXES_FILE_BYTES, .pids = BOXES_TASKS,
 		    .open_files = BOXES_FILES,
 		    .cpu_seconds = boxes_cpu_seconds(&cycle->stock) },
-		.forget = boxes_forget,
+		.box_title = boxes.title, .forget = boxes_forget,
 		.forget_arg = (void *)(uintptr_t)cycle,
 	};
 
 	boxes.slot = slot;
+	snprintf(boxes.title, sizeof(boxes.title),
+	    "apworkerd: box of builders %u", slot);
+	conf.title_at = apw_title_place(&conf.title_bytes);
 	reads_find(&reads, cycle);
 	b = apw_broker_start(&conf, err);
 	while (reads.n > 0)

@@ -327,6 +327,13 @@ apw_box_hurry(const void *conf, const struct apw_child *child)
 		apw_broker_hurry(box.seats[child->seat].broker);
 }
 
+void
+apw_box_mark(const struct apw_child *child)
+{
+	if (apw_box_has(child))
+		apw_broker_mark(box.seats[child->seat].broker);
+}
+
 int
 apw_box_admit(const void *conf, const struct apw_child *child,
     const char *flow_version_id, const char *platform_id, struct apw_err *err)

@@ -52,6 +52,8 @@ int	apw_box_watch_fd(const void *conf);
 bool	apw_box_host_ready(void);
 /* Is this child in a box of ours? */
 bool	apw_box_has(const struct apw_child *);
+/* Another job begins in it, and nothing is to be admitted. */
+void	apw_box_mark(const struct apw_child *);
 int	apw_box_host_fence(enum apw_network, struct apw_err *);
 int	apw_box_host_boot(const struct apw_box_spec *, const struct apw_harden *,
 	    struct apw_child *, struct apw_err *);

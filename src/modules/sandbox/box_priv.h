@@ -30,6 +30,7 @@ struct box_slot {
 	char			 common[PATH_MAX], codes[PATH_MAX];
 	char			 custom[PATH_MAX];
 	char			 tmp[PATH_MAX];	/* of hardened engines */
+	char			 title[32];	/* of a box's process 1 */
 	char			*pasta;		/* owned; NULL: not there */
 };
 

@@ -182,11 +182,14 @@ box_start(const struct apw_cycle *cycle, unsigned slot,
 		.codes = box.codes, .custom_pieces = box.custom,
 		.ca_file = cycle->engine.ca_file,
 		.host_groups = box.groups, .host_tmp = box.tmp,
+		.box_title = box.title,
 		.forget = box_forget,
 		.forget_arg = (void *)(uintptr_t)cycle,
 	};
 	const struct apw_module	*m;
 
+	snprintf(box.title, sizeof(box.title), "apworkerd: box %u", slot);
+	conf.title_at = apw_title_place(&conf.title_bytes);
 	if (box_paths(cycle, err) == -1 ||
 	    box_host_user(cycle, &conf, err) == -1)
 		return -1;

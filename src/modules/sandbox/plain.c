@@ -287,8 +287,12 @@ apw_plain_admit(const void *conf, const struct apw_child *child,
 	const struct apw_plain_conf	*c = conf;
 
 	(void)platform_id;		/* its pieces are where all are */
-	return c->harden == APW_HARDEN_OFF || !apw_box_has(child) ? 0 :
-	    apw_box_admit(conf, child, flow_version_id, NULL, err);
+	if (!apw_box_has(child))
+		return 0;
+	if (c->harden != APW_HARDEN_OFF && flow_version_id != NULL)
+		return apw_box_admit(conf, child, flow_version_id, NULL, err);
+	apw_box_mark(child);
+	return 0;
 }
 
 int

@@ -58,7 +58,8 @@ struct apw_sandbox_end {
 	bool	 told;			/* code and signal are the engine's own */
 	int	 code;			/* -1: a signal ended it */
 	int	 signal;
-	bool	 oom_known;		/* oom_kills counts this engine's only */
+	bool	 oom_known;		/* oom_kills counts this engine's and its
+					 * children's only, in its last job */
 	uint64_t oom_kills;
 };
 
