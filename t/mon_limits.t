@@ -16,7 +16,7 @@ use Test::Apworker;
 use Test::Apworker::Master;
 use Test::Apworker::Proc;
 
-my $t = Test::Apworker->new()->has(qw/fake_slots/)->plan(20);
+my $t = Test::Apworker->new()->has(qw/fake_slots/)->plan(40);
 fake_conf($t)->write_file('main.js', '')->run();
 $t->wait_status(sub { $_->{slots_able} == 2 });
 my $mon = pid_of($t, 'monitor');
@@ -58,6 +58,26 @@ for ([ 'no HTTP', "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n" ],
     [ 'HTTP/3', "GET /livez HTTP/3.0\r\n\r\n" ],
     [ 'a NUL', "GET /li\0vez HTTP/1.1\r\n\r\n" ],
     [ 'a bare word', "hello\r\n\r\n" ],
+    [ 'bare line feeds', "GET /livez HTTP/1.1\nHost: x\n\n" ],
+    [ 'one bare line feed', "GET /livez HTTP/1.1\r\nHost: x\nX: y\r\n\r\n" ],
+    [ 'two lengths', "GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
+	. "Content-Length: 0\r\n\r\n" ],
+    [ 'a length and chunks', "GET /livez HTTP/1.1\r\nHost: x\r\n"
+	. "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" ],
+    [ 'chunks of chunks', "GET /livez HTTP/1.1\r\nHost: x\r\n"
+	. "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n" ],
+    [ 'chunks in HTTP/1.0', "GET /livez HTTP/1.0\r\n"
+	. "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" ],
+    [ 'a negative length', "GET /livez HTTP/1.1\r\nHost: x\r\n"
+	. "Content-Length: -1\r\n\r\n" ],
+    [ 'no host', "GET /livez HTTP/1.1\r\n\r\n" ],
+    [ 'two hosts', "GET /livez HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n" ],
+    [ 'a folded line', "GET /livez HTTP/1.1\r\nHost: x\r\n y: z\r\n\r\n" ],
+    [ 'a coded NUL', "GET /livez%00 HTTP/1.1\r\nHost: x\r\n\r\n" ],
+    [ 'half a code', "GET /livez%6 HTTP/1.1\r\nHost: x\r\n\r\n" ],
+    [ 'a star', "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n" ],
+    [ 'an authority', "CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n" ],
+    [ 'https', "GET https://x/livez HTTP/1.1\r\nHost: x\r\n\r\n" ],
     [ 'a head too long', "GET /livez HTTP/1.1\r\nX: " . 'x' x 70000 ]) {
 	my ($code, $closed) = ask($_->[1]);
 	is("$code $closed", '400 1', $_->[0]);
@@ -69,6 +89,18 @@ for ([ 'a body', "POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe
 	is("$code $closed", '413 1', $_->[0]);
 }
 is((ask("GET /livez HTTP/1.0\r\n\r\n"))[0], 200, 'HTTP/1.0');
+is((ask("GET HTTP://somewhere:80/livez?x HTTP/1.1\r\nHost: x\r\n"
+	. "Connection: close\r\n\r\n"))[0], 200, 'a target with a host');
+is((ask("\r\nGET /livez HTTP/1.0\r\n\r\n"))[0], 200, 'an empty line in front');
+is((ask("GET /" . 'x' x 3000 . " HTTP/1.0\r\n\r\n"))[0], 414, 'a long path');
+is((ask("GET /livez HTTP/1.1\r\nHost: x\r\nExpect: tea\r\n\r\n"))[0], 417,
+	'an expectation');
+{
+	my ($code, $closed, $text) = ask("HEAD /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+		. "GET /livez HTTP/1.0\r\n\r\n");
+	is(scalar(() = $text =~ m{^HTTP/1\.1 200 OK\r}mg), 2,
+		'HEAD has no body: the next answer follows its head');
+}
 my ($code, $closed, $text) = ask("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 	. "GET /nope HTTP/1.1\r\nHost: x\r\n\r\n"
 	. "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");

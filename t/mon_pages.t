@@ -14,7 +14,7 @@ use Test::Apworker;
 use Test::Apworker::Master;
 use Test::Apworker::Proc;
 
-my $t = Test::Apworker->new()->has(qw/fake_slots/)->plan(52);
+my $t = Test::Apworker->new()->has(qw/fake_slots/)->plan(69);
 fake_conf($t, slots => 3, main => 'respawn_max 5s;')->write_file('main.js', '');
 order($t, 1, 'busy=j-1');
 order($t, 3, 'exit=78 why=refused');
@@ -22,16 +22,14 @@ $t->run();
 $t->wait_status(sub { $_->{slots_able} == 2
 	&& grep { $_->{state} eq 'dead' } @{ $_->{slots} } });
 
-# the Node worker's health server: exact paths, nothing else
+# the Node worker's health server: exact paths, whatever is behind them
 
 for my $path (qw{/worker/health /v1/health /api/v1/health}) {
 	my ($code, $body, $head) = $t->http_get($path);
 	is("$code $body", '200 {"status":"ok"}', $path);
 	like($head, qr{^Content-Type: application/json\r?$}m, 'type');
-	($code, $body) = $t->http_get($path, method => 'HEAD');
-	is($code, 404, 'HEAD');
 	($code, $body) = $t->http_get("$path?x=1");
-	is("$code $body", '404 ', 'with a query');
+	is("$code $body", '200 {"status":"ok"}', 'with a query');
 	($code, $body) = $t->http_get("$path/");
 	is("$code $body", '404 ', 'with a slash');
 }
@@ -43,9 +41,27 @@ for my $path ('/', '/status/', '/Status', '//livez', '/livez%20', '/etc/passwd',
 is(($t->http_get('/livez', method => 'POST'))[0], 405, 'POST');
 is(($t->http_get('/status', method => 'DELETE'))[0], 405, 'DELETE');
 
+# HEAD is GET without its body; queries and other spellings change nothing
+
+for my $path (qw{/worker/health /v1/health /api/v1/health /livez /readyz /status
+    /metrics}) {
+	my ($code, $body, $head) = $t->http_get($path, method => 'HEAD');
+	my ($get, $page, $of_get) = $t->http_get($path);
+	$head .= $of_get;
+	is("$code $body", "$get ", "HEAD $path");
+	like($head, qr/^Content-Length: [1-9]\d*\r?\n.*^Content-Length: [1-9]/ms,
+		'with the length of the page');
+}
+for my $path ('/metrics?x=1', '/readyz?verbose', '/livez?', '/status?a=b&c=%',
+    '/%6Civez') {
+	is(($t->http_get($path))[0], 200, $path);
+}
+my ($code, $body) = $t->http_get('/metrics?x=1');
+like($body, qr/^apworkerd_ready 1$/m, 'metrics with a query: the page');
+
 # livez, readyz
 
-my ($code, $body) = $t->http_get('/livez');
+($code, $body) = $t->http_get('/livez');
 is($code, 200, 'alive');
 ok(unjson($body)->{alive}, 'says so');
 ($code, $body) = $t->http_get('/readyz');

@@ -12,17 +12,26 @@
 #include "core/apw_conf.h"
 #include "core/apw_exit.h"
 #include "core/apw_log.h"
-#include "monitor/http_priv.h"
+#include "http/httpd.h"
 #include "monitor/pages_priv.h"
 
 #define DRAIN_S		2
 #define TICK_S		1
 
+/* Clients are few, and whoever they are nothing tells them apart.  A head has
+ * one deadline, however busy it looks. */
+static const struct apw_httpd_limits limits = {
+	.conns = 64, .strangers = 64, .requests = 1000,
+	.head_bytes = 4096, .out_bytes = 8 << 20,
+	.head_ms = 10000, .idle_ms = 10000, .stall_ms = 10000,
+	.body_ms = 30000,
+};
+
 #define MONITOR_MAGIC	0x6d6f6e69
 struct monitor {
 	uint32_t		 magic;
 	struct event_base	*base;
-	struct mon_http		*http;
+	struct apw_httpd	*http;
 	struct apw_score	*score;		/* borrowed; read-only but
 						 * for our page */
 	bool			 draining;
@@ -50,7 +59,7 @@ monitor_on_leave(evutil_socket_t fd, short what, void *arg)
 		return;
 	mon->draining = true;
 	event_base_loopexit(mon->base, &tv);
-	mon_http_drain(mon->http, monitor_on_drained, mon);
+	apw_httpd_drain(mon->http, monitor_on_drained, mon);
 }
 
 /* The one page that we write: our master looks whether we live. */
@@ -119,15 +128,15 @@ apw_monitor_main(struct apw_cycle *cycle, struct apw_score *score,
 	tick = event_new(mon.base, -1, EV_PERSIST, monitor_on_tick, &mon);
 	if (tick == NULL || event_add(tick, &second) == -1)
 		return APW_EXIT_OS;
-	mon.http = mon_http_new(mon.base, listen_fds, nfds, mon_page,
-	    score, &err);
+	mon.http = apw_httpd_new(mon.base, listen_fds, nfds, &limits,
+	    &mon_pages, score, &err);
 	if (mon.http == NULL) {
 		apw_error("cannot serve", APW_E(&err));
 		return APW_EXIT_OS;
 	}
 	rc = event_base_dispatch(mon.base);
 	event_free(tick);
-	mon_http_free(mon.http);
+	apw_httpd_free(mon.http);
 	for (i = 0; i < APW_COUNT(signals); i++)
 		event_free(ev[i]);
 	event_base_free(mon.base);

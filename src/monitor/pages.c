@@ -1,5 +1,5 @@
-/* The pages, by path.  Room: monitor.  Everything else is 404 without a
- * body, as the Node worker's health server has it. */
+/* The pages, by path; a query changes nothing.  Room: monitor.  Everything
+ * else is 404 without a body, as the Node worker's health server has it. */
 #include "monitor/pages_priv.h"
 
 #include "core/apw_auto.h"
@@ -7,10 +7,10 @@
 #define PAGE_BYTES	(4U << 20)
 #define JSON_TYPE	"application/json"
 
-typedef void page_fn(const struct mon_view *, struct mon_reply *);
+typedef void page_fn(const struct mon_view *, struct apw_httpd_answer *);
 
 static void
-page_live(const struct mon_view *v, struct mon_reply *r)
+page_live(const struct mon_view *v, struct apw_httpd_answer *r)
 {
 	if (!mon_view_alive(v))
 		r->status = 503;
@@ -18,7 +18,7 @@ page_live(const struct mon_view *v, struct mon_reply *r)
 }
 
 static void
-page_ready(const struct mon_view *v, struct mon_reply *r)
+page_ready(const struct mon_view *v, struct apw_httpd_answer *r)
 {
 	if (!mon_view_ready(v))
 		r->status = 503;
@@ -26,13 +26,13 @@ page_ready(const struct mon_view *v, struct mon_reply *r)
 }
 
 static void
-page_status(const struct mon_view *v, struct mon_reply *r)
+page_status(const struct mon_view *v, struct apw_httpd_answer *r)
 {
 	mon_status_json(v, &r->body);
 }
 
 static void
-page_metrics(const struct mon_view *v, struct mon_reply *r)
+page_metrics(const struct mon_view *v, struct apw_httpd_answer *r)
 {
 	r->type = "text/plain; version=0.0.4; charset=utf-8";
 	mon_metrics_text(v, &r->body);
@@ -40,7 +40,7 @@ page_metrics(const struct mon_view *v, struct mon_reply *r)
 
 /* The Node worker's: up means ok. */
 static void
-page_health(const struct mon_view *v, struct mon_reply *r)
+page_health(const struct mon_view *v, struct apw_httpd_answer *r)
 {
 	(void)v;
 	apw_buf_puts(&r->body, "{\"status\":\"ok\"}");
@@ -60,22 +60,28 @@ static const struct {
 	{ "/api/v1/health",	page_health,	false },
 };
 
-void
-mon_page(void *arg, struct apw_str method, struct apw_str target,
-    struct mon_reply *r)
+static void
+mon_on_request(void *arg, const struct apw_httpd_request *rq,
+    struct apw_httpd_answer *r)
 {
 	const struct apw_score	*score = arg;
 	struct mon_view		 view;
 	size_t			 i;
 
+	if (rq->body_bytes != 0) {
+		r->status = 413;
+		return;
+	}
 	for (i = 0; i < APW_COUNT(pages); i++)
-		if (apw_str_is(target, pages[i].path))
+		if (apw_str_is(rq->path, pages[i].path))
 			break;
 	if (i == APW_COUNT(pages))
 		return;
-	if (!apw_str_is(method, "GET")) {
-		if (pages[i].is_ours)
+	if (!rq->reads) {
+		if (pages[i].is_ours) {
 			r->status = 405;
+			r->allow = "GET, HEAD";
+		}
 		return;
 	}
 	if (mon_view_take(&view, score) == -1) {
@@ -88,3 +94,6 @@ mon_page(void *arg, struct apw_str method, struct apw_str target,
 	pages[i].page(&view, r);
 	mon_view_free(&view);
 }
+
+/* Nobody sends a body: what would take one is not there. */
+const struct apw_httpd_ops mon_pages = { .on_request = mon_on_request };

@@ -7,7 +7,7 @@
 
 #include "core/apw_buf.h"
 #include "core/apw_score.h"
-#include "monitor/http_priv.h"
+#include "http/httpd.h"
 
 /* One slot's record, copied: it does not change while we print it. */
 struct mon_slot {
@@ -53,8 +53,7 @@ void	mon_ready_json(const struct mon_view *, struct apw_buf *);
 void	mon_live_json(const struct mon_view *, struct apw_buf *);
 void	mon_metrics_text(const struct mon_view *, struct apw_buf *);
 
-/* pages.c: a mon_page_fn, arg is the scoreboard. */
-void	mon_page(void *arg, struct apw_str method, struct apw_str target,
-	    struct mon_reply *);
+/* pages.c; their argument is the scoreboard. */
+extern const struct apw_httpd_ops mon_pages;
 
 #endif
