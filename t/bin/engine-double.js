@@ -297,7 +297,9 @@ const steps = {
 		const r = child_process.spawnSync(s.argv[0].replace(/^\./,
 		    path.dirname(process.argv[1])), s.argv.slice(1),
 		    { input: s.input, timeout: s.ms || 60000,
-		      env: { ...process.env, PATH: '/usr/bin:/bin' } });
+		      env: { ...process.env, PATH: '/usr/bin:/bin',
+			API_URL: op?.internalApiUrl || '',
+			ENGINE_TOKEN: op?.engineToken || '' } });
 
 		record('exec', { name: s.name, code: r.status,
 		    out: String(r.stdout), err: String(r.stderr),

@@ -209,7 +209,8 @@ spool_source_open(const struct apw_source_env *env,
 	}
 	if (spool_open(&src->spool, src->conf->path, env->slot, err) == -1 ||
 	    spool_watch(src, err) == -1 || (src->conf->api_url == NULL &&
-	    (src->files = spool_files_open(env->base, err)) == NULL)) {
+	    (src->files = spool_files_open(env->base, &src->spool, env->slot,
+	    env->cycle->network.mode == APW_NETWORK_STRICT, err)) == NULL)) {
 		spool_source_close(src);
 		return NULL;
 	}

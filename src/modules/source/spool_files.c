@@ -1,238 +1,283 @@
 /* The files that an engine stores with its app; see spool_files.h.  Answers
  * PUT and GET of v1/files/ID and says which project this is; the engine is
  * whoever has the job's engine token, and is not believed otherwise: number,
- * size and names are bounded.  Must never reach past the job in hand. */
+ * size and names are bounded.  Must never reach past the job in hand, nor
+ * read a body of anybody without the token. */
 #include "modules/source/spool_files.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/queue.h>
+#include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <event2/buffer.h>
-#include <event2/http.h>
-#include <event2/keyvalq_struct.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
 
 #include <openssl/crypto.h>
 
 #include "core/apw_auto.h"
 #include "core/apw_log.h"
-#include "modules/source/spool.h"
-#include "modules/source/spool_priv.h"
+#include "http/httpd.h"
+#include "modules/source/spool_store.h"
 
 #define FILES_MAGIC	0x46494c45
-#define FILES_MAX	256
-#define FILES_BYTES	((size_t)128 << 20)	/* of all files of a job */
-#define FILES_BODY	((size_t)64 << 20)	/* of one request */
-#define FILES_HEAD	65536
-#define FILES_IDLE_SEC	60
+#define FILES_BACKLOG	128
+#define FILES_TRIES	16
 #define FILES_PREFIX	"/api/v1/files/"
-
-struct spool_file {
-	STAILQ_ENTRY(spool_file) entry;
-	char		 id[SPOOL_ID_MAX + 1];
-	struct evbuffer	*body;		/* owned */
-};
+#define JSON_TYPE	"application/json"
 
 struct spool_files {
 	uint32_t	 magic;
-	struct evhttp	*http;		/* owned */
+	int		 fd;		/* owned: listens */
+	struct apw_httpd *httpd;	/* owned */
+	struct spool_store store;
 	char		 url[64];
 	struct apw_buf	 token;		/* of the job in hand */
-	STAILQ_HEAD(, spool_file) files; /* owned */
-	size_t		 nfiles, bytes;
+	unsigned	 refused;	/* files of this job */
 };
 
-static struct spool_file *
-files_find(struct spool_files *fs, const char *id)
-{
-	struct spool_file	*f;
-
-	STAILQ_FOREACH(f, &fs->files, entry)
-		if (strcmp(f->id, id) == 0)
-			return f;
-	return NULL;
-}
-
-static void
-files_forget(struct spool_files *fs)
-{
-	struct spool_file	*f;
-
-	while ((f = STAILQ_FIRST(&fs->files)) != NULL) {
-		STAILQ_REMOVE_HEAD(&fs->files, entry);
-		evbuffer_free(f->body);
-		free(f);
-	}
-	fs->nfiles = fs->bytes = 0;
-}
-
-static void
-files_json(struct evhttp_request *req, int status, const char *reason,
-    const char *text)
-{
-	struct evbuffer	*out = evbuffer_new();
-
-	if (out != NULL)
-		evbuffer_add(out, text, strlen(text));
-	evhttp_add_header(evhttp_request_get_output_headers(req),
-	    "Content-Type", "application/json");
-	evhttp_send_reply(req, status, reason, out);
-	if (out != NULL)
-		evbuffer_free(out);
-}
+/* The engine of a job has few connections; who has no token, none to keep. */
+static const struct apw_httpd_limits limits = {
+	.conns = 64, .strangers = 16, .requests = 10000,
+	.head_bytes = APW_HTTP_HEAD_MAX, .body_bytes = SPOOL_STORE_FILE,
+	.out_bytes = 1 << 20,
+	.head_ms = 5000, .idle_ms = 60000, .stall_ms = 20000,
+	.body_ms = 300000,
+};
 
 static bool
-token_is(const struct spool_files *fs, const char *given)
+token_is(const struct spool_files *fs, struct apw_str given)
 {
-	return fs->token.len != 0 && given != NULL &&
-	    strlen(given) == fs->token.len &&
-	    CRYPTO_memcmp(given, fs->token.data, fs->token.len) == 0;
+	return fs->token.len != 0 && given.n == fs->token.len &&
+	    CRYPTO_memcmp(given.p, fs->token.data, fs->token.len) == 0;
 }
 
 /* The token is in the query of file requests, else in the head. */
 static bool
-files_admit(const struct spool_files *fs, struct evhttp_request *req)
+files_admit(const struct spool_files *fs, const struct apw_httpd_request *rq)
 {
-	const char	*head = evhttp_find_header(
-			    evhttp_request_get_input_headers(req),
-			    "Authorization");
-	const char	*query = evhttp_uri_get_query(
-			    evhttp_request_get_evhttp_uri(req));
-	struct evkeyvalq params;
-	bool		 ok = false;
+	struct apw_str	head = apw_http_header(&rq->head, "authorization");
+	char		text[APW_HTTP_HEAD_MAX];
 
-	if (head != NULL && strncmp(head, "Bearer ", 7) == 0 &&
-	    token_is(fs, head + 7))
+	if (head.n > 7 && memcmp(head.p, "Bearer ", 7) == 0 &&
+	    token_is(fs, (struct apw_str){ head.p + 7, head.n - 7 }))
 		return true;
-	if (query != NULL && evhttp_parse_query_str(query, &params) == 0) {
-		ok = token_is(fs, evhttp_find_header(&params, "token"));
-		evhttp_clear_headers(&params);
-	}
-	return ok;
+	return apw_http_query(rq->query, "token", text, sizeof(text)) == 1 &&
+	    token_is(fs, apw_str_c(text));
 }
 
 static void
-files_put(struct spool_files *fs, struct evhttp_request *req, const char *id)
+files_json(struct apw_httpd_answer *a, int status, const char *text)
 {
-	struct evbuffer		*body = evhttp_request_get_input_buffer(req);
-	struct spool_file	*f = files_find(fs, id);
-	size_t			 n = evbuffer_get_length(body), had;
-	char			 answer[256];
+	a->status = status;
+	a->type = JSON_TYPE;
+	apw_buf_puts(&a->body, text);
+}
 
-	had = f == NULL ? 0 : evbuffer_get_length(f->body);
-	if ((f == NULL && fs->nfiles >= FILES_MAX) ||
-	    n > FILES_BYTES - (fs->bytes - had)) {
-		apw_warn("file of the engine refused: too many or too large",
-		    APW_S("file", id), APW_I("bytes", n));
-		files_json(req, 413, "Payload Too Large", "{}");
+/* One line a job, and one more at its end with the count. */
+static void
+files_refused(struct spool_files *fs, struct apw_str id, int status)
+{
+	if (fs->refused++ > 0)
+		return;
+	if (status == 413)
+		apw_warn("a file of the engine is refused: too many, or too "
+		    "large; the run goes on without it", APW_SN("file", id),
+		    APW_I("file_max", SPOOL_STORE_FILE),
+		    APW_I("job_max", SPOOL_STORE_BYTES));
+	else
+		apw_error("a file of the engine cannot be kept; the run goes "
+		    "on without it", APW_SN("file", id),
+		    APW_S("error", strerror(errno)));
+}
+
+static void
+files_put(struct spool_files *fs, const struct apw_httpd_request *rq,
+    struct apw_str id, struct apw_httpd_answer *a)
+{
+	int	status;
+
+	a->upload = spool_store_begin(&fs->store, id, rq->body_bytes > 0 ?
+	    (uint64_t)rq->body_bytes : 0, &status);
+	if (a->upload != NULL)
+		return;
+	files_refused(fs, id, status);
+	files_json(a, status, "{}");
+}
+
+static void
+files_get(struct spool_files *fs, struct apw_str id,
+    struct apw_httpd_answer *a)
+{
+	a->fd = spool_store_read(&fs->store, id, &a->fd_bytes);
+	if (a->fd == -1) {
+		files_json(a, 404, "{}");
 		return;
 	}
-	if (f == NULL) {
-		f = calloc(1, sizeof(*f));
-		if (f == NULL || (f->body = evbuffer_new()) == NULL) {
-			free(f);
-			files_json(req, 500, "Out of memory", "{}");
-			return;
-		}
-		snprintf(f->id, sizeof(f->id), "%s", id);
-		STAILQ_INSERT_TAIL(&fs->files, f, entry);
-		fs->nfiles++;
-	}
-	evbuffer_drain(f->body, had);
-	evbuffer_add_buffer(f->body, body);
-	fs->bytes += n - had;
-	/* the engine insists on an address to read the file from */
-	snprintf(answer, sizeof(answer), "{\"id\":\"%s\",\"readUrl\":"
-	    "\"%sv1/files/%s\"}", id, fs->url, id);
-	files_json(req, 200, "OK", answer);
+	a->status = 200;
+	a->type = "application/octet-stream";
 }
 
 static void
-files_get(struct spool_files *fs, struct evhttp_request *req, const char *id)
+files_on_request(void *arg, const struct apw_httpd_request *rq,
+    struct apw_httpd_answer *a)
 {
-	struct spool_file	*f = files_find(fs, id);
-	struct evbuffer		*out = evbuffer_new();
-	size_t			 n;
-
-	if (f == NULL || out == NULL) {
-		files_json(req, 404, "Not Found", "{}");
-	} else {
-		n = evbuffer_get_length(f->body);
-		evbuffer_add(out, evbuffer_pullup(f->body, -1), n);
-		evhttp_add_header(evhttp_request_get_output_headers(req),
-		    "Content-Type", "application/octet-stream");
-		evhttp_send_reply(req, 200, "OK", out);
-	}
-	if (out != NULL)
-		evbuffer_free(out);
-}
-
-static void
-files_on_request(struct evhttp_request *req, void *arg)
-{
+	static const size_t	 n = sizeof(FILES_PREFIX) - 1;
 	struct spool_files	*fs;
-	const struct evhttp_uri	*uri = evhttp_request_get_evhttp_uri(req);
-	const char		*path = uri == NULL ? NULL :
-				    evhttp_uri_get_path(uri), *id;
-	enum evhttp_cmd_type	 cmd = evhttp_request_get_command(req);
+	struct apw_str		 id;
 
 	APW_CAST(fs, arg, FILES_MAGIC);
-	if (path == NULL || !files_admit(fs, req)) {
-		files_json(req, 401, "Unauthorized", "{}");
+	if (!files_admit(fs, rq)) {
+		a->close = true;
+		files_json(a, 401, "{}");
 		return;
 	}
-	if (strncmp(path, FILES_PREFIX, sizeof(FILES_PREFIX) - 1) == 0) {
-		id = path + sizeof(FILES_PREFIX) - 1;
-		if (!spool_id_ok(apw_str_c(id)))
-			files_json(req, 400, "Bad Request", "{}");
-		else if (cmd == EVHTTP_REQ_PUT)
-			files_put(fs, req, id);
-		else
-			files_get(fs, req, id);
-	} else if (strcmp(path, "/api/v1/worker/project") == 0)
-		files_json(req, 200, "OK", "{\"id\":\"spool\","
-		    "\"externalId\":null}");
+	a->known = true;
+	if (rq->path.n > n && memcmp(rq->path.p, FILES_PREFIX, n) == 0) {
+		id = (struct apw_str){ rq->path.p + n, rq->path.n - n };
+		if (!spool_id_ok(id))
+			files_json(a, 400, "{}");
+		else if (rq->reads)
+			files_get(fs, id, a);
+		else if (apw_str_is(rq->method, "PUT") ||
+		    apw_str_is(rq->method, "POST"))
+			files_put(fs, rq, id, a);
+		else {
+			a->allow = "GET, HEAD, PUT, POST";
+			files_json(a, 405, "{}");
+		}
+	} else if (rq->reads && apw_str_is(rq->path, "/api/v1/worker/project"))
+		files_json(a, 200, "{\"id\":\"spool\",\"externalId\":null}");
 	else
-		files_json(req, 404, "Not Found",
+		files_json(a, 404,
 		    "{\"message\":\"a spool has files only\"}");
 }
 
-struct spool_files *
-spool_files_open(struct event_base *base, struct apw_err *err)
+static int
+files_on_body(void *arg, void *upload, struct apw_str data)
 {
-	struct spool_files		*fs = calloc(1, sizeof(*fs));
-	struct evhttp_bound_socket	*bound = NULL;
-	struct sockaddr_in		 sin;
-	socklen_t			 len = sizeof(sin);
+	struct spool_files	*fs;
+	struct spool_upload	*u = upload;
+	int			 status;
+
+	APW_CAST(fs, arg, FILES_MAGIC);
+	if ((status = spool_store_write(&fs->store, u, data)) != 0)
+		files_refused(fs, apw_str_c(u->id), status);
+	return status;
+}
+
+static void
+files_on_whole(void *arg, void *upload, struct apw_httpd_answer *a)
+{
+	struct spool_files	*fs;
+	struct spool_upload	*u = upload;
+	char			 id[sizeof(u->id)];
+	int			 status;
+
+	APW_CAST(fs, arg, FILES_MAGIC);
+	memcpy(id, u->id, sizeof(id));
+	if ((status = spool_store_keep(&fs->store, u)) != 0) {
+		files_json(a, status, "{}");
+		return;
+	}
+	/* the engine insists on an address to read the file from */
+	apw_buf_printf(&a->body, "{\"id\":\"%s\",\"readUrl\":"
+	    "\"%sv1/files/%s\"}", id, fs->url, id);
+	files_json(a, 200, "");
+}
+
+static void
+files_on_lost(void *arg, void *upload)
+{
+	struct spool_files	*fs;
+
+	APW_CAST(fs, arg, FILES_MAGIC);
+	spool_store_drop(&fs->store, upload);
+}
+
+static const struct apw_httpd_ops files_ops = {
+	.on_request = files_on_request,
+	.on_body = files_on_body,
+	.on_whole = files_on_whole,
+	.on_lost = files_on_lost,
+};
+
+/* 127.0.0.0/8 is the loopback as a whole: with its port an address of it is
+ * one of 2^39. */
+static uint32_t
+files_address(bool hidden)
+{
+	uint32_t	dice;
+
+	if (!hidden || getrandom(&dice, sizeof(dice), 0) != sizeof(dice))
+		return INADDR_LOOPBACK;
+	/* not in 127.0, where some have their own; no .0, no .255 */
+	return 127U << 24 | (1 + dice % 254) << 16 |
+	    (dice >> 8 & 0xff) << 8 | (1 + (dice >> 16) % 254);
+}
+
+static int
+files_bind(int fd, bool hidden)
+{
+	struct sockaddr_in	sin = { .sin_family = AF_INET };
+	int			i;
+
+	for (i = 0; i < FILES_TRIES; i++) {
+		sin.sin_addr.s_addr = htonl(files_address(hidden));
+		if (bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0)
+			return 0;
+		/* a loopback that is no more than 127.0.0.1 */
+		if (errno == EADDRNOTAVAIL && hidden)
+			hidden = false;
+		else if (errno != EADDRINUSE)
+			break;
+	}
+	return -1;
+}
+
+static int
+files_listen(struct spool_files *fs, bool hidden, struct apw_err *err)
+{
+	struct sockaddr_in	sin;
+	socklen_t		len = sizeof(sin);
+	char			host[INET_ADDRSTRLEN];
+
+	fs->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    0);
+	if (fs->fd == -1 || files_bind(fs->fd, hidden) == -1 ||
+	    listen(fs->fd, FILES_BACKLOG) == -1 ||
+	    getsockname(fs->fd, (struct sockaddr *)&sin, &len) == -1)
+		return apw_err_set(err, errno, "cannot listen on the "
+		    "loopback for the engine's files");
+	snprintf(fs->url, sizeof(fs->url), "http://%s:%u/api/",
+	    inet_ntop(AF_INET, &sin.sin_addr, host, sizeof(host)),
+	    ntohs(sin.sin_port));
+	return 0;
+}
+
+struct spool_files *
+spool_files_open(struct event_base *base, const struct spool *sp,
+    unsigned slot, bool hidden, struct apw_err *err)
+{
+	struct spool_files	*fs = calloc(1, sizeof(*fs));
 
 	if (fs == NULL) {
 		apw_err_set(err, ENOMEM, "spool");
 		return NULL;
 	}
 	fs->magic = FILES_MAGIC;
-	STAILQ_INIT(&fs->files);
-	fs->http = evhttp_new(base);
-	if (fs->http != NULL)
-		bound = evhttp_bind_socket_with_handle(fs->http, "127.0.0.1",
-		    0);
-	if (bound == NULL || getsockname(evhttp_bound_socket_get_fd(bound),
-	    (struct sockaddr *)&sin, &len) == -1) {
-		apw_err_set(err, errno, "cannot listen on 127.0.0.1 for the "
-		    "engine's files");
+	fs->fd = -1;
+	if (spool_store_open(&fs->store, sp->dir_fd[SPOOL_TMP], slot, err) ==
+	    -1 || files_listen(fs, hidden, err) == -1 ||
+	    (fs->httpd = apw_httpd_new(base, &fs->fd, 1, &limits, &files_ops,
+	    fs, err)) == NULL) {
 		spool_files_close(fs);
 		return NULL;
 	}
-	evhttp_set_allowed_methods(fs->http, EVHTTP_REQ_GET | EVHTTP_REQ_PUT);
-	evhttp_set_max_headers_size(fs->http, FILES_HEAD);
-	evhttp_set_max_body_size(fs->http, FILES_BODY);
-	evhttp_set_timeout(fs->http, FILES_IDLE_SEC);
-	evhttp_set_gencb(fs->http, files_on_request, fs);
-	snprintf(fs->url, sizeof(fs->url), "http://127.0.0.1:%u/api/",
-	    ntohs(sin.sin_port));
 	return fs;
 }
 
@@ -241,10 +286,11 @@ spool_files_close(struct spool_files *fs)
 {
 	if (fs == NULL)
 		return;
-	files_forget(fs);
+	apw_httpd_free(fs->httpd);
+	spool_store_close(&fs->store);
 	apw_buf_free(&fs->token);
-	if (fs->http != NULL)
-		evhttp_free(fs->http);
+	if (fs->fd != -1)
+		close(fs->fd);
 	fs->magic = 0;
 	free(fs);
 }
@@ -258,29 +304,22 @@ spool_files_url(const struct spool_files *fs)
 void
 spool_files_begin(struct spool_files *fs, struct apw_str token)
 {
-	files_forget(fs);
+	apw_httpd_forget(fs->httpd);
+	spool_store_empty(&fs->store);
+	if (fs->refused > 1)
+		apw_warn("files of the engine were refused",
+		    APW_I("files", fs->refused));
+	fs->refused = 0;
 	apw_buf_reset(&fs->token);
 	apw_buf_str(&fs->token, token);
-}
-
-static int
-file_save(const struct spool_file *f, int dir_fd, struct apw_err *err)
-{
-	struct apw_str	body = {
-		(const char *)evbuffer_pullup(f->body, -1),
-		evbuffer_get_length(f->body),
-	};
-
-	return spool_write_file(dir_fd, f->id, body, err);
 }
 
 int
 spool_files_save(const struct spool_files *fs, int dir_fd, struct apw_err *err)
 {
-	const struct spool_file	*f;
-	apw_autofd int		 files_fd = -1;
+	apw_autofd int	files_fd = -1;
 
-	if (fs == NULL || STAILQ_EMPTY(&fs->files))
+	if (fs == NULL || fs->store.nfiles == 0)
 		return 0;
 	if (mkdirat(dir_fd, "files", 0750) == -1)
 		return apw_err_set(err, errno, "cannot make files");
@@ -288,8 +327,5 @@ spool_files_save(const struct spool_files *fs, int dir_fd, struct apw_err *err)
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (files_fd == -1)
 		return apw_err_set(err, errno, "cannot open files");
-	STAILQ_FOREACH(f, &fs->files, entry)
-		if (file_save(f, files_fd, err) == -1)
-			return -1;
-	return 0;
+	return spool_store_save(&fs->store, files_fd, err);
 }

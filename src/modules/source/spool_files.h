@@ -4,23 +4,31 @@
 #ifndef APW_SPOOL_FILES_H
 #define APW_SPOOL_FILES_H
 
+#include <stdbool.h>
+
 #include <event2/event.h>
 
 #include "core/apw_err.h"
 #include "core/apw_str.h"
+#include "modules/source/spool.h"
 
 struct spool_files;
 
-/* NULL: err says why. */
-struct spool_files *spool_files_open(struct event_base *, struct apw_err *);
+/* Files are kept in the spool's tmp/, which stays borrowed, until they are
+ * saved.  hidden: at an address of the loopback that nobody can guess; who is
+ * led there by a proxy finds no other's.  NULL: err says why. */
+struct spool_files *spool_files_open(struct event_base *,
+	    const struct spool *, unsigned slot, bool hidden,
+	    struct apw_err *);
 void	spool_files_close(struct spool_files *);
 /* Base URL of the API, ending in "/"; borrowed. */
 const char *spool_files_url(const struct spool_files *);
 /* Another job: forget the files of the last one; only requests with this
  * token (plain text) are answered from now on.  Empty: none are. */
 void	spool_files_begin(struct spool_files *, struct apw_str token);
-/* Write what is there into the folder files/ below dir_fd; no folder when
- * there is nothing. */
+/* Put what is there into the folder files/ below dir_fd, which is in the
+ * spool, too; no folder when there is nothing.  The files are kept: this may
+ * be done again. */
 int	spool_files_save(const struct spool_files *, int dir_fd,
 	    struct apw_err *);
 
