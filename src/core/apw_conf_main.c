@@ -78,7 +78,8 @@ const struct apw_directive apw_conf_main_directives[] = {
 	  .dflt = APW_LOCALSTATEDIR "/lib/apworkerd", .reload = APW_RESTART,
 	  .arg_help = "DIRECTORY",
 	  .help = "Where leases and results of jobs in hand are kept: what "
-	      "must survive a crash." },
+	      "must survive a crash; and the socket by which apworkerctl "
+	      "finds the daemon." },
 	{ .name = "journal", .args = { 1, 1 }, .set = apw_set_enum,
 	  .offset = MAIN(journal), .limits = journals, .dflt = "on",
 	  .reload = APW_NEW_SLOTS, .arg_help = "on | sync | off",
@@ -391,7 +392,9 @@ const struct apw_conf_block apw_conf_blocks[] = {
 	  .directives = monitor_directives,
 	  .offset = offsetof(struct apw_cycle, monitor),
 	  .help = "Health, readiness and status over HTTP. Without a listen "
-	      "there is none; AP_CONTAINER_TYPE=WORKER listens on AP_PORT of "
-	      "all addresses as the Node worker does." },
+	      "apworkerctl alone gets them, by the socket control.sock (mode "
+	      "0600) in the directory \"state\", which is always there; "
+	      "AP_CONTAINER_TYPE=WORKER listens on AP_PORT of all addresses "
+	      "as the Node worker does." },
 	{ .name = NULL }
 };

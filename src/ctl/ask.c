@@ -1,5 +1,6 @@
 /* Asking the monitor; see ask.h.  Room: ctl.  Blocking, with one deadline
- * for all of it. */
+ * for all of it.  First by the control socket, which each daemon has, then
+ * where the configuration has it listen. */
 #include "ctl/ask.h"
 
 #include <errno.h>
@@ -8,11 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/apw_auto.h"
 #include "core/apw_clock.h"
+#include "core/apw_unix.h"
 #include "proto/apw_http.h"
 
 #define ASK_BYTES	((size_t)8 << 20)
@@ -60,13 +61,14 @@ ask_connect_to(const struct sockaddr *sa, socklen_t n, int64_t until_ms)
 static int
 ask_connect_unix(const char *path, int64_t until_ms)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct sockaddr_un	sun;
+	struct apw_err		err = APW_ERR_NONE;
+	apw_autofd int		dir_fd = -1;
 
-	if (strlen(path) >= sizeof(sun.sun_path)) {
-		errno = ENAMETOOLONG;
+	if (apw_unix_address(path, &sun, &dir_fd, &err) == -1) {
+		errno = err.code != 0 ? err.code : ENAMETOOLONG;
 		return -1;
 	}
-	strcpy(sun.sun_path, path);
 	return ask_connect_to((struct sockaddr *)&sun, sizeof(sun), until_ms);
 }
 
@@ -108,8 +110,9 @@ ask_connect_inet(const char *name, int64_t until_ms)
 static int
 ask_connect(const char *name, int64_t until_ms)
 {
-	return strncmp(name, "unix:", 5) == 0 ?
-	    ask_connect_unix(name + 5, until_ms) :
+	const char	*path = apw_unix_path(name);
+
+	return path != NULL ? ask_connect_unix(path, until_ms) :
 	    ask_connect_inet(name, until_ms);
 }
 
@@ -163,29 +166,50 @@ ask_parse(struct apw_str all, struct apw_buf *out, struct apw_err *err)
 	    head.status;
 }
 
+/* Where somebody answers: *name is it, in control or the configuration. */
+static int
+ask_any(const struct apw_cycle *cycle, const char *control, int64_t until_ms,
+    const char **name, struct apw_err *err)
+{
+	const struct apw_strlist *listen = &cycle->monitor.listen;
+	size_t		i;
+	int		fd;
+
+	*name = control;
+	if ((fd = ask_connect(control, until_ms)) != -1)
+		return fd;
+	apw_err_set(err, errno, "cannot reach the monitor on %s", control);
+	for (i = 0; i < listen->n; i++) {
+		*name = listen->v[i];
+		if ((fd = ask_connect(*name, until_ms)) != -1)
+			return fd;
+	}
+	if (i > 0)
+		apw_err_set(err, errno, "cannot reach the monitor on %s, nor "
+		    "on %s", control, *name);
+	return -1;
+}
+
 int
 ctl_ask(const struct apw_cycle *cycle, const char *path, int timeout_ms,
     struct apw_buf *out, struct apw_err *err)
 {
-	const struct apw_strlist *listen = &cycle->monitor.listen;
+	apw_autofree char *control = NULL;
 	int64_t		until_ms = apw_now_ms() + timeout_ms;
 	struct apw_buf	all = APW_BUF_INIT(ASK_BYTES);
 	apw_autofd int	fd = -1;
-	size_t		i;
+	const char	*name;
 	int		rc = -1;
 
-	if (!cycle->monitor.enabled || listen->n == 0)
-		return apw_err_set(err, 0, "the configuration has no "
-		    "\"monitor\" to ask");
-	for (i = 0; i < listen->n; i++)
-		if ((fd = ask_connect(listen->v[i], until_ms)) != -1)
-			break;
-	if (fd == -1)
-		return apw_err_set(err, errno, "cannot reach the monitor on "
-		    "%s", listen->v[listen->n - 1]);
+	if (asprintf(&control, APW_UNIX_PREFIX "%s/" APW_CONTROL_SOCKET,
+	    cycle->main.state_path) == -1) {
+		control = NULL;
+		return apw_err_set(err, 0, "out of memory");
+	}
+	if ((fd = ask_any(cycle, control, until_ms, &name, err)) == -1)
+		return -1;
 	if (ask_exchange(fd, path, until_ms, &all, err) == 0)
 		rc = ask_parse(apw_buf_view(&all), out, err);
 	apw_buf_free(&all);
-	return rc == -1 ? apw_err_wrap(err, "monitor on %s", listen->v[i]) :
-	    rc;
+	return rc == -1 ? apw_err_wrap(err, "monitor on %s", name) : rc;
 }

@@ -6,8 +6,8 @@
 #include "core/apw_cycle.h"
 #include "core/apw_err.h"
 
-/* GET path from the first address of the configuration's monitor that
- * answers.  The HTTP status, or -1; the body goes to out. */
+/* GET path from the control socket, or else from the first address of the
+ * configuration's monitor that answers.  The HTTP status, or -1; the body goes to out. */
 int	ctl_ask(const struct apw_cycle *, const char *path, int timeout_ms,
 	    struct apw_buf *out, struct apw_err *);
 

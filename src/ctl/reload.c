@@ -104,11 +104,6 @@ apw_ctl_reload(int argc, char **argv, const struct apw_cycle *cycle)
 	}
 	if (no_wait)
 		return APW_EXIT_OK;
-	if (!cycle->monitor.enabled) {
-		printf("asked for; without a \"monitor\" the log alone tells "
-		    "what came of it\n");
-		return APW_EXIT_OK;
-	}
 	until_ms = apw_now_ms() + wait_ms;
 	do {
 		look(cycle, pid, &now);

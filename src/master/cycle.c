@@ -60,8 +60,7 @@ cycle_make_procs(struct master *m, struct mtrial *t, struct apw_err *err)
 	t->keep_monitor = m->monitor != NULL &&
 	    (t->changes & APW_CHANGES_MONITOR) == 0 &&
 	    proc_keepable(m->monitor);
-	if (!t->keep_monitor && !m->upgrade.up && next->conf->monitor.enabled &&
-	    next->conf->monitor.listen.n > 0 &&
+	if (!t->keep_monitor && !m->upgrade.up && t->listeners.n > 0 &&
 	    (t->monitor = master_proc_new(m, next, 0, err)) == NULL)
 		return -1;
 	for (i = 1; i <= next->conf->main.slots; i++) {
@@ -100,8 +99,6 @@ int
 master_cycle_prepare(struct master *m, struct apw_cycle *conf,
     struct mtrial *t, struct apw_err *err)
 {
-	struct apw_strlist	 none = { 0 };
-
 	*t = (struct mtrial){ .next = calloc(1, sizeof(*t->next)) };
 	if (t->next == NULL)
 		return apw_err_set(err, ENOMEM, "cycle");
@@ -111,8 +108,7 @@ master_cycle_prepare(struct master *m, struct apw_cycle *conf,
 	if (t->changes == 0)	/* what the file names may have changed */
 		t->changes = APW_CHANGES_SLOTS | APW_CHANGES_MONITOR;
 	if (apw_listeners_open(&t->listeners, &m->listeners,
-	    conf->monitor.enabled ? &conf->monitor.listen : &none,
-	    &conf->main, err) == -1) {
+	    &conf->monitor.listen, &conf->main, err) == -1) {
 		free(t->next);
 		t->next = NULL;
 		return -1;

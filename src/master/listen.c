@@ -10,21 +10,16 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/apw_auto.h"
+#include "core/apw_log.h"
+#include "core/apw_unix.h"
 #include "master/dirs.h"
 
 #define LISTEN_BACKLOG	128
-#define UNIX_PREFIX	"unix:"
-
-static const char *
-unix_path(const char *name)
-{
-	return strncmp(name, UNIX_PREFIX, sizeof(UNIX_PREFIX) - 1) == 0 ?
-	    name + sizeof(UNIX_PREFIX) - 1 : NULL;
-}
+#define MASK_USER	0117	/* its user's and group's */
+#define MASK_OWN	0177	/* whose the master is, alone */
 
 /* A socket file without a listener is left from an earlier life. */
 static int
@@ -52,28 +47,36 @@ clear_stale(const char *path, const struct sockaddr_un *sun,
 }
 
 static int
-bind_unix(const char *path, const struct apw_main_conf *main,
-    struct apw_err *err)
+bind_unix(const char *path, mode_t mask, struct apw_err *err)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	apw_autofd int	   fd = -1;
-	mode_t		   mask;
-	int		   rc;
+	struct sockaddr_un	sun;
+	apw_autofd int		fd = -1, dir_fd = -1;
+	mode_t			before;
+	int			rc;
 
-	if (strlen(path) >= sizeof(sun.sun_path))
-		return apw_err_set(err, ENAMETOOLONG, "%s", path);
-	strcpy(sun.sun_path, path);
 	if (apw_dir_parent(path, err) == -1 ||
+	    apw_unix_address(path, &sun, &dir_fd, err) == -1 ||
 	    clear_stale(path, &sun, err) == -1)
 		return -1;
 	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC |
 	    SOCK_NONBLOCK, 0)) == -1)
 		return apw_err_set(err, errno, "socket");
-	mask = umask(0117);
+	before = umask(mask);
 	rc = bind(fd, (struct sockaddr *)&sun, sizeof(sun));
-	umask(mask);
+	umask(before);
 	if (rc == -1 || listen(fd, LISTEN_BACKLOG) == -1)
 		return apw_err_set(err, errno, "%s", path);
+	return apw_take_fd(&fd);
+}
+
+static int
+bind_unix_for_user(const char *path, const struct apw_main_conf *main,
+    struct apw_err *err)
+{
+	apw_autofd int	fd = bind_unix(path, MASK_USER, err);
+
+	if (fd == -1)
+		return -1;
 	if (getuid() == 0 && main->user != NULL &&
 	    lchown(path, main->uid, main->gid) == -1)
 		return apw_err_set(err, errno, "%s", path);
@@ -150,40 +153,78 @@ find(const struct apw_listeners *l, const char *name)
 	return -1;
 }
 
+static int
+listen_on(const char *name, const struct apw_main_conf *main,
+    struct apw_err *err)
+{
+	const char	*path = apw_unix_path(name);
+
+	return path != NULL ? bind_unix_for_user(path, main, err) :
+	    bind_inet(name, err);
+}
+
+static void
+add(struct apw_listeners *l, const char *name, int fd)
+{
+	l->fds[l->n] = fd;
+	if ((l->names[l->n] = strdup(name)) == NULL)
+		abort();
+	l->n++;
+}
+
+/* Where it cannot be the daemon does its work without. */
+static void
+add_control(struct apw_listeners *l, const struct apw_listeners *now,
+    const struct apw_main_conf *main)
+{
+	apw_autofree char	*name = NULL;
+	struct apw_err		 err = APW_ERR_NONE;
+	int			 fd;
+
+	if (asprintf(&name, APW_UNIX_PREFIX "%s/" APW_CONTROL_SOCKET,
+	    main->state_path) == -1)
+		abort();
+	if (find(l, name) != -1)	/* listened on for the monitor */
+		return;
+	if ((fd = find(now, name)) == -1 && (fd = bind_unix(
+	    apw_unix_path(name), MASK_OWN, &err)) == -1)
+		apw_warn("no control socket: apworkerctl reaches this daemon "
+		    "only where its monitor listens", APW_S("socket", name),
+		    APW_E(&err));
+	else
+		add(l, name, fd);
+}
+
 int
 apw_listeners_open(struct apw_listeners *next, const struct apw_listeners *now,
     const struct apw_strlist *names, const struct apw_main_conf *main,
     struct apw_err *err)
 {
-	struct apw_listeners l = { 0 };
-	const char	*path;
-	int		 fd;
+	struct apw_listeners	l = { 0 };
+	int			fd;
 
-	if (names->n > APW_LISTEN_MAX)
+	if (names->n > APW_LISTEN_MAX - 1)
 		return apw_err_set(err, 0, "%zu addresses to listen on; "
-		    "expected %d at most", names->n, APW_LISTEN_MAX);
-	l.fds = calloc(names->n + 1, sizeof(*l.fds));
-	l.names = calloc(names->n + 1, sizeof(*l.names));
+		    "expected %d at most", names->n, APW_LISTEN_MAX - 1);
+	l.fds = calloc(APW_LISTEN_MAX, sizeof(*l.fds));
+	l.names = calloc(APW_LISTEN_MAX, sizeof(*l.names));
 	if (l.fds == NULL || l.names == NULL) {
 		free(l.fds);
 		free(l.names);
 		return apw_err_set(err, ENOMEM, "listeners");
 	}
-	for (; l.n < names->n; l.n++) {
-		path = unix_path(names->v[l.n]);
+	while (l.n < names->n) {
 		if ((fd = find(now, names->v[l.n])) == -1)
-			fd = path != NULL ? bind_unix(path, main, err) :
-			    bind_inet(names->v[l.n], err);
+			fd = listen_on(names->v[l.n], main, err);
 		if (fd == -1) {
 			apw_err_wrap(err, "cannot listen on %s",
 			    names->v[l.n]);
 			apw_listeners_close(&l, now, true);
 			return -1;
 		}
-		l.fds[l.n] = fd;
-		if ((l.names[l.n] = strdup(names->v[l.n])) == NULL)
-			abort();
+		add(&l, names->v[l.n], fd);
 	}
+	add_control(&l, now, main);
 	*next = l;
 	return 0;
 }
@@ -197,7 +238,7 @@ apw_listeners_close(struct apw_listeners *l, const struct apw_listeners *keep,
 
 	for (i = 0; i < l->n; i++) {
 		if (find(keep, l->names[i]) == -1) {
-			path = unix_path(l->names[i]);
+			path = apw_unix_path(l->names[i]);
 			close(l->fds[i]);
 			if (unlink_paths && path != NULL)
 				unlink(path);

@@ -1,5 +1,7 @@
 /* Listening sockets by name: "ADDR:PORT", "[V6]:PORT", "unix:PATH".  Bound by
- * the master before it forks; a reload keeps those whose name stays. */
+ * the master before it forks; a reload keeps those whose name stays.  The
+ * control socket, by which apworkerctl finds the daemon, is always one of
+ * them: below the state directory, for nobody but the master's own user. */
 #ifndef APW_LISTEN_H
 #define APW_LISTEN_H
 
@@ -9,7 +11,7 @@
 #include "core/apw_cycle.h"
 #include "core/apw_err.h"
 
-#define APW_LISTEN_MAX	32
+#define APW_LISTEN_MAX	33	/* the control socket included */
 
 struct apw_listeners {
 	int	 *fds;		/* owned; in the order of names */
@@ -17,7 +19,7 @@ struct apw_listeners {
 	size_t	  n;
 };
 
-/* Bind all of names into *next; what `now` (may be NULL) has already is
+/* Bind all of names, and the control socket, into *next; what `now` (may be NULL) has already is
  * shared, not bound again.  On failure nothing has changed. */
 int	apw_listeners_open(struct apw_listeners *next,
 	    const struct apw_listeners *now, const struct apw_strlist *names,

@@ -26,7 +26,9 @@ extern char **environ;
 bool
 master_upgrade_peer(const struct master *m)
 {
-	return m->upgrade.pid != 0 || m->upgrade.old_pid != 0;
+	/* the old one may have gone since the last tick */
+	return m->upgrade.pid != 0 || (m->upgrade.old_pid != 0 &&
+	    getppid() == m->upgrade.old_pid);
 }
 
 /* The path may hold another file by now: that is the point. */

@@ -116,7 +116,7 @@ sub discard {
 END {
 	my $status = $?;
 	my $n = @live;
-	$_->finish($status) for reverse @live;
+	$_->finish($status) for reverse my @all = @live;
 	Test::More::done_testing()
 		if $n && !$status && !Test::More->builder->has_plan
 		&& Test::More->builder->current_test;

@@ -151,7 +151,7 @@ sub globals {
 	while (my ($name, $value) = splice @all, 0, 2) {
 		$text .= "$name $value; " if $conf !~ /^\s*$name\s/m;
 	}
-	if ($conf !~ /^\s*monitor\b/m) {
+	if ($conf !~ /^\s*(?:# no )?monitor\b/m) {
 		$text .= 'monitor { listen 127.0.0.1:'
 			. $self->port('MONITOR') . '; } ';
 	}
