@@ -19,19 +19,81 @@
 #include <unistd.h>
 
 #include "core/apw_auto.h"
+#include "core/apw_find.h"
 
 #define USE_DIR		".use"
 #define USE_LOCK	"lock"
 #define USE_LIST_BYTES	((size_t)8 << 20)
 #define USE_TOUCH_S	3600	/* how exact "last used" is */
-#define USE_GRACE_S	60	/* between the making of a list and its lock */
+
+/* Its owner died: he would hold its lock. */
+static bool
+remove_dead(int dir_fd, const char *name, int fd)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1)
+		return false;
+	unlinkat(dir_fd, name, 0);
+	return true;
+}
+
+void
+stock_use_sweep_one(int dir_fd, const char *name)
+{
+	apw_autofd int	fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW |
+	    O_NONBLOCK | O_CLOEXEC);
+
+	if (fd != -1 && strchr(name, '-') != NULL)
+		remove_dead(dir_fd, name, fd);
+}
+
+/* Each start takes away what the dead have left: there are never more lists
+ * than slots that live, and those that died since. */
+static void
+use_sweep(int dir_fd)
+{
+	DIR		*dir = apw_opendirat(dir_fd, ".");
+	struct dirent	*e;
+
+	while (dir != NULL && (e = readdir(dir)) != NULL)
+		if (e->d_name[0] != '.')
+			stock_use_sweep_one(dir_fd, e->d_name);
+	if (dir != NULL)
+		closedir(dir);
+}
+
+/* A list of our own, locked; -1 and errno.  Between its making and its lock
+ * somebody may have taken it for a dead one's. */
+static int
+use_make(struct apw_stock *stock, int dir)
+{
+	struct stat	st;
+	uint64_t	random = 0;
+	int		tries;
+
+	for (tries = 0; tries < 10; tries++) {
+		apw_autofd int	fd = -1;
+
+		(void)!getrandom(&random, sizeof(random), 0);
+		snprintf(stock->use_name, sizeof(stock->use_name),
+		    "%d-%016llx", (int)getpid(), (unsigned long long)random);
+		fd = openat(dir, stock->use_name, O_RDWR | O_CREAT | O_EXCL |
+		    O_NOFOLLOW | O_CLOEXEC, 0644);
+		if (fd == -1)
+			return -1;
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 &&
+		    st.st_nlink != 0)
+			return apw_take_fd(&fd);
+		unlinkat(dir, stock->use_name, 0);
+	}
+	errno = EWOULDBLOCK;
+	return -1;
+}
 
 int
 stock_use_open(struct apw_stock *stock, struct apw_err *err)
 {
 	struct apw_err	why = APW_ERR_NONE;
 	apw_autofd int	dir = stock_mkdirs(stock->root_fd, USE_DIR, &why);
-	uint64_t	random = 0;
 
 	stock->use_list = (struct apw_buf)APW_BUF_INIT(USE_LIST_BYTES);
 	stock->use_fd = stock->use_lock_fd = -1;
@@ -39,17 +101,13 @@ stock_use_open(struct apw_stock *stock, struct apw_err *err)
 	if (dir == -1)
 		return why.code == EROFS ? 0 : apw_err_set(err, 0, "%s",
 		    why.text);
-	(void)!getrandom(&random, sizeof(random), 0);
-	snprintf(stock->use_name, sizeof(stock->use_name), "%d-%016llx",
-	    (int)getpid(), (unsigned long long)random);
 	stock->use_lock_fd = openat(dir, USE_LOCK, O_RDWR | O_CREAT |
 	    O_NOFOLLOW | O_CLOEXEC, 0644);
-	stock->use_fd = openat(dir, stock->use_name, O_RDWR | O_CREAT |
-	    O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	use_sweep(dir);
+	stock->use_fd = use_make(stock, dir);
 	if (stock->use_fd == -1 && errno == EROFS)
 		return 0;
-	if (stock->use_lock_fd == -1 || stock->use_fd == -1 ||
-	    flock(stock->use_fd, LOCK_EX | LOCK_NB) == -1)
+	if (stock->use_lock_fd == -1 || stock->use_fd == -1)
 		return apw_err_set(err, errno, "cannot open %s", USE_DIR);
 	return 0;
 }
@@ -188,30 +246,6 @@ lists(int fd, const char *entry)
 	}
 	apw_buf_free(&text);
 	return found;
-}
-
-/* Its owner died: he would hold its lock, but for the moment after he made
- * it. */
-static bool
-remove_dead(int dir_fd, const char *name, int fd)
-{
-	struct stat	st;
-
-	if (fstat(fd, &st) == -1 || st.st_mtime > time(NULL) - USE_GRACE_S ||
-	    flock(fd, LOCK_SH | LOCK_NB) == -1)
-		return false;
-	unlinkat(dir_fd, name, 0);
-	return true;
-}
-
-void
-stock_use_sweep_one(int dir_fd, const char *name)
-{
-	apw_autofd int	fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW |
-	    O_CLOEXEC);
-
-	if (fd != -1 && strchr(name, '-') != NULL)
-		remove_dead(dir_fd, name, fd);
 }
 
 /* The janitor holds the exclusive lock. */
