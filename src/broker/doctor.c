@@ -18,6 +18,7 @@
 #include "broker/probe.h"
 #include "core/apw_auto.h"
 #include "core/apw_module.h"
+#include "core/apw_watch.h"
 #include "modules/sandbox/sandbox.h"
 #include "stock/stock.h"
 
@@ -301,6 +302,28 @@ doctor_networks(const struct doctor *d, const struct apw_cycle *cycle)
 	}
 }
 
+/* One instance does for all slots; what is used up is seldom ours. */
+static void
+doctor_watch(const struct doctor *d)
+{
+	struct apw_err	 err = APW_ERR_NONE;
+	const char	*name;
+	char		 text[DOCTOR_TEXT];
+	long		 limit = apw_watch_limit(&name);
+	unsigned long	 used = apw_watch_used();
+	apw_autofd int	 fd = apw_watch_open(&err);
+
+	if (fd == -1) {
+		doctor_line(d, "inotify", "none to be had: slots look for jobs "
+		    "each second, apworkerctl run for results", err.text);
+		return;
+	}
+	snprintf(text, sizeof(text), "%s is %ld for uid %lu, of which %lu "
+	    "can be seen in use", name, limit, (unsigned long)geteuid(), used);
+	doctor_line(d, "inotify", text, limit >= 0 && (long)used > limit / 4 *
+	    3 ? "few are left: raise it with sysctl -w" : NULL);
+}
+
 static void
 doctor_builders(const struct doctor *d, const struct apw_cycle *cycle)
 {
@@ -326,6 +349,7 @@ apw_doctor(const struct apw_cycle *cycle, FILE *f)
 	}
 	doctor_landlock(&d);
 	doctor_cgroup(&d);
+	doctor_watch(&d);
 	doctor_node(&d, cycle);
 	fputs("\nNetworks:\n", f);
 	doctor_networks(&d, cycle);

@@ -27,6 +27,10 @@ struct apw_module {
 	 * reload: make what its processes may not (master/dirs.h).  May be
 	 * NULL. */
 	int	(*prepare)(struct apw_cycle *, void *conf, struct apw_err *);
+	/* The ith folder that its slots wait on, for the master to watch;
+	 * false: no more.  May be NULL. */
+	bool	(*folder)(const void *conf, unsigned i, char *path,
+		    size_t size);
 	union {
 		const struct apw_sandbox_ops	*sandbox;
 		const struct apw_source_ops	*source;

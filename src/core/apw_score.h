@@ -45,6 +45,9 @@ struct apw_score_slot {
 					 * ones and an upgrade's included: for
 					 * what a slot has to itself on a host */
 	_Atomic uint32_t trial;		/* bool: a canary, prove before polling */
+	_Atomic uint32_t watched;	/* bool: the master tells it (SIGURG) when
+					 * something moves in the folders that it
+					 * waits on; else it looks each second */
 	_Atomic uint32_t cycle;
 	_Atomic int32_t	 pid;
 	_Atomic uint32_t starts;	/* processes this slot has had */

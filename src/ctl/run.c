@@ -19,6 +19,7 @@
 #include "core/apw_clock.h"
 #include "core/apw_exit.h"
 #include "core/apw_module.h"
+#include "core/apw_watch.h"
 #include "ctl/flow_file.h"
 #include "ctl/run_show.h"
 #include "master/pidfile.h"
@@ -27,6 +28,7 @@
 
 #define RUN_FILE_MAX	((size_t)64 << 20)
 #define RUN_WAIT_MS	(15 * 60 * 1000)
+#define RUN_LOOK_MS	1000
 
 struct run_options {
 	const char	*flow;
@@ -164,8 +166,9 @@ run_submit(int spool_fd, const char *id, const struct apw_buf *job,
 	return 0;
 }
 
+/* By their names each time: the spool may be another one by now. */
 static int
-run_result_fd(int spool_fd, const char *id)
+run_result_fd(const char *spool, const char *id)
 {
 	static const char *const folders[] = { "done", "failed" };
 	char	path[PATH_MAX];
@@ -173,55 +176,70 @@ run_result_fd(int spool_fd, const char *id)
 	int	fd;
 
 	for (i = 0; i < APW_COUNT(folders); i++) {
-		snprintf(path, sizeof(path), "%s/%s", folders[i], id);
-		fd = openat(spool_fd, path,
-		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		snprintf(path, sizeof(path), "%s/%s/%s", spool, folders[i], id);
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+		    O_CLOEXEC);
 		if (fd != -1)
 			return fd;
 	}
 	return -1;
 }
 
-/* Until the result's folder appears; its descriptor, or -1. */
+/* Until the result's folder appears; its descriptor, or -1.  A watch says so
+ * at once; a look each second, which is all there is without one, also when
+ * the folder is another one by then. */
 static int
-run_follow(int spool_fd, int watch_fd, const char *id, int64_t timeout_ms,
-    struct apw_err *err)
+run_follow(const char *spool, int watch_fd, const char *id,
+    int64_t timeout_ms, struct apw_err *err)
 {
 	int64_t		deadline_ms = apw_now_ms() + timeout_ms, left_ms;
 	struct pollfd	p = { .fd = watch_fd, .events = POLLIN };
 	char		events[4096];
 	int		fd;
 
-	while ((fd = run_result_fd(spool_fd, id)) == -1) {
+	while ((fd = run_result_fd(spool, id)) == -1) {
 		left_ms = deadline_ms - apw_now_ms();
 		if (left_ms <= 0)
 			return apw_err_set(err, 0, "no result after %lld s; "
 			    "the job stays in the spool",
 			    (long long)timeout_ms / 1000);
-		if (poll(&p, 1, left_ms > 60000 ? 60000 : left_ms) == 1 &&
-		    read(watch_fd, events, sizeof(events)) == -1 &&
-		    errno != EINTR && errno != EAGAIN)
-			return apw_err_set(err, errno, "cannot watch the spool");
+		if (poll(&p, 1, left_ms > RUN_LOOK_MS ? RUN_LOOK_MS :
+		    (int)left_ms) == 1)
+			while (read(watch_fd, events, sizeof(events)) > 0)
+				;
 	}
 	return fd;
 }
 
+/* -1: none can be had, and err says why. */
 static int
 run_watch(const char *path, struct apw_err *err)
 {
 	static const char *const folders[] = { "done", "failed" };
-	apw_autofd int	fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	apw_autofd int	fd = apw_watch_open(err);
 	char		folder[PATH_MAX];
 	size_t		i;
 
-	for (i = 0; i < APW_COUNT(folders); i++) {
+	for (i = 0; fd != -1 && i < APW_COUNT(folders); i++) {
 		snprintf(folder, sizeof(folder), "%s/%s", path, folders[i]);
-		if (fd == -1 || inotify_add_watch(fd, folder, IN_MOVED_TO |
-		    IN_CREATE | IN_ONLYDIR) == -1)
-			return apw_err_set(err, errno, "cannot watch %s",
-			    folder);
+		if (apw_watch_add(fd, folder, IN_MOVED_TO | IN_CREATE |
+		    IN_ONLYDIR, err) == -1)
+			close(apw_take_fd(&fd));
 	}
 	return apw_take_fd(&fd);
+}
+
+/* The watch comes first, so that no result is missed; NULL: not wanted. */
+static int
+run_submit_watched(const char *path, int spool_fd, int *watch_fd,
+    const char *id, const struct apw_buf *job, struct apw_err *err)
+{
+	struct apw_err	why = APW_ERR_NONE;
+
+	if (watch_fd != NULL && (*watch_fd = run_watch(path, &why)) == -1)
+		fprintf(stderr, "apworkerctl: looking for the result each "
+		    "second: %s\n", why.text);
+	return run_submit(spool_fd, id, job, err);
 }
 
 static int
@@ -268,12 +286,12 @@ apw_ctl_run(int argc, char **argv, const struct apw_cycle *cycle)
 		if (ctl_flow_job(apw_buf_view(&text), apw_buf_view(&payload),
 		    id, &job, &name, &err) == -1)
 			apw_err_wrap(&err, "%s", o.flow);
-		else if ((watch_fd = run_watch(path, &err)) != -1 &&
-		    run_submit(spool_fd, id, &job, &err) == 0) {
+		else if (run_submit_watched(path, spool_fd, o.wait ?
+		    &watch_fd : NULL, id, &job, &err) == 0) {
 			if (!o.wait) {
 				printf("%s\n", id);
 				status = APW_EXIT_OK;
-			} else if ((result_fd = run_follow(spool_fd, watch_fd,
+			} else if ((result_fd = run_follow(path, watch_fd,
 			    id, o.timeout_ms, &err)) != -1)
 				status = o.json ?
 				    ctl_show_json(result_fd, id) :

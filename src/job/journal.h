@@ -114,6 +114,9 @@ int	apw_journals_open(struct apw_journals **jp, struct event_base *,
 	    void (*orphan)(void *arg), void *arg, struct apw_err *);
 /* Leaves records as they are. */
 void	apw_journals_close(struct apw_journals *);
+/* Somebody may have died: look for what he left when his successor has had
+ * his try; then orphan().  NULL is fine. */
+void	apw_journals_look(struct apw_journals *);
 /* The slot's own, for a new job; NULL: it is not journalled. */
 struct apw_journal *apw_journals_own(struct apw_journals *);
 /* A file with a record that nobody holds, ours now; NULL: none.  The same

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -184,6 +183,64 @@ journals_have_own(struct apw_journals *js, struct apw_err *err)
 	    "be had in %s", js->path);
 }
 
+static int
+journals_open_dir(struct apw_journals *js, struct apw_err *err)
+{
+	struct stat	st;
+
+	js->dir_fd = open(js->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+	    O_CLOEXEC);
+	if (js->dir_fd == -1 || fstat(js->dir_fd, &st) == -1)
+		return apw_err_set(err, errno, "cannot open %s", js->path);
+	if ((st.st_uid != geteuid() && st.st_uid != 0) ||
+	    (st.st_mode & 022) != 0) {
+		close(apw_take_fd(&js->dir_fd));
+		return apw_err_set(err, 0, "others may write in %s: it must "
+		    "be of our user and mode 0700", js->path);
+	}
+	return 0;
+}
+
+/* The folder, or our file in it, was removed or replaced: what we hold there
+ * nobody would find. */
+static bool
+journals_moved(struct apw_journals *js)
+{
+	struct stat	there, held;
+
+	return fstat(js->dir_fd, &held) == -1 ||
+	    stat(js->path, &there) == -1 || there.st_ino != held.st_ino ||
+	    there.st_dev != held.st_dev || (js->own != NULL &&
+	    !journal_still_at(js, js->own->name, js->own->fd));
+}
+
+/* Between two jobs: go on in the folder that is there now. */
+static void
+journals_follow(struct apw_journals *js)
+{
+	struct apw_err	err = APW_ERR_NONE;
+
+	if (js->taken != NULL || !journals_moved(js))
+		return;
+	journal_free(js->own);
+	js->own = NULL;
+	if (js->dir_fd != -1)
+		close(apw_take_fd(&js->dir_fd));
+	/* the master makes it where we may not */
+	(void)mkdir(js->path, 0700);
+	if (journals_open_dir(js, &err) == 0 &&
+	    journals_have_own(js, &err) == 0) {
+		if (js->said)
+			apw_notice("jobs are journalled again");
+		js->said = false;
+		js->look = true;
+		return;
+	}
+	if (!js->said)
+		apw_error("jobs are not journalled", APW_E(&err));
+	js->said = true;
+}
+
 struct apw_journal *
 apw_journals_own(struct apw_journals *js)
 {
@@ -191,6 +248,7 @@ apw_journals_own(struct apw_journals *js)
 
 	if (js == NULL)
 		return NULL;
+	journals_follow(js);
 	if (js->own == NULL && apw_now_ms() - js->tried_ms >=
 	    JOURNAL_RETRY_MS) {
 		if (journals_have_own(js, &err) == 0)
@@ -246,6 +304,7 @@ apw_journals_take(struct apw_journals *js)
 {
 	if (js == NULL || js->taken != NULL)
 		return js == NULL ? NULL : js->taken;
+	journals_follow(js);
 	if (js->own != NULL && js->own->rec.state != APW_JOURNAL_EMPTY)
 		js->taken = js->own;
 	else if (js->look) {
@@ -270,20 +329,13 @@ apw_journal_done(struct apw_journals *js, struct apw_journal *j)
 	journal_free(j);
 }
 
-/* Somebody has closed a file: he ended, or died.  His successor has the first
- * try. */
-static void
-journals_on_watch(evutil_socket_t fd, short what, void *arg)
+void
+apw_journals_look(struct apw_journals *js)
 {
 	const struct timeval	tv = { JOURNAL_LOOK_MS / 1000, 0 };
-	struct apw_journals	*js;
-	char			 events[4096];
 
-	(void)what;
-	APW_CAST(js, arg, JOURNALS_MAGIC);
-	while (read(fd, events, sizeof(events)) > 0)
-		;
-	event_add(js->later, &tv);
+	if (js != NULL && !event_pending(js->later, EV_TIMEOUT, NULL))
+		event_add(js->later, &tv);
 }
 
 static void
@@ -325,43 +377,12 @@ journals_on_phase(evutil_socket_t fd, short what, void *arg)
 }
 
 static int
-journals_open_dir(struct apw_journals *js, const struct apw_cycle *cycle,
-    struct apw_err *err)
-{
-	struct stat	st;
-
-	if (snprintf(js->path, sizeof(js->path), "%s/leases",
-	    cycle->main.state_path) >= (int)sizeof(js->path))
-		return apw_err_set(err, ENAMETOOLONG, "leases");
-	js->dir_fd = open(js->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
-	    O_CLOEXEC);
-	if (js->dir_fd == -1 || fstat(js->dir_fd, &st) == -1)
-		return apw_err_set(err, errno, "cannot open %s", js->path);
-	if ((st.st_uid != geteuid() && st.st_uid != 0) ||
-	    (st.st_mode & 022) != 0)
-		return apw_err_set(err, 0, "others may write in %s: it must "
-		    "be of our user and mode 0700", js->path);
-	return 0;
-}
-
-static int
-journals_watch(struct apw_journals *js, struct apw_err *err)
+journals_timers(struct apw_journals *js, struct apw_err *err)
 {
 	js->sync = evtimer_new(js->base, journals_on_sync, js);
 	js->later = evtimer_new(js->base, journals_on_later, js);
 	js->phase = evtimer_new(js->base, journals_on_phase, js);
 	if (js->sync == NULL || js->later == NULL || js->phase == NULL)
-		return apw_err_set(err, ENOMEM, "leases");
-	js->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (js->inotify_fd == -1 || inotify_add_watch(js->inotify_fd,
-	    js->path, IN_CLOSE_WRITE) == -1) {
-		apw_warn("cannot watch the leases: the jobs of slots that die "
-		    "are taken over late", APW_I("errno", errno));
-		return 0;
-	}
-	js->watch = event_new(js->base, js->inotify_fd, EV_READ | EV_PERSIST,
-	    journals_on_watch, js);
-	if (js->watch == NULL || event_add(js->watch, NULL) == -1)
 		return apw_err_set(err, ENOMEM, "leases");
 	return 0;
 }
@@ -380,12 +401,17 @@ apw_journals_open(struct apw_journals **jp, struct event_base *base,
 	js->slot = slot;
 	js->base = base;
 	js->durable = cycle->main.journal == APW_JOURNAL_SYNC;
-	js->dir_fd = js->inotify_fd = -1;
+	js->dir_fd = -1;
 	js->orphan = orphan;
 	js->arg = arg;
 	js->look = true;
-	if (journals_open_dir(js, cycle, err) == -1 ||
-	    journals_watch(js, err) == -1) {
+	if (snprintf(js->path, sizeof(js->path), "%s/leases",
+	    cycle->main.state_path) >= (int)sizeof(js->path)) {
+		free(js);
+		return apw_err_set(err, ENAMETOOLONG, "leases");
+	}
+	if (journals_open_dir(js, err) == -1 ||
+	    journals_timers(js, err) == -1) {
 		apw_journals_close(js);
 		return -1;
 	}
@@ -406,16 +432,12 @@ apw_journals_close(struct apw_journals *js)
 			journal_unlink(js->own);
 	}
 	journal_free(js->own);
-	if (js->watch != NULL)
-		event_free(js->watch);
 	if (js->later != NULL)
 		event_free(js->later);
 	if (js->sync != NULL)
 		event_free(js->sync);
 	if (js->phase != NULL)
 		event_free(js->phase);
-	if (js->inotify_fd != -1)
-		close(js->inotify_fd);
 	if (js->dir_fd != -1)
 		close(js->dir_fd);
 	js->magic = 0;

@@ -32,9 +32,9 @@ struct apw_journals {
 	int64_t			 tried_ms;	/* to have one */
 	struct apw_journal	*taken;		/* owned; may be own */
 	bool			 look;		/* there may be orphans */
-	int			 inotify_fd;	/* owned */
-	struct event		*watch;		/* owned, as all events */
-	struct event		*later;		/* look for orphans then */
+	bool			 said;		/* that the folder is gone */
+	struct event		*later;		/* look for orphans then; owned, as
+						 * all events */
 	struct event		*sync, *phase;
 	void			(*orphan)(void *);
 	void			*arg;

@@ -10,6 +10,7 @@
 
 #include "core/apw_conf.h"
 #include "master/dirs.h"
+#include "master/folders.h"
 
 static void
 cycle_free(struct mcycle *c)
@@ -200,6 +201,7 @@ master_cycle_commit(struct master *m, struct mtrial *t, bool rolling)
 		master_proc_feed(t->monitor, MPROC_EV_START);
 	master_slots_feed(m, next, MPROC_EV_START);
 	t->next = NULL;
+	master_folders_follow(m);
 	if (old == NULL)
 		return NULL;
 	cycle_drain_old(m, old, old_monitor, !rolling);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,10 +80,10 @@ apw_dir_make(const char *path, const struct apw_main_conf *main,
 	if (mkdir(copy, 0750) == -1)
 		return errno == EEXIST ? 0 : apw_err_set(err, errno,
 		    "cannot make directory %s", copy);
-	if (give_away(main) && lchown(copy, main->uid, main->gid) == -1)
-		return apw_err_set(err, errno, "cannot give %s to %s", copy,
-		    main->user);
-	return 0;
+	/* who it is given to may have put something else there already: what
+	 * is given is an empty directory of ours, by its descriptor */
+	return lstat(copy, &st) == -1 ? apw_err_set(err, errno, "%s", copy) :
+	    give_empty(copy, &st, main, err);
 }
 
 int
@@ -109,17 +110,22 @@ apw_dir_give(int fd, const struct apw_main_conf *main)
 		    "slots will not reopen it", APW_S("user", main->user));
 }
 
+int
+apw_dir_leases(const struct apw_main_conf *main, char *path, size_t size)
+{
+	return snprintf(path, size, "%s/leases", main->state_path) <
+	    (int)size ? 0 : -1;
+}
+
 /* The slots' journals hold tokens: nobody else looks in. */
 static int
 make_leases(const struct apw_main_conf *main, struct apw_err *err)
 {
-	apw_autofree char *path = NULL;
-	struct stat	   st;
+	char		path[PATH_MAX];
+	struct stat	st;
 
-	if (asprintf(&path, "%s/leases", main->state_path) == -1) {
-		path = NULL;
-		return apw_err_set(err, ENOMEM, "leases");
-	}
+	if (apw_dir_leases(main, path, sizeof(path)) == -1)
+		return apw_err_set(err, ENAMETOOLONG, "leases");
 	if (lstat(path, &st) == 0)
 		return 0;	/* the slots say what is wrong with it */
 	if (apw_dir_make(path, main, err) == -1) {
@@ -130,11 +136,19 @@ make_leases(const struct apw_main_conf *main, struct apw_err *err)
 	return 0;
 }
 
+static int
+make_source(struct apw_cycle *cycle, struct apw_err *err)
+{
+	const struct apw_module	*source = cycle->source;
+
+	return source == NULL || source->prepare == NULL ? 0 :
+	    source->prepare(cycle, APW_MODULE_CONF(cycle, source), err);
+}
+
 int
 apw_dirs_make(struct apw_cycle *cycle, struct apw_err *err)
 {
 	const struct apw_main_conf	*main = &cycle->main;
-	const struct apw_module		*source = cycle->source;
 
 	if (apw_dir_make(main->state_path, main, err) == -1 ||
 	    (main->journal != APW_JOURNAL_OFF &&
@@ -145,8 +159,17 @@ apw_dirs_make(struct apw_cycle *cycle, struct apw_err *err)
 	if (strcmp(main->log_path, "stderr") != 0 &&
 	    apw_dir_parent(main->log_path, err) == -1)
 		return -1;
-	if (source != NULL && source->prepare != NULL)
-		return source->prepare(cycle, APW_MODULE_CONF(cycle, source),
-		    err);
-	return 0;
+	return make_source(cycle, err);
+}
+
+int
+apw_dirs_mend(struct apw_cycle *cycle, struct apw_err *err)
+{
+	const struct apw_main_conf	*main = &cycle->main;
+
+	if (main->journal != APW_JOURNAL_OFF &&
+	    (apw_dir_make(main->state_path, main, err) == -1 ||
+	    make_leases(main, err) == -1))
+		return -1;
+	return make_source(cycle, err);
 }

@@ -19,4 +19,10 @@ void	apw_dir_give(int fd, const struct apw_main_conf *);
  * source asks for. */
 int	apw_dirs_make(struct apw_cycle *, struct apw_err *);
 
+/* Make again what is missing of the folders that slots wait on: the leases',
+ * the source's. */
+int	apw_dirs_mend(struct apw_cycle *, struct apw_err *);
+/* Where the leases are kept; -1: the path is too long. */
+int	apw_dir_leases(const struct apw_main_conf *, char *path, size_t size);
+
 #endif

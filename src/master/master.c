@@ -18,6 +18,7 @@
 #include "core/apw_clock.h"
 #include "core/apw_exit.h"
 #include "master/dirs.h"
+#include "master/folders.h"
 #include "master/handoff.h"
 #include "master/pidfile.h"
 #include "master/state.h"
@@ -55,6 +56,7 @@ master_on_tick(evutil_socket_t fd, short what, void *arg)
 	master_say_progress(m, now);
 	master_upgrade_watch(m);
 	master_notify_tick(m, now);
+	master_folders_tick(m, now);
 	master_note_innocents(m);
 	m->tick_ms = now;
 	tick_again(m, hurry ? TICK_BOOT_MS : m->notify.watchdog_ms > 0 &&
@@ -258,6 +260,7 @@ master_loop_forget(struct master *m)
 	event_free(m->tick);
 	event_free(m->sweeper);
 	event_free(m->deadline);
+	master_folders_forget(m);
 	if (m->upgrade.ready_event != NULL)
 		event_free(m->upgrade.ready_event);
 	TAILQ_FOREACH(p, &m->procs, entry)
@@ -403,6 +406,7 @@ apw_master_free(struct master *m)
 
 	apw_listeners_close(&m->listeners, NULL, !master_upgrade_peer(m));
 	master_upgrade_free(m);
+	master_folders_free(m);
 	if (m->notify.fd != -1)
 		close(m->notify.fd);
 	if (m->state_fd != -1)

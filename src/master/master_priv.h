@@ -70,6 +70,26 @@ struct mnotify {
 /* How we are leaving; a later one outdoes an earlier one. */
 enum mleave { LEAVE_NOT, LEAVE_DRAIN, LEAVE_STOP, LEAVE_NOW };
 
+/* A folder that slots wait on. */
+struct mfolder {
+	char			*path;		/* owned */
+	dev_t			 dev;
+	ino_t			 ino;		/* 0: it is not there */
+	int			 wd;		/* -1: not watched */
+	bool			 said;		/* that it cannot be made */
+};
+
+#define MASTER_FOLDERS	4
+struct mfolders {
+	int			 fd;		/* inotify; 0: none */
+	struct event		*event;		/* owned */
+	struct mfolder		 v[MASTER_FOLDERS];
+	size_t			 n;
+	bool			 watched;	/* all of them */
+	bool			 said;		/* that they are not */
+	int64_t			 look_ms, retry_ms;
+};
+
 #define MASTER_SIGNALS 9
 
 #define MASTER_MAGIC	0x6d617374
@@ -91,6 +111,7 @@ struct master {
 	struct mroll		 roll;
 	struct mupgrade		 upgrade;
 	struct mnotify		 notify;
+	struct mfolders		 folders;
 	bool			 reload_again;	/* asked for meanwhile */
 	bool			 inherited;	/* the listeners: others serve
 						 * on them, too */

@@ -191,6 +191,7 @@ master_proc_new(struct master *m, struct mcycle *cycle, unsigned number,
 		    (uint32_t)(p->score - m->score->slot));
 		atomic_store(&p->score->cycle, cycle->conf->number);
 		atomic_store(&p->score->number, number);
+		atomic_store(&p->score->watched, m->folders.watched);
 	}
 	TAILQ_INSERT_TAIL(&m->procs, p, entry);
 	return p;

@@ -16,6 +16,7 @@
 #include "core/apw_auto.h"
 #include "core/apw_clock.h"
 #include "core/apw_exit.h"
+#include "master/folders.h"
 
 #define REAP_BATCH	64
 #define CHILDREN_MAX	4096
@@ -232,6 +233,7 @@ master_on_child(evutil_socket_t fd, short what, void *arg)
 				ended_ours(p, v[i].status);
 			else
 				master_upgrade_ended(m, v[i].pid, v[i].status);
+		master_folders_ended(m);
 	}
 }
 

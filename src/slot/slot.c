@@ -83,6 +83,9 @@ slot_on_tick(evutil_socket_t fd, short what, void *arg)
 	atomic_store(&s->score->tick_ms, apw_now_ms());
 	slot_note_time(s);
 	slot_standby_idle(s);
+	/* nobody tells us */
+	if (atomic_load(&s->score->watched) == 0)
+		apw_journals_look(s->journals);
 }
 
 static void
@@ -126,6 +129,20 @@ slot_sig_reopen(evutil_socket_t sig, short what, void *arg)
 	(void)arg;
 	if (apw_log_reopen(&err) == -1)
 		apw_error("cannot reopen the log", APW_E(&err));
+}
+
+/* Something moved in the folders that we wait on. */
+static void
+slot_sig_look(evutil_socket_t sig, short what, void *arg)
+{
+	struct apw_slot	*s;
+
+	(void)sig;
+	(void)what;
+	APW_CAST(s, arg, SLOT_MAGIC);
+	apw_journals_look(s->journals);
+	if (s->source != NULL && s->ops->look != NULL)
+		s->ops->look(s->source);
 }
 
 /* Orphans of a living engine that end: their bodies are ours to take. */
@@ -173,6 +190,7 @@ slot_signals(struct apw_slot *s)
 		{ SIGINT, slot_sig_now },
 		{ SIGUSR1, slot_sig_reopen },
 		{ SIGCHLD, slot_sig_child },
+		{ SIGURG, slot_sig_look },
 	};
 	size_t	i;
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 
 #include "core/apw_log.h"
 #include "modules/source/spool.h"
+#include "modules/source/spool_priv.h"
 #include "modules/source/spool_run.h"
 
 static const char good[] = "{\"jobData\":{\"jobType\":\"EXECUTE_FLOW\"},"
@@ -383,6 +385,76 @@ test_run_outcomes(void **state)
 	spool_run_end(&run);
 }
 
+/* Folders go under us, and others take their place. */
+static void
+test_follow(void **state)
+{
+	struct ground		*g = *state;
+	struct apw_err		 err = APW_ERR_NONE;
+	struct spool_job	*job;
+	struct spool_outcome	 o = { .ok = true, .status = "SUCCEEDED" };
+	char			 cmd[256];
+
+	assert_false(spool_moved(&g->sp));
+	assert_int_equal(spool_follow(&g->sp, &err), 0);
+	snprintf(cmd, sizeof(cmd), "cd %s && mv new gone && mkdir new",
+	    g->dir);
+	assert_int_equal(system(cmd), 0);
+	assert_true(spool_moved(&g->sp));
+	put(g, "new/a.json", good, sizeof(good) - 1);
+	assert_int_equal(spool_claim(&g->sp, &job, &err), 1);
+	assert_false(spool_moved(&g->sp));
+	assert_true(there(g, "run/a.1.json"));
+	/* the file of the job in hand goes, and where its result would be */
+	snprintf(cmd, sizeof(cmd), "cd %s && rm -r run done tmp", g->dir);
+	assert_int_equal(system(cmd), 0);
+	assert_int_equal(spool_settle(&g->sp, job, &o, &err), 0);
+	spool_job_free(job);
+	assert_true(there(g, "done/a/result.json"));
+	assert_true(there(g, "done/a/job.json"));
+	/* what cannot be made is trouble, and heals */
+	snprintf(cmd, sizeof(cmd), "cd %s && mv new new.old && touch new",
+	    g->dir);
+	assert_int_equal(system(cmd), 0);
+	assert_int_equal(spool_claim(&g->sp, &job, &err), -1);
+	assert_non_null(strstr(err.text, "/new"));
+	snprintf(cmd, sizeof(cmd), "cd %s && rm new", g->dir);
+	assert_int_equal(system(cmd), 0);
+	assert_int_equal(spool_claim(&g->sp, &job, &err), 0);
+	assert_true(there(g, "new"));
+}
+
+static void
+test_sweep_tmp(void **state)
+{
+	struct ground	*g = *state;
+	char		 cmd[512];
+	int		 fd;
+
+	snprintf(cmd, sizeof(cmd), "cd %s && mkdir tmp/a.12.345 tmp/b.12.345 "
+	    "tmp/c.12.345 tmp/mine tmp/d.1x.3 && echo x >tmp/a.12.345/log && "
+	    "echo x >run/b.1.json && ln run/b.1.json tmp/b.12.345/job.json && "
+	    "echo no >tmp/c.12.345/job.json && echo x >tmp/e.json", g->dir);
+	assert_int_equal(system(cmd), 0);
+	spool_sweep_tmp(&g->sp, 60);
+	assert_true(there(g, "tmp/a.12.345"));
+	snprintf(cmd, sizeof(cmd), "%s/tmp/a.12.345", g->dir);
+	fd = open(cmd, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	spool_sweep_tmp(&g->sp, -1);
+	assert_true(there(g, "tmp/a.12.345"));	/* it is being made */
+	close(fd);
+	spool_sweep_tmp(&g->sp, -1);
+	assert_false(there(g, "tmp/a.12.345"));
+	assert_false(there(g, "tmp/b.12.345"));
+	assert_true(there(g, "run/b.1.json"));
+	assert_false(there(g, "tmp/c.12.345"));
+	assert_true(there(g, "failed/c/job.json"));	/* nowhere else */
+	assert_true(there(g, "tmp/mine"));
+	assert_true(there(g, "tmp/d.1x.3"));
+	assert_true(there(g, "tmp/e.json"));
+}
+
 int
 main(void)
 {
@@ -403,6 +475,9 @@ main(void)
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flows_beside, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_follow, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sweep_tmp, setup,
 		    teardown),
 		cmocka_unit_test(test_run_outcomes),
 	};

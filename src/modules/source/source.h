@@ -112,6 +112,10 @@ struct apw_source_ops {
 	 * function itself may be NULL. */
 	const char *(*group)(struct apw_source *);
 
+	/* Something may have moved where it looks for jobs; NULL: it is told
+	 * by others. */
+	void	(*look)(struct apw_source *);
+
 	/* NULL: the source itself remembers whose jobs are in hand. */
 	void	(*terms)(struct apw_source *, struct apw_lease_terms *);
 

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/inotify.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -62,12 +62,23 @@ spool_new_token(struct apw_source *src)
 	apw_buf_free(&given);
 }
 
+/* When new/ was changed last. */
+static struct timespec
+spool_changed(const struct apw_source *src)
+{
+	struct stat	st;
+
+	return fstat(src->spool.dir_fd[SPOOL_NEW], &st) == -1 ?
+	    (struct timespec){ 0 } : st.st_mtim;
+}
+
 static void
 spool_look(struct apw_source *src)
 {
 	struct apw_buf	object = APW_BUF_INIT(0);
 	struct apw_err	err = APW_ERR_NONE;
 	struct timeval	later = { SPOOL_TROUBLE_SEC, 0 };
+	int		rc;
 
 	if (src->unwanting) {
 		src->wanted = src->unwanting = false;
@@ -76,18 +87,21 @@ spool_look(struct apw_source *src)
 	}
 	if (src->job != NULL || !src->wanted)
 		return;
-	switch (spool_claim(&src->spool, &src->job, &err)) {
-	case -1:
-		apw_error("cannot look for jobs in the spool",
-		    APW_S("path", src->conf->path), APW_E(&err));
+	src->looked = spool_changed(src);
+	rc = spool_claim(&src->spool, &src->job, &err);
+	if (rc == -1) {
+		if (!src->trouble)
+			apw_error("cannot look for jobs in the spool",
+			    APW_S("path", src->conf->path), APW_E(&err));
+		src->trouble = true;
 		src->events.on_blocked(src->arg, err.text);
 		event_add(src->look, &later);
 		return;
-	case 0:
-		src->events.on_blocked(src->arg, NULL);
-		return;
 	}
+	src->trouble = false;
 	src->events.on_blocked(src->arg, NULL);
+	if (rc == 0)
+		return;
 	src->wanted = false;
 	spool_run_begin(&src->run);
 	spool_new_token(src);
@@ -118,44 +132,30 @@ spool_look_soon(struct apw_source *src)
 
 /* Something came into new/, or a slot died: what it was is found by looking. */
 static void
-spool_on_watch(evutil_socket_t fd, short what, void *arg)
+spool_source_look(struct apw_source *src)
 {
-	struct apw_source	*src;
-	char			 events[4096];
-
-	(void)what;
-	APW_CAST(src, arg, SPOOL_MAGIC);
-	while (read(fd, events, sizeof(events)) > 0)
-		;
-	spool_look_soon(src);
+	if (src->left == NULL && src->wanted)
+		spool_look_soon(src);
 }
 
-static int
-spool_watch(struct apw_source *src, struct apw_err *err)
+/* Where nobody tells us, we look.  Who is told only sees to it that no word
+ * was missed: the master may be busy, or the folders may be others. */
+static void
+spool_on_second(evutil_socket_t fd, short what, void *arg)
 {
-	static const struct { enum spool_dir dir; uint32_t mask; } watched[] = {
-		{ SPOOL_NEW, IN_MOVED_TO | IN_CLOSE_WRITE | IN_ATTRIB },
-		{ SPOOL_RUN, IN_CLOSE_WRITE },
-	};
-	char	path[64];
-	size_t	i;
+	struct apw_source	*src;
+	struct timespec		 now;
 
-	src->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (src->inotify_fd == -1)
-		return apw_err_set(err, errno, "cannot watch the spool");
-	for (i = 0; i < APW_COUNT(watched); i++) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d",
-		    src->spool.dir_fd[watched[i].dir]);
-		if (inotify_add_watch(src->inotify_fd, path,
-		    watched[i].mask) == -1)
-			return apw_err_set(err, errno, "cannot watch the spool "
-			    "%s", src->conf->path);
-	}
-	src->watch = event_new(src->env->base, src->inotify_fd,
-	    EV_READ | EV_PERSIST, spool_on_watch, src);
-	if (src->watch == NULL || event_add(src->watch, NULL) == -1)
-		return apw_err_set(err, ENOMEM, "spool");
-	return 0;
+	(void)fd;
+	(void)what;
+	APW_CAST(src, arg, SPOOL_MAGIC);
+	if (!src->wanted || src->trouble || src->left != NULL)
+		return;
+	now = spool_changed(src);
+	if (atomic_load(&src->env->score->watched) == 0 ||
+	    now.tv_sec != src->looked.tv_sec ||
+	    now.tv_nsec != src->looked.tv_nsec || spool_moved(&src->spool))
+		spool_look_soon(src);
 }
 
 /* The app's settings, as far as a spool has an opinion; the rest are the
@@ -186,7 +186,7 @@ spool_source_open(const struct apw_source_env *env,
     const struct apw_source_events *events, void *arg, struct apw_err *err)
 {
 	struct apw_source	*src = calloc(1, sizeof(*src));
-	struct timeval		 now = { 0, 0 };
+	struct timeval		 now = { 0, 0 }, second = { 1, 0 };
 
 	if (src == NULL) {
 		apw_err_set(err, ENOMEM, "spool");
@@ -197,24 +197,26 @@ spool_source_open(const struct apw_source_env *env,
 	src->conf = env->conf;
 	src->events = *events;
 	src->arg = arg;
-	src->inotify_fd = -1;
 	src->spool.max_job_bytes = src->conf->max_job_bytes;
 	src->spool.attempts = src->conf->attempts;
 	src->look = evtimer_new(env->base, spool_on_look, src);
 	src->ready = evtimer_new(env->base, spool_on_ready, src);
-	if (src->look == NULL || src->ready == NULL) {
+	src->second = event_new(env->base, -1, EV_PERSIST, spool_on_second,
+	    src);
+	if (src->look == NULL || src->ready == NULL || src->second == NULL) {
 		apw_err_set(err, ENOMEM, "spool");
 		spool_source_close(src);
 		return NULL;
 	}
 	if (spool_open(&src->spool, src->conf->path, env->slot, err) == -1 ||
-	    spool_watch(src, err) == -1 || (src->conf->api_url == NULL &&
+	    (src->conf->api_url == NULL &&
 	    (src->files = spool_files_open(env->base, &src->spool, env->slot,
 	    env->cycle->network.mode == APW_NETWORK_STRICT, err)) == NULL)) {
 		spool_source_close(src);
 		return NULL;
 	}
 	event_add(src->ready, &now);
+	event_add(src->second, &second);
 	return src;
 }
 
@@ -224,10 +226,8 @@ spool_source_close(struct apw_source *src)
 	if (src == NULL)
 		return;
 	spool_calls_drop(src);
-	if (src->watch != NULL)
-		event_free(src->watch);
-	if (src->inotify_fd != -1)
-		close(src->inotify_fd);
+	if (src->second != NULL)
+		event_free(src->second);
 	if (src->look != NULL)
 		event_free(src->look);
 	if (src->ready != NULL)
@@ -294,8 +294,7 @@ spool_source_leave(struct apw_source *src, void (*done)(void *), void *arg)
 	src->look = evtimer_new(src->env->base, spool_on_left, src);
 	APW_ASSERT(src->look != NULL);
 	event_add(src->look, &now);
-	if (src->watch != NULL)
-		event_del(src->watch);
+	event_del(src->second);
 }
 
 const char *
@@ -308,6 +307,7 @@ static const struct apw_source_ops spool_source_ops = {
 	.open = spool_source_open,
 	.want = spool_source_want,
 	.unwant = spool_source_unwant,
+	.look = spool_source_look,
 	.call = spool_call,
 	.cancel = spool_cancel,
 	.internal_api_url = spool_source_api_url,
@@ -374,6 +374,17 @@ spool_prepare(struct apw_cycle *cycle, void *conf, struct apw_err *err)
 	return 0;
 }
 
+/* What its slots wait on. */
+static bool
+spool_folder(const void *conf, unsigned i, char *path, size_t size)
+{
+	static const enum spool_dir	waited[] = { SPOOL_NEW, SPOOL_RUN };
+	const struct spool_conf		*sc = conf;
+
+	return i < APW_COUNT(waited) && snprintf(path, size, "%s/%s", sc->path,
+	    spool_dirs[waited[i]]) < (int)size;
+}
+
 struct apw_module apw_source_spool_module = {
 	.name = "source_spool",
 	.block = "spool",
@@ -382,5 +393,6 @@ struct apw_module apw_source_spool_module = {
 	.directives = spool_directives,
 	.conf_size = sizeof(struct spool_conf),
 	.prepare = spool_prepare,
+	.folder = spool_folder,
 	.ops.source = &spool_source_ops,
 };

@@ -3,6 +3,7 @@
 #define APW_SOURCE_SPOOL_PRIV_H
 
 #include <event2/event.h>
+#include <time.h>
 
 #include "modules/source/source.h"
 #include "modules/source/spool.h"
@@ -40,8 +41,9 @@ struct apw_source {
 	struct spool		 spool;
 	struct event		*look;		/* owned: look for a job soon */
 	struct event		*ready;		/* owned: tell on_ready once */
-	struct event		*watch;		/* owned: inotify */
-	int			 inotify_fd;
+	struct event		*second;	/* owned: look each second */
+	bool			 trouble;	/* with the directory: has been said */
+	struct timespec		 looked;	/* new/ as it was, when we looked */
 	bool			 wanted, unwanting;
 	struct spool_job	*job;		/* owned; NULL between jobs */
 	struct spool_run	 run;		/* what the job has reported */

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -15,6 +16,8 @@
 #include "core/apw_auto.h"
 #include "core/apw_find.h"
 #include "proto/apw_raw.h"
+
+#define SPOOL_TMP_S	60	/* between a folder and its lock, at most */
 
 const char *const spool_dirs[SPOOL_NDIRS] = {
 	"new", "run", "done", "failed", "flows", "tmp",
@@ -74,9 +77,32 @@ spool_sweep_alive(struct spool *sp)
 	closedir(dir);
 }
 
-int
-spool_open(struct spool *sp, const char *path, unsigned slot,
-    struct apw_err *err)
+static int
+spool_open_alive(struct spool *sp, struct apw_err *err)
+{
+	struct stat	st;
+	int		tries;
+
+	snprintf(sp->alive_name, sizeof(sp->alive_name), ".slot-%u-%ld.alive",
+	    sp->slot, (long)getpid());
+	for (tries = 0; tries < 5; tries++) {
+		sp->alive_fd = openat(sp->dir_fd[SPOOL_RUN], sp->alive_name,
+		    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (sp->alive_fd == -1)
+			return apw_err_set(err, errno, "cannot make %s/run/%s",
+			    sp->path, sp->alive_name);
+		/* somebody may have swept it before it had its lock */
+		if (flock(sp->alive_fd, LOCK_EX | LOCK_NB) == 0 &&
+		    fstat(sp->alive_fd, &st) == 0 && st.st_nlink != 0)
+			break;
+		close(apw_take_fd(&sp->alive_fd));
+	}
+	return sp->alive_fd != -1 ? 0 : apw_err_set(err, 0, "cannot lock "
+	    "%s/run/%s", sp->path, sp->alive_name);
+}
+
+static int
+spool_open_all(struct spool *sp, struct apw_err *err)
 {
 	apw_autofd int	 root_fd = -1;
 	int		 d;
@@ -84,27 +110,88 @@ spool_open(struct spool *sp, const char *path, unsigned slot,
 	sp->alive_fd = -1;
 	for (d = 0; d < SPOOL_NDIRS; d++)
 		sp->dir_fd[d] = -1;
-	sp->path = strdup(path);
-	if (sp->path == NULL)
-		return apw_err_set(err, ENOMEM, "spool");
-	if (mkdir(path, 0755) == -1 && errno != EEXIST)
-		return apw_err_set(err, errno, "cannot make spool %s", path);
-	root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (mkdir(sp->path, 0755) == -1 && errno != EEXIST)
+		return apw_err_set(err, errno, "cannot make spool %s",
+		    sp->path);
+	root_fd = open(sp->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root_fd == -1)
-		return apw_err_set(err, errno, "cannot open spool %s", path);
+		return apw_err_set(err, errno, "cannot open spool %s",
+		    sp->path);
 	for (d = 0; d < SPOOL_NDIRS; d++)
 		if (spool_open_dir(sp, root_fd, d, err) == -1)
 			return -1;
 	spool_sweep_alive(sp);
-	snprintf(sp->alive_name, sizeof(sp->alive_name), ".slot-%u-%ld.alive",
-	    slot, (long)getpid());
-	sp->alive_fd = openat(sp->dir_fd[SPOOL_RUN], sp->alive_name,
-	    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	spool_sweep_tmp(sp, SPOOL_TMP_S);
+	return spool_open_alive(sp, err);
+}
+
+static void
+spool_close_alive(struct spool *sp)
+{
 	if (sp->alive_fd == -1)
-		return apw_err_set(err, errno, "cannot make %s/run/%s", path,
-		    sp->alive_name);
-	flock(sp->alive_fd, LOCK_EX | LOCK_NB);
-	return 0;
+		return;
+	unlinkat(sp->dir_fd[SPOOL_RUN], sp->alive_name, 0);
+	close(apw_take_fd(&sp->alive_fd));
+}
+
+static void
+spool_close_all(struct spool *sp)
+{
+	int	d;
+
+	spool_close_alive(sp);
+	for (d = 0; d < SPOOL_NDIRS; d++)
+		if (sp->dir_fd[d] != -1)
+			close(sp->dir_fd[d]);
+}
+
+int
+spool_open(struct spool *sp, const char *path, unsigned slot,
+    struct apw_err *err)
+{
+	sp->slot = slot;
+	sp->path = strdup(path);
+	if (sp->path == NULL)
+		return apw_err_set(err, ENOMEM, "spool");
+	return spool_open_all(sp, err);
+}
+
+bool
+spool_moved(const struct spool *sp)
+{
+	char		path[PATH_MAX];
+	struct stat	there, held;
+	int		d;
+
+	for (d = 0; d < SPOOL_NDIRS; d++) {
+		snprintf(path, sizeof(path), "%s/%s", sp->path, spool_dirs[d]);
+		if (fstat(sp->dir_fd[d], &held) == -1 ||
+		    lstat(path, &there) == -1 ||
+		    there.st_ino != held.st_ino || there.st_dev != held.st_dev)
+			return true;
+	}
+	return false;
+}
+
+int
+spool_follow(struct spool *sp, struct apw_err *err)
+{
+	struct spool	now;
+
+	if (!spool_moved(sp))
+		return 0;
+	spool_close_alive(sp);	/* run/ itself may be the same */
+	now = *sp;
+	if (spool_open_all(&now, err) == -1) {
+		spool_close_all(&now);
+		return -1;
+	}
+	spool_close_all(sp);
+	spool_forget_names(sp);
+	now.names = NULL;
+	now.nnames = now.next = 0;
+	*sp = now;
+	return 1;
 }
 
 void
@@ -120,15 +207,7 @@ spool_forget_names(struct spool *sp)
 void
 spool_close(struct spool *sp)
 {
-	int	d;
-
-	if (sp->alive_fd != -1) {
-		unlinkat(sp->dir_fd[SPOOL_RUN], sp->alive_name, 0);
-		close(sp->alive_fd);
-	}
-	for (d = 0; d < SPOOL_NDIRS; d++)
-		if (sp->dir_fd[d] != -1)
-			close(sp->dir_fd[d]);
+	spool_close_all(sp);
 	spool_forget_names(sp);
 	free(sp->path);
 	*sp = (struct spool){ .alive_fd = -1 };

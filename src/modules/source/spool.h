@@ -28,10 +28,12 @@ enum spool_dir { SPOOL_NEW, SPOOL_RUN, SPOOL_DONE, SPOOL_FAILED, SPOOL_FLOWS,
 
 struct spool {
 	char		*path;		/* owned */
+	unsigned	 slot;
 	int		 dir_fd[SPOOL_NDIRS];
 	uint64_t	 max_job_bytes;
 	unsigned	 attempts;	/* before a job is given up */
 	int		 alive_fd;
+	int		 making_fd;	/* what is made in tmp/, locked */
 	char		 alive_name[64];
 	char		**names;	/* owned; of new/, sorted; consumed from next */
 	size_t		 nnames, next;
@@ -71,6 +73,11 @@ bool	spool_id_ok(struct apw_str);
 /* Makes the folders that are missing. */
 int	spool_open(struct spool *, const char *path, unsigned slot,
 	    struct apw_err *);
+/* Are its folders still those that were opened? */
+bool	spool_moved(const struct spool *);
+/* When they are not: open those that are there now, and make what is
+ * missing.  1: that was done, 0: nothing had to be done, -1. */
+int	spool_follow(struct spool *, struct apw_err *);
 void	spool_close(struct spool *);
 
 /* One job that nobody has: 1 and *job, 0 none now, -1 trouble with the

@@ -313,6 +313,8 @@ spool_claim(struct spool *sp, struct spool_job **job, struct apw_err *err)
 	int	rc;
 
 	*job = NULL;
+	if (spool_follow(sp, err) == -1)
+		return -1;
 	rc = spool_claim_orphan(sp, job, err);
 	if (rc != 0)
 		return rc;

@@ -35,6 +35,8 @@ struct spool_files {
 	int		 fd;		/* owned: listens */
 	struct apw_httpd *httpd;	/* owned */
 	struct spool_store store;
+	const struct spool *spool;	/* borrowed */
+	unsigned	 slot;
 	char		 url[64];
 	struct apw_buf	 token;		/* of the job in hand */
 	unsigned	 refused;	/* files of this job */
@@ -271,6 +273,8 @@ spool_files_open(struct event_base *base, const struct spool *sp,
 	}
 	fs->magic = FILES_MAGIC;
 	fs->fd = -1;
+	fs->spool = sp;
+	fs->slot = slot;
 	if (spool_store_open(&fs->store, sp->dir_fd[SPOOL_TMP], slot, err) ==
 	    -1 || files_listen(fs, hidden, err) == -1 ||
 	    (fs->httpd = apw_httpd_new(base, &fs->fd, 1, &limits, &files_ops,
@@ -304,8 +308,13 @@ spool_files_url(const struct spool_files *fs)
 void
 spool_files_begin(struct spool_files *fs, struct apw_str token)
 {
+	struct apw_err	err = APW_ERR_NONE;
+
 	apw_httpd_forget(fs->httpd);
 	spool_store_empty(&fs->store);
+	if (spool_store_follow(&fs->store, fs->spool->dir_fd[SPOOL_TMP],
+	    fs->slot, &err) == -1)
+		apw_error("the engine's files are not kept", APW_E(&err));
 	if (fs->refused > 1)
 		apw_warn("files of the engine were refused",
 		    APW_I("files", fs->refused));

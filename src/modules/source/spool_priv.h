@@ -18,6 +18,8 @@ int	spool_check_file(struct spool *, int fd, struct stat *,
 	    struct apw_err *);
 int	spool_read_all(int fd, size_t size, struct apw_buf *out);
 void	spool_forget_names(struct spool *);
+/* What slots that died have left in tmp/ half made, so many seconds ago. */
+void	spool_sweep_tmp(struct spool *, int older_s);
 /* A new file with this text, synced to disk. */
 int	spool_write_file(int dir_fd, const char *name, struct apw_str text,
 	    struct apw_err *);

@@ -7,7 +7,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/apw_auto.h"
@@ -77,8 +80,7 @@ spool_compose(struct spool *sp, const char *id, unsigned attempt,
     char folder[NAME_MAX], struct apw_err *err)
 {
 	struct apw_buf	receipt = APW_BUF_INIT(1 << 20);
-	apw_autofd int	dir_fd = -1;
-	int		rc = -1;
+	int		dir_fd, rc = -1;
 
 	snprintf(folder, NAME_MAX, "%s.%ld.%lld", id, (long)getpid(),
 	    (long long)apw_now_us());
@@ -90,6 +92,10 @@ spool_compose(struct spool *sp, const char *id, unsigned attempt,
 	if (dir_fd == -1)
 		return apw_err_set(err, errno, "cannot open %s/tmp/%s",
 		    sp->path, folder);
+	/* locked until it is published: whoever finds it otherwise has found
+	 * what a dead slot left */
+	flock(dir_fd, LOCK_EX | LOCK_NB);
+	sp->making_fd = dir_fd;
 	spool_receipt(&receipt, id, attempt, claimed_wall_ms, o);
 	if (spool_write_file(dir_fd, "result.json", apw_buf_view(&receipt),
 	    err) == -1)
@@ -129,9 +135,19 @@ spool_undo_in(int at, const char *name, unsigned depth)
 	unlinkat(at, name, AT_REMOVEDIR);
 }
 
+/* It is published, or given up. */
+static void
+spool_made(struct spool *sp)
+{
+	if (sp->making_fd > 0)
+		close(sp->making_fd);
+	sp->making_fd = -1;
+}
+
 static void
 spool_undo(struct spool *sp, const char *folder)
 {
+	spool_made(sp);
 	if (folder[0] != '\0')
 		spool_undo_in(sp->dir_fd[SPOOL_TMP], folder, 2);
 }
@@ -166,31 +182,47 @@ spool_run_name(char name[NAME_MAX], const char *id, unsigned attempt)
 	snprintf(name, NAME_MAX, "%s.%u.json", id, attempt);
 }
 
+/* The job's file goes along; until the folder is published a crash leaves
+ * job.json in tmp/, so it is linked, then unlinked.  When run/ has gone, what
+ * was read of the file goes along. */
+static void
+spool_keep_job(struct spool *sp, const struct spool_job *job,
+    const char *from, const char *folder)
+{
+	struct apw_err	err = APW_ERR_NONE;
+	char		kept[NAME_MAX * 2];
+
+	snprintf(kept, sizeof(kept), "%s/job.json", folder);
+	if (linkat(sp->dir_fd[SPOOL_RUN], from, sp->dir_fd[SPOOL_TMP], kept,
+	    0) == -1 && (errno != ENOENT || spool_write_file(sp->making_fd,
+	    "job.json", apw_buf_view(&job->text), &err) == -1))
+		apw_warn("cannot keep the job's file with its result",
+		    APW_S("id", job->id), APW_S("error", err.text[0] != '\0' ?
+		    err.text : strerror(errno)));
+}
+
 int
 spool_settle(struct spool *sp, struct spool_job *job,
     const struct spool_outcome *o, struct apw_err *err)
 {
 	enum spool_dir	to = o->ok ? SPOOL_DONE : SPOOL_FAILED;
-	char		folder[NAME_MAX], from[NAME_MAX], kept[NAME_MAX * 2];
+	char		folder[NAME_MAX], from[NAME_MAX];
 
 	folder[0] = '\0';
+	if (spool_follow(sp, err) == -1)
+		return -1;
 	if (spool_compose(sp, job->id, job->attempt, job->claimed_wall_ms, o,
 	    folder, err) == -1) {
 		spool_undo(sp, folder);
 		return -1;
 	}
-	/* The job's file goes along; until the folder is published a crash
-	 * leaves job.json in tmp/, so it is linked, then unlinked. */
 	spool_run_name(from, job->id, job->attempt);
-	snprintf(kept, sizeof(kept), "%s/job.json", folder);
-	if (linkat(sp->dir_fd[SPOOL_RUN], from, sp->dir_fd[SPOOL_TMP], kept,
-	    0) == -1)
-		apw_warn("cannot keep the job's file with its result",
-		    APW_S("id", job->id), APW_S("error", strerror(errno)));
+	spool_keep_job(sp, job, from, folder);
 	if (spool_publish(sp, folder, to, job->id, err) == -1) {
 		spool_undo(sp, folder);	/* the job's file is still in run/ */
 		return -1;
 	}
+	spool_made(sp);
 	if (unlinkat(sp->dir_fd[SPOOL_RUN], from, 0) == -1 && errno != ENOENT)
 		return apw_err_set(err, errno, "cannot remove %s/run/%s",
 		    sp->path, from);
@@ -239,7 +271,63 @@ spool_reject(struct spool *sp, const char *name, const struct apw_err *why)
 		else
 			apw_err_set(&err, errno, "cannot move it");
 	}
+	spool_made(sp);
 	if (err.text[0] != '\0')
 		apw_error("cannot put a rejected file away",
 		    APW_S("file", name), APW_E(&err));
+}
+
+/* "ID.PID.MICROSECONDS", as spool_compose() makes it: the length of ID. */
+static size_t
+spool_tmp_id(const char *name)
+{
+	const char	*end = name + strlen(name), *p = end;
+	int		 i;
+
+	for (i = 0; i < 2; i++) {
+		while (p > name && p[-1] >= '0' && p[-1] <= '9')
+			p--;
+		if (p == end || p == name || *--p != '.')
+			return 0;
+		end = p;
+	}
+	return p - name <= SPOOL_ID_SIZE - 1 ? (size_t)(p - name) : 0;
+}
+
+/* A result whose slot died before it was published: the job is still in run/
+ * and is run or settled again, so it goes; but a file that was to be put away
+ * as no job is nowhere else. */
+static void
+spool_sweep_one(struct spool *sp, const char *name, size_t id_n, int older_s)
+{
+	apw_autofd int	fd = openat(sp->dir_fd[SPOOL_TMP], name,
+	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct apw_err	err = APW_ERR_NONE;
+	struct stat	st;
+	char		id[SPOOL_ID_SIZE];
+
+	if (fd == -1 || fstat(fd, &st) == -1 || st.st_uid != geteuid() ||
+	    st.st_ctime > time(NULL) - older_s ||
+	    flock(fd, LOCK_EX | LOCK_NB) == -1)
+		return;
+	snprintf(id, sizeof(id), "%.*s", (int)id_n, name);
+	if (fstatat(fd, "job.json", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_nlink == 1)
+		spool_publish(sp, name, SPOOL_FAILED, id, &err);
+	else
+		spool_undo_in(sp->dir_fd[SPOOL_TMP], name, 2);
+}
+
+void
+spool_sweep_tmp(struct spool *sp, int older_s)
+{
+	DIR		*dir = apw_opendirat(sp->dir_fd[SPOOL_TMP], ".");
+	struct dirent	*e;
+	size_t		 n;
+
+	while (dir != NULL && (e = readdir(dir)) != NULL)
+		if ((n = spool_tmp_id(e->d_name)) > 0)
+			spool_sweep_one(sp, e->d_name, n, older_s);
+	if (dir != NULL)
+		closedir(dir);
 }

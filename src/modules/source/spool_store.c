@@ -12,6 +12,7 @@
 
 #include "core/apw_auto.h"
 #include "core/apw_find.h"
+#include "core/apw_log.h"
 
 #define STORE_PREFIX	".files-"
 #define STORE_TRIES	8
@@ -82,7 +83,9 @@ spool_store_open(struct spool_store *st, int tmp_fd, unsigned slot,
 {
 	int	i;
 
-	*st = (struct spool_store){ .tmp_fd = tmp_fd, .dir_fd = -1 };
+	*st = (struct spool_store){ .dir_fd = -1, .last = st->last };
+	/* the spool may close its own while we are here */
+	st->tmp_fd = fcntl(tmp_fd, F_DUPFD_CLOEXEC, 0);
 	STAILQ_INIT(&st->files);
 	LIST_INIT(&st->uploads);
 	folders_sweep(tmp_fd);
@@ -101,8 +104,9 @@ spool_store_open(struct spool_store *st, int tmp_fd, unsigned slot,
 		st->dir_fd = apw_take_fd(&fd);
 		return 0;
 	}
-	return apw_err_set(err, errno, "cannot make the spool's tmp/%s",
-	    st->name);
+	apw_err_set(err, errno, "cannot make the spool's tmp/%s", st->name);
+	close(apw_take_fd(&st->tmp_fd));
+	return -1;
 }
 
 void
@@ -112,8 +116,18 @@ spool_store_close(struct spool_store *st)
 		return;
 	spool_store_empty(st);
 	folder_remove(st->tmp_fd, st->name);
-	close(st->dir_fd);
-	st->dir_fd = -1;
+	close(apw_take_fd(&st->dir_fd));
+	close(apw_take_fd(&st->tmp_fd));
+}
+
+int
+spool_store_follow(struct spool_store *st, int tmp_fd, unsigned slot,
+    struct apw_err *err)
+{
+	if (st->dir_fd != -1 && folder_is(tmp_fd, st->name, st->dir_fd))
+		return 0;
+	spool_store_close(st);
+	return spool_store_open(st, tmp_fd, slot, err);
 }
 
 /* --- files --- */
@@ -325,6 +339,11 @@ file_save(const struct spool_store *st, const struct spool_file *f,
 	apw_autofd int	fd = openat(st->dir_fd, name_of(f->number, name),
 			    O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
+	if (fd == -1 && errno == ENOENT) {
+		apw_warn("a file of the engine was removed from the spool's "
+		    "tmp", APW_S("file", f->id));
+		return 0;
+	}
 	if (fd == -1 || fsync(fd) == -1)
 		return apw_err_set(err, errno, "cannot sync the engine's "
 		    "file %s", f->id);

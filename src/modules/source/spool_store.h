@@ -40,7 +40,7 @@ struct spool_upload {
 };
 
 struct spool_store {
-	int		 tmp_fd;	/* borrowed: the spool's tmp/ */
+	int		 tmp_fd;	/* owned: the spool's tmp/ */
 	int		 dir_fd;	/* owned, with its lock; -1: none */
 	char		 name[64];
 	unsigned	 last;		/* number given last */
@@ -53,6 +53,10 @@ struct spool_store {
 int	spool_store_open(struct spool_store *, int tmp_fd, unsigned slot,
 	    struct apw_err *);
 void	spool_store_close(struct spool_store *);
+/* Between two jobs: when tmp/ or our folder in it has gone, a new one is made
+ * in the tmp/ that is there now.  -1: there is none, and nothing is kept. */
+int	spool_store_follow(struct spool_store *, int tmp_fd, unsigned slot,
+	    struct apw_err *);
 void	spool_store_empty(struct spool_store *);	/* uploads too */
 
 /* The file as it is now, opened for reading; -1: there is none. */
