@@ -7,14 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/apw_clock.h"
 
-#define SCORE_MAGIC	0x53434f52
+#define SCORE_MAGIC	0x53434f33	/* another layout, another number */
 #define SCORE_TRIES	100
 
 static int	score_fd = -1;	/* -1: memory that cannot be sealed */
+static const struct apw_score *score_before;	/* of the binary before us */
 
 /* A seal lets writable mappings that exist go on, and allows no new one: what
  * a child maps again read-only stays so, whatever becomes of the child. */
@@ -87,6 +89,10 @@ apw_score_narrow(struct apw_score *score, struct apw_score_slot *own)
 			munmap(base, from);
 		if (to < end)
 			munmap(base + to, end - to);
+		if (score_before != NULL)
+			munmap((void *)(uintptr_t)score_before,
+			    sizeof(*score_before));
+		score_before = NULL;
 	}
 	if (score_fd != -1)
 		close(score_fd);
@@ -123,6 +129,190 @@ apw_score_text(const _Atomic uint32_t *seq, char *dst, size_t dst_size,
 	}
 	dst[n - 1] = '\0';
 }
+
+/* --- counts --- */
+
+static void
+add_past(struct apw_score_counts *to, const struct apw_score_past *from)
+{
+#define ADD(name) to->name += atomic_load(&from->name);
+	APW_SCORE_COUNTS(ADD)
+#undef ADD
+}
+
+static void
+add_slot(struct apw_score_counts *to, const struct apw_score_slot *from)
+{
+#define ADD(name) to->name += atomic_load(&from->name);
+	APW_SCORE_COUNTS(ADD)
+#undef ADD
+}
+
+static void
+keep(struct apw_score_past *to, const struct apw_score_counts *from)
+{
+#define ADD(name) atomic_fetch_add(&to->name, from->name);
+	APW_SCORE_COUNTS(ADD)
+#undef ADD
+}
+
+static struct apw_score_past *
+past_of(struct apw_score *score, unsigned number)
+{
+	return number >= 1 && number <= APW_SCORE_NUMBERS ?
+	    &score->was[number - 1] : NULL;
+}
+
+void
+apw_score_release(struct apw_score *score, struct apw_score_slot *slot)
+{
+	struct apw_score_past	*was = past_of(score,
+				    atomic_load(&slot->number));
+	struct apw_score_counts	 counts = { 0 };
+
+	add_slot(&counts, slot);
+	apw_score_begin(&score->past_seq);
+	keep(&score->past, &counts);
+	if (was != NULL)
+		keep(was, &counts);
+	atomic_store(&slot->number, 0);
+	apw_score_end(&score->past_seq);
+}
+
+static size_t
+records_of(const struct apw_score *score)
+{
+	size_t	n = atomic_load(&score->records);
+
+	return n < APW_SCORE_SLOTS ? n : APW_SCORE_SLOTS;
+}
+
+static void
+count_once(const struct apw_score *score, struct apw_score_counts *to)
+{
+	size_t	i, n = records_of(score);
+
+	add_past(to, &score->past);
+	for (i = 0; i < n; i++)
+		if (atomic_load(&score->slot[i].number) != 0)
+			add_slot(to, &score->slot[i]);
+}
+
+/* Not while something moves from one place to the other: it would be counted
+ * twice, or not at all, and who looks again would see less than before. */
+static void
+count(const struct apw_score *score, const struct apw_score *before,
+    struct apw_score_counts *to)
+{
+	struct apw_score_counts	had = *to;
+	uint32_t		seq;
+	int			tries;
+
+	for (tries = 0; tries < SCORE_TRIES; tries++) {
+		seq = atomic_load(&score->past_seq);
+		*to = had;
+		if (before != NULL && atomic_load(&score->inherited) == 0)
+			count(before, NULL, to);
+		count_once(score, to);
+		if ((seq & 1) == 0 && atomic_load(&score->past_seq) == seq)
+			break;
+	}
+}
+
+void
+apw_score_count(const struct apw_score *score, struct apw_score_counts *to)
+{
+	*to = (struct apw_score_counts){ 0 };
+	count(score, score_before, to);
+}
+
+void
+apw_score_count_slot(const struct apw_score *score,
+    const struct apw_score_slot *slot, bool with_past,
+    struct apw_score_counts *to)
+{
+	unsigned	number = atomic_load(&slot->number);
+
+	*to = (struct apw_score_counts){ 0 };
+	add_slot(to, slot);
+	if (with_past && number >= 1 && number <= APW_SCORE_NUMBERS)
+		add_past(to, &score->was[number - 1]);
+}
+
+int
+apw_score_fd(void)
+{
+	return score_fd;
+}
+
+int
+apw_score_inherit(struct apw_score *score, int fd, struct apw_err *err)
+{
+	const struct apw_score	*before;
+	struct stat		 st;
+
+	if (fstat(fd, &st) == -1 || st.st_size != (off_t)sizeof(*before)) {
+		close(fd);
+		return apw_err_set(err, 0, "its scoreboard is of another kind");
+	}
+	before = mmap(NULL, sizeof(*before), PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+	if (before == MAP_FAILED)
+		return apw_err_set(err, errno, "cannot map its scoreboard");
+	if (before->magic != SCORE_MAGIC) {
+		munmap((void *)(uintptr_t)before, sizeof(*before));
+		return apw_err_set(err, 0, "its scoreboard is of another kind");
+	}
+	score_before = before;
+	atomic_store(&score->reloads_ok, atomic_load(&before->reloads_ok));
+	atomic_store(&score->reloads_failed,
+	    atomic_load(&before->reloads_failed));
+	atomic_store(&score->reloaded_wall_ms,
+	    atomic_load(&before->reloaded_wall_ms));
+	return 0;
+}
+
+static void
+keep_numbers(struct apw_score *score, const struct apw_score *before)
+{
+	struct apw_score_counts	 counts;
+	struct apw_score_past	*was;
+	size_t			 i, n = records_of(before);
+
+	for (i = 0; i < APW_SCORE_NUMBERS; i++) {
+		counts = (struct apw_score_counts){ 0 };
+		add_past(&counts, &before->was[i]);
+		if (counts.starts > 0)	/* pages nobody uses cost nothing */
+			keep(&score->was[i], &counts);
+	}
+	for (i = 0; i < n; i++) {
+		was = past_of(score, atomic_load(&before->slot[i].number));
+		counts = (struct apw_score_counts){ 0 };
+		add_slot(&counts, &before->slot[i]);
+		if (was != NULL)
+			keep(was, &counts);
+	}
+}
+
+void
+apw_score_inherit_end(struct apw_score *score)
+{
+	const struct apw_score	*before = score_before;
+	struct apw_score_counts	 counts = { 0 };
+
+	if (before == NULL)
+		return;
+	count(before, NULL, &counts);
+	apw_score_begin(&score->past_seq);
+	keep(&score->past, &counts);
+	keep_numbers(score, before);
+	atomic_store(&score->inherited, 1);
+	apw_score_end(&score->past_seq);
+	score_before = NULL;
+	munmap((void *)(uintptr_t)before, sizeof(*before));
+}
+
+/* --- */
 
 void
 apw_score_state(struct apw_score_slot *slot, enum apw_slot_state state)

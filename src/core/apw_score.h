@@ -17,6 +17,14 @@
 
 #define APW_SCORE_SLOTS	2048	/* records: running plus draining slots */
 #define APW_SCORE_PAGE	4096	/* what a record has to itself */
+#define APW_SCORE_NUMBERS 1024	/* slots of one configuration */
+
+/* What is counted, of a slot and of all; none of them ever goes back. */
+#define APW_SCORE_COUNTS(X)						\
+	X(starts) X(deaths) X(jobs_started) X(jobs_ok) X(jobs_failed)	\
+	X(engine_starts) X(engine_deaths) X(reconnects) X(busy_ms)	\
+	X(egress_allowed) X(egress_blocked) X(egress_failed)		\
+	X(egress_sent_bytes) X(egress_received_bytes)
 
 /* Life of a slot as its master sees it, then what it does while ready. */
 #define APW_SLOT_STATES(X)						\
@@ -65,7 +73,7 @@ struct apw_score_slot {
 	_Atomic uint64_t reconnects;
 	_Atomic int32_t	 engine_pid;
 	_Atomic int64_t	 job_since_ms;	/* monotonic; 0: no job */
-	_Atomic uint32_t busy_ms_total;
+	_Atomic uint64_t busy_ms;
 	_Atomic uint64_t egress_allowed, egress_blocked, egress_failed;
 	_Atomic uint64_t egress_sent_bytes, egress_received_bytes;
 	_Atomic uint32_t proof;		/* enum apw_slot_proof */
@@ -89,15 +97,14 @@ struct apw_score_slot {
     };
 };
 
-/* What the records that were freed had counted. */
-struct apw_score_past {
-	_Atomic uint64_t starts, deaths;
-	_Atomic uint64_t jobs_started, jobs_ok, jobs_failed;
-	_Atomic uint64_t engine_starts, engine_deaths;
-	_Atomic uint64_t reconnects, busy_ms;
-	_Atomic uint64_t egress_allowed, egress_blocked, egress_failed;
-	_Atomic uint64_t egress_sent_bytes, egress_received_bytes;
-};
+#define APW_SCORE_COUNT_ATOMIC(name) _Atomic uint64_t name;
+#define APW_SCORE_COUNT_PLAIN(name) uint64_t name;
+
+/* What records that were freed had counted. */
+struct apw_score_past { APW_SCORE_COUNTS(APW_SCORE_COUNT_ATOMIC) };
+
+/* A copy. */
+struct apw_score_counts { APW_SCORE_COUNTS(APW_SCORE_COUNT_PLAIN) };
 
 struct apw_score {
     union {
@@ -116,6 +123,9 @@ struct apw_score {
 	_Atomic uint32_t reloading;	/* bool: one is under way, or asked for */
 	_Atomic uint32_t records;	/* of slot[], that were ever used: look no further */
 	_Atomic uint32_t draining;	/* bool: the daemon is leaving */
+	_Atomic uint32_t past_seq;	/* odd while counts move to `past` */
+	_Atomic uint32_t inherited;	/* bool: `past` has what the binary
+					 * before us (SIGUSR2) has counted */
 	struct apw_score_past past;	/* written by the master */
 	_Atomic uint32_t seq;		/* guards the text below; master writes */
 	char		 reload_error[512];
@@ -125,8 +135,13 @@ struct apw_score {
 	char	 monitor_page[APW_SCORE_PAGE];
 	_Atomic int64_t	 monitor_tick_ms;
     };
+	/* the part of `past` that slots of this number counted: written by
+	 * the master */
+	struct apw_score_past was[APW_SCORE_NUMBERS];
 	struct apw_score_slot slot[APW_SCORE_SLOTS];
 };
+_Static_assert(sizeof(struct apw_score_past) * APW_SCORE_NUMBERS %
+    APW_SCORE_PAGE == 0, "records have pages of their own");
 
 /* Shared memory without a name; only touched pages cost anything. */
 struct apw_score *apw_score_new(struct apw_err *);
@@ -142,6 +157,22 @@ void	apw_score_end(_Atomic uint32_t *seq);
 /* Copy a text consistently; always NUL-terminated. */
 void	apw_score_text(const _Atomic uint32_t *seq, char *dst, size_t dst_size,
 	    const char *src, size_t src_size);
+
+/* The record is free from now on; what it has counted stays. */
+void	apw_score_release(struct apw_score *, struct apw_score_slot *);
+/* All that was counted since the start, by the binary before us, too. */
+void	apw_score_count(const struct apw_score *, struct apw_score_counts *);
+/* Of one slot: what its predecessors of that number had counted is added. */
+void	apw_score_count_slot(const struct apw_score *,
+	    const struct apw_score_slot *, bool with_past,
+	    struct apw_score_counts *);
+
+/* To be inherited by another binary; -1: there is nothing to inherit. */
+int	apw_score_fd(void);
+/* What the binary before us counts is ours, too; takes the descriptor.  Its
+ * slots may go on counting until inherit_end(). */
+int	apw_score_inherit(struct apw_score *, int fd, struct apw_err *);
+void	apw_score_inherit_end(struct apw_score *);
 
 void	apw_score_state(struct apw_score_slot *, enum apw_slot_state);
 const char *apw_slot_state_name(enum apw_slot_state);

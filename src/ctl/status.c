@@ -49,6 +49,8 @@ static void
 print_head(const json_t *st)
 {
 	const json_t	*reload = json_object_get(st, "reload");
+	const json_t	*total = json_object_get(st, "total");
+	const json_t	*jobs = json_object_get(total, "jobs");
 	char		 up[32];
 
 	printf("apworkerd %s, pid %lld, up %s, configuration %lld\n",
@@ -59,6 +61,11 @@ print_head(const json_t *st)
 	    json_is_true(json_object_get(st, "ready")) ? "ready" :
 	    "not ready", number_of(st, "slots_able"),
 	    number_of(st, "slots_wanted"));
+	printf("since the start: %lld jobs taken, %lld ended well, %lld did "
+	    "not; %lld slots died, %lld engines\n", number_of(jobs, "started"),
+	    number_of(jobs, "ok"), number_of(jobs, "failed"),
+	    number_of(total, "deaths"),
+	    number_of(json_object_get(total, "engines"), "deaths"));
 	if (number_of(reload, "ok") + number_of(reload, "failed") > 0)
 		printf("reloads: %lld ok, %lld refused, last at %s\n",
 		    number_of(reload, "ok"), number_of(reload, "failed"),

@@ -61,6 +61,8 @@ apw_handoff_write(const struct apw_handoff *h, struct apw_err *err)
 	put(&b, "globals", h->conf.globals);
 	put_number(&b, "lanes", h->lanes);
 	put_number(&b, "lock", h->lock_fd);
+	if (h->score_fd != -1)
+		put_number(&b, "score", h->score_fd);
 	put_number(&b, "ready", h->ready_fd);
 	for (i = 0; i < h->listeners.n; i++) {
 		put(&b, "listen", h->listeners.names[i]);
@@ -143,6 +145,8 @@ take(struct apw_handoff *h, const char *key, const char *value)
 		h->lanes = (uint32_t)strtoul(value, NULL, 10);
 	else if (strcmp(key, "lock") == 0)
 		h->lock_fd = take_fd(value);
+	else if (strcmp(key, "score") == 0)
+		h->score_fd = take_fd(value);
 	else if (strcmp(key, "ready") == 0)
 		h->ready_fd = take_fd(value);
 	else if (strcmp(key, "listen") == 0)
@@ -186,7 +190,8 @@ apw_handoff_read(struct apw_handoff *h, struct apw_err *err)
 	char		*text, *entry;
 	int		 rc = -1;
 
-	*h = (struct apw_handoff){ .lock_fd = -1, .ready_fd = -1 };
+	*h = (struct apw_handoff){ .lock_fd = -1, .score_fd = -1,
+	    .ready_fd = -1 };
 	if (number == NULL)
 		return 0;
 	fd = take_fd(number);

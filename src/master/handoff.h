@@ -15,6 +15,7 @@ struct apw_handoff {
 	struct apw_conf_options	 conf;		/* texts owned */
 	struct apw_listeners	 listeners;	/* owned */
 	int			 lock_fd;	/* of the state directory; -1 */
+	int			 score_fd;	/* its scoreboard; -1 */
 	int			 ready_fd;	/* tell the old one; -1 */
 	uint32_t		 lanes;
 };

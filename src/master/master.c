@@ -322,6 +322,18 @@ master_lock_state(struct master *m, const struct apw_cycle *cycle,
 	return -1;
 }
 
+/* Counters go on where the old binary has them; what it counts until it has
+ * left is added. */
+static void
+master_inherit_score(struct master *m, const struct apw_handoff *old)
+{
+	struct apw_err	err = APW_ERR_NONE;
+
+	if (old->score_fd != -1 &&
+	    apw_score_inherit(m->score, old->score_fd, &err) == -1)
+		apw_warn("counters begin anew", APW_E(&err));
+}
+
 /* Everything that can be refused happens here, before the first fork. */
 int
 apw_master_start(struct master *m, struct apw_cycle *cycle,
@@ -363,6 +375,7 @@ apw_master_start(struct master *m, struct apw_cycle *cycle,
 	apw_dir_give(apw_log_fd(), &cycle->main);
 	if ((m->score = apw_score_new(err)) == NULL)
 		return -1;
+	master_inherit_score(m, old);
 	atomic_store(&m->score->master_pid, m->pid);
 	atomic_store(&m->score->started_wall_ms, apw_wall_ms());
 	atomic_store(&m->score->tick_ms, apw_now_ms());

@@ -251,28 +251,6 @@ score_reset(struct mproc *p)
 	atomic_store(&s->tick_ms, apw_now_ms());
 }
 
-/* The record goes; what it counted stays. */
-static void
-score_keep(struct apw_score_past *past, struct apw_score_slot *s)
-{
-#define KEEP(to, from) atomic_fetch_add(&past->to, atomic_load(&s->from))
-	KEEP(starts, starts);
-	KEEP(deaths, deaths);
-	KEEP(jobs_started, jobs_started);
-	KEEP(jobs_ok, jobs_ok);
-	KEEP(jobs_failed, jobs_failed);
-	KEEP(engine_starts, engine_starts);
-	KEEP(engine_deaths, engine_deaths);
-	KEEP(reconnects, reconnects);
-	KEEP(busy_ms, busy_ms_total);
-	KEEP(egress_allowed, egress_allowed);
-	KEEP(egress_blocked, egress_blocked);
-	KEEP(egress_failed, egress_failed);
-	KEEP(egress_sent_bytes, egress_sent_bytes);
-	KEEP(egress_received_bytes, egress_received_bytes);
-#undef KEEP
-}
-
 static void
 score_why(struct mproc *p, const char *why)
 {
@@ -464,8 +442,7 @@ proc_settle(struct mproc *p)
 		score_reset(p);
 		atomic_store(&p->score->pid, 0);
 		apw_score_state(p->score, APW_SLOT_FREE);
-		score_keep(&m->score->past, p->score);
-		atomic_store(&p->score->number, 0);
+		apw_score_release(m->score, p->score);
 	}
 	event_free(p->timer);
 	p->magic = 0;

@@ -65,7 +65,8 @@ upgrade_exec(const struct apw_handoff *h, int fd)
 	size_t	 i;
 	int	 bad, signo;
 
-	bad = inherit(fd) | inherit(h->lock_fd) | inherit(h->ready_fd);
+	bad = inherit(fd) | inherit(h->lock_fd) | inherit(h->score_fd) |
+	    inherit(h->ready_fd);
 	for (i = 0; i < h->listeners.n; i++)
 		bad |= inherit(h->listeners.fds[i]);
 	snprintf(number, sizeof(number), "%d", fd);
@@ -88,7 +89,7 @@ upgrade_fork(struct master *m, int *ready, struct apw_err *err)
 {
 	struct apw_handoff	 h = {
 		.conf = *m->options, .listeners = m->listeners,
-		.lock_fd = m->state_fd,
+		.lock_fd = m->state_fd, .score_fd = apw_score_fd(),
 		.lanes = m->lanes == 0 ? APW_SCORE_SLOTS : 0,
 	};
 	apw_autofd int	 fd = -1, mine = -1, theirs = -1;
@@ -309,6 +310,7 @@ master_upgrade_watch(struct master *m)
 	    APW_I("old_pid", m->upgrade.old_pid));
 	m->upgrade.old_pid = 0;
 	m->inherited = false;
+	apw_score_inherit_end(m->score);
 	if (asprintf(&old, "%s.oldbin", m->pid_path) == -1)
 		old = NULL;
 	else if (apw_pidfile_owner(old, &holder, &err) == -1)

@@ -64,7 +64,7 @@ ages(const struct mon_view *v, struct apw_buf *b)
 void
 mon_metrics_text(const struct mon_view *v, struct apw_buf *b)
 {
-	const struct mon_slot	*t = &v->total;
+	const struct apw_score_counts	*t = &v->total;
 
 	head(b, "info", "gauge", "Version.");
 	apw_buf_printf(b, "apworkerd_info{version=\"%s\"} 1\n",

@@ -11,15 +11,12 @@
 
 /* One slot's record, copied: it does not change while we print it. */
 struct mon_slot {
-	unsigned	number, cycle, starts, deaths;
+	unsigned	number, cycle;
 	int		pid, engine_pid;
 	enum apw_slot_state state;
 	int64_t		started_wall_ms, rest_until_ms, state_since_ms,
 			tick_ms, last_poll_ms, job_since_ms;
-	uint64_t	jobs_started, jobs_ok, jobs_failed, engine_starts,
-			engine_deaths, reconnects, busy_ms,
-			egress_allowed, egress_blocked, egress_failed,
-			egress_sent_bytes, egress_received_bytes;
+	struct apw_score_counts counts;	/* of slots of this number */
 	char		phase[32], job_id[64], job_type[40], mode[32],
 			why[256], app_version[32], network[16],
 			network_from[32], fence[16], network_rules[1024];
@@ -34,7 +31,7 @@ struct mon_view {
 	unsigned	cycle, slots_wanted, reloads_ok, reloads_failed;
 	bool		draining, reloading, refused;
 	char		reload_message[512];
-	struct mon_slot	total;		/* counters since the start */
+	struct apw_score_counts total;	/* since the start */
 	struct mon_slot *slot;		/* owned */
 	size_t		n;
 	unsigned	able;		/* slots of `cycle` that take jobs */

@@ -37,20 +37,20 @@ put_age(struct apw_buf *b, const char *key, int64_t now_ms, int64_t since_ms)
 }
 
 static void
-put_counters(struct apw_buf *b, const struct mon_slot *s)
+put_counters(struct apw_buf *b, const struct apw_score_counts *c)
 {
-	apw_buf_printf(b, ",\"starts\":%u,\"deaths\":%u,"
-	    "\"jobs\":{\"started\":%" PRIu64 ",\"ok\":%" PRIu64
+	apw_buf_printf(b, ",\"starts\":%" PRIu64 ",\"deaths\":%" PRIu64
+	    ",\"jobs\":{\"started\":%" PRIu64 ",\"ok\":%" PRIu64
 	    ",\"failed\":%" PRIu64 "},\"engines\":{\"starts\":%" PRIu64
 	    ",\"deaths\":%" PRIu64 "},\"reconnects\":%" PRIu64
-	    ",\"busy_ms\":%" PRIu64, s->starts, s->deaths, s->jobs_started,
-	    s->jobs_ok, s->jobs_failed, s->engine_starts, s->engine_deaths,
-	    s->reconnects, s->busy_ms);
+	    ",\"busy_ms\":%" PRIu64, c->starts, c->deaths, c->jobs_started,
+	    c->jobs_ok, c->jobs_failed, c->engine_starts, c->engine_deaths,
+	    c->reconnects, c->busy_ms);
 	apw_buf_printf(b, ",\"egress\":{\"allowed\":%" PRIu64
 	    ",\"blocked\":%" PRIu64 ",\"failed\":%" PRIu64
 	    ",\"sent_bytes\":%" PRIu64 ",\"received_bytes\":%" PRIu64 "}",
-	    s->egress_allowed, s->egress_blocked, s->egress_failed,
-	    s->egress_sent_bytes, s->egress_received_bytes);
+	    c->egress_allowed, c->egress_blocked, c->egress_failed,
+	    c->egress_sent_bytes, c->egress_received_bytes);
 }
 
 static void
@@ -93,7 +93,7 @@ put_slot(struct apw_buf *b, const struct mon_view *v, const struct mon_slot *s)
 	apw_buf_puts(b, "}");
 	apw_buf_printf(b, ",\"engine_pid\":%d", s->engine_pid);
 	put_job(b, v, s);
-	put_counters(b, s);
+	put_counters(b, &s->counts);
 	apw_buf_puts(b, "}");
 }
 

@@ -39,28 +39,14 @@ copy_slot(struct mon_slot *to, const struct apw_score_slot *s)
 	NUMBER(number);
 	NUMBER(cycle);
 	NUMBER(pid);
-	NUMBER(starts);
-	NUMBER(deaths);
 	NUMBER(started_wall_ms);
 	NUMBER(rest_until_ms);
 	NUMBER(state);
 	NUMBER(state_since_ms);
 	NUMBER(tick_ms);
 	NUMBER(last_poll_ms);
-	NUMBER(jobs_started);
-	NUMBER(jobs_ok);
-	NUMBER(jobs_failed);
-	NUMBER(engine_starts);
-	NUMBER(engine_deaths);
-	NUMBER(reconnects);
 	NUMBER(engine_pid);
-	NUMBER(egress_allowed);
-	NUMBER(egress_blocked);
-	NUMBER(egress_failed);
-	NUMBER(egress_sent_bytes);
-	NUMBER(egress_received_bytes);
 	NUMBER(job_since_ms);
-	to->busy_ms = atomic_load(&s->busy_ms_total);
 	TEXT(phase);
 	TEXT(job_id);
 	TEXT(job_type);
@@ -71,44 +57,6 @@ copy_slot(struct mon_slot *to, const struct apw_score_slot *s)
 	TEXT(network_from);
 	TEXT(fence);
 	TEXT(network_rules);
-}
-
-static void
-copy_past(struct mon_slot *to, const struct apw_score_past *s)
-{
-	NUMBER(starts);
-	NUMBER(deaths);
-	NUMBER(jobs_started);
-	NUMBER(jobs_ok);
-	NUMBER(jobs_failed);
-	NUMBER(engine_starts);
-	NUMBER(engine_deaths);
-	NUMBER(reconnects);
-	NUMBER(busy_ms);
-	NUMBER(egress_allowed);
-	NUMBER(egress_blocked);
-	NUMBER(egress_failed);
-	NUMBER(egress_sent_bytes);
-	NUMBER(egress_received_bytes);
-}
-
-static void
-add(struct mon_slot *total, const struct mon_slot *s)
-{
-	total->starts += s->starts;
-	total->deaths += s->deaths;
-	total->jobs_started += s->jobs_started;
-	total->jobs_ok += s->jobs_ok;
-	total->jobs_failed += s->jobs_failed;
-	total->engine_starts += s->engine_starts;
-	total->engine_deaths += s->engine_deaths;
-	total->reconnects += s->reconnects;
-	total->busy_ms += s->busy_ms;
-	total->egress_allowed += s->egress_allowed;
-	total->egress_blocked += s->egress_blocked;
-	total->egress_failed += s->egress_failed;
-	total->egress_sent_bytes += s->egress_sent_bytes;
-	total->egress_received_bytes += s->egress_received_bytes;
 }
 
 static int
@@ -142,7 +90,7 @@ mon_view_take(struct mon_view *v, const struct apw_score *score)
 	v->draining = atomic_load(&score->draining) != 0;
 	copy_text(&score->seq, v->reload_message, score->reload_error,
 	    sizeof(v->reload_message));
-	copy_past(&v->total, &score->past);
+	apw_score_count(score, &v->total);
 	if (records > APW_SCORE_SLOTS)
 		records = APW_SCORE_SLOTS;
 	for (i = 0; i < records; i++)
@@ -153,7 +101,9 @@ mon_view_take(struct mon_view *v, const struct apw_score *score)
 		if (atomic_load(&score->slot[i].number) == 0)
 			continue;
 		copy_slot(&v->slot[v->n], &score->slot[i]);
-		add(&v->total, &v->slot[v->n]);
+		/* what draining slots count is theirs until they leave */
+		apw_score_count_slot(score, &score->slot[i],
+		    v->slot[v->n].cycle == v->cycle, &v->slot[v->n].counts);
 		v->able += mon_view_able(v, &v->slot[v->n]);
 		v->n++;
 	}

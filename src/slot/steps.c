@@ -45,8 +45,8 @@ slot_score_job(struct apw_slot *s, bool busy)
 	int64_t	since = atomic_load(&s->score->job_since_ms);
 
 	if (!busy && since != 0)
-		atomic_fetch_add(&s->score->busy_ms_total,
-		    (uint32_t)(apw_now_ms() - since));
+		atomic_fetch_add(&s->score->busy_ms,
+		    (uint64_t)(apw_now_ms() - since));
 	atomic_store(&s->score->job_since_ms, busy ? apw_now_ms() : 0);
 	apw_score_begin(&s->score->seq);
 	s->score->job_id[0] = s->score->job_type[0] = s->score->phase[0] =
