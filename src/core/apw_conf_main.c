@@ -158,7 +158,10 @@ static const struct apw_directive engine_directives[] = {
 	{ .name = "bundle", .args = { 1, 1 }, .set = apw_set_path,
 	  .offset = ENGINE(bundle), .dflt = APW_LIBDIR "/engine/main.js",
 	  .reload = APW_NEW_SLOTS, .arg_help = "PATH",
-	  .help = "The engine: the main.js of an Activepieces release." },
+	  .help = "The engine: the main.js of an Activepieces release. It is "
+	      "the app's and is not installed with apworkerd: its image has "
+	      "it in /usr/src/app/dist/packages/engine, with files beside it "
+	      "that belong to it." },
 	{ .name = "node_path", .args = { 1, 1 }, .set = apw_set_path,
 	  .offset = ENGINE(node_path), .reload = APW_NEW_SLOTS,
 	  .arg_help = "DIRECTORY",

@@ -118,6 +118,11 @@ check_engine(struct apw_conf *conf)
 	if (e->bundle != NULL && !(conf->broken &&
 	    apw_conf_is_default(conf->cycle, context, "bundle")))
 		check_file(conf, context, "bundle", e->bundle,
+		    apw_conf_is_default(conf->cycle, context, "bundle") ?
+		    "the engine's main.js, which is the app's: copy the files "
+		    "of dist/packages/engine of its image (below /usr/src/app, "
+		    "of the release that runs) there, or name another place "
+		    "with \"engine { bundle PATH; }\"" :
 		    "the engine's main.js");
 	if (e->ca_file != NULL)
 		check_file(conf, context, "ca_file", e->ca_file,
