@@ -61,9 +61,10 @@ sub dial {
 sub ask {
 	my ($to, $head, $body) = @_;
 	local $SIG{PIPE} = 'IGNORE';
+	# made before: who connects has a time to send his head in
+	my $out = "$head\r\nHost: x\r\nConnection: close\r\n\r\n" . ($body // '');
 	my $s = dial($to);
 	$s->blocking(0);
-	my $out = "$head\r\nHost: x\r\nConnection: close\r\n\r\n" . ($body // '');
 	my ($text, $at) = ('', 0);
 	while (1) {
 		my ($r, $w) = ('', '');

@@ -47,7 +47,7 @@ static const struct apw_httpd_limits limits = {
 	.conns = 64, .strangers = 16, .requests = 10000,
 	.head_bytes = APW_HTTP_HEAD_MAX, .body_bytes = SPOOL_STORE_FILE,
 	.out_bytes = 1 << 20,
-	.head_ms = 5000, .idle_ms = 60000, .stall_ms = 20000,
+	.head_ms = 15000, .idle_ms = 60000, .stall_ms = 20000,
 	.body_ms = 300000,
 };
 
