@@ -49,7 +49,8 @@ delete @got{qw/PWD SHLVL OLDPWD _/};	# the shell of the fake
 is_deeply([ sort keys %got ], [ sort qw/BUN_INSTALL_CACHE_DIR DO_NOT_TRACK
 	HOME HTTPS_PROXY LANG NODE_EXTRA_CA_CERTS NO_COLOR PATH TERM TMPDIR
 	XDG_CACHE_HOME npm_config_cache npm_config_registry
-	npm_config_update_notifier/ ], 'environment name by name');
+	npm_config_update_notifier npm_config_userconfig/ ],
+	'environment name by name');
 unlike(join(' ', %got), qr/secret/, 'no secret in it');
 like($got{HOME}, qr{/stock/v12/\.staging/[^/]+/\.home$}, 'a home of its own');
 is($got{npm_config_registry}, 'http://127.0.0.1:3/', 'registry from outside');
@@ -69,7 +70,7 @@ $s->order(env => \%env, stock => { registry => 'http://127.0.0.1:4/',
 	npmrc => '/nonexistent/npmrc' }, pieces => [ piece_of('p', '1.0.0') ]);
 %got = %{ ($bun->calls())[-1]{env} };
 is($got{npm_config_registry}, 'http://127.0.0.1:4/', 'registry directive');
-is($got{npm_config_userconfig}, '/nonexistent/npmrc', 'npmrc directive');
+is($got{npm_config_userconfig}, "$got{HOME}/.npmrc", 'an npmrc of its own');
 
 # a tool that looks around
 $t->write_file('secret.txt', "top secret\n", 0644);

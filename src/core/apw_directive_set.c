@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -286,9 +287,9 @@ url_fault(const char *url)
 	const char	*host, *end, *port, *p;
 	unsigned long	 n;
 
-	if (strncmp(url, "http://", 7) == 0)
+	if (strncasecmp(url, "http://", 7) == 0)
 		host = url + 7;
-	else if (strncmp(url, "https://", 8) == 0)
+	else if (strncasecmp(url, "https://", 8) == 0)
 		host = url + 8;
 	else
 		return "expected a URL that starts with http:// or https://";

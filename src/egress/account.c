@@ -5,6 +5,22 @@
 
 #include "core/apw_log.h"
 
+enum apw_egress_verdict
+apw_egress_verdict_of(enum apw_dial_end end)
+{
+	static const enum apw_egress_verdict	verdicts[] = {
+		[APW_DIAL_DONE] = APW_EGRESS_ALLOWED,
+		[APW_DIAL_PORT] = APW_EGRESS_PORT,
+		[APW_DIAL_ADDRESS] = APW_EGRESS_ADDRESS,
+		[APW_DIAL_NAME] = APW_EGRESS_NAME,
+		[APW_DIAL_CONNECT] = APW_EGRESS_CONNECT,
+		[APW_DIAL_TIME] = APW_EGRESS_TIME,
+		[APW_DIAL_UPSTREAM] = APW_EGRESS_UPSTREAM,
+	};
+
+	return verdicts[end];
+}
+
 const char *
 apw_egress_verdict_name(enum apw_egress_verdict v)
 {

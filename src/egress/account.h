@@ -7,6 +7,7 @@
 
 #include "core/apw_buf.h"
 #include "core/apw_score.h"
+#include "dial/dial.h"
 
 /* How a connection was decided; the text is in the log. */
 #define APW_EGRESS_VERDICTS(X)						\
@@ -26,6 +27,9 @@ enum apw_egress_verdict {
 };
 
 const char *apw_egress_verdict_name(enum apw_egress_verdict);
+/* What the end of a dial is called here. */
+enum apw_egress_verdict
+	apw_egress_verdict_of(enum apw_dial_end);
 
 /* Sums of a run.  Sent and received as the engine sees it, bodies and
  * tunnels without the heads. */

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "core/apw_clock.h"
-#include "proto/apw_eio.h"
+#include "proto/apw_base64.h"
 
 void
 egress_client_record(struct egress_client *c, enum apw_egress_verdict verdict)
@@ -54,7 +54,7 @@ egress_client_free(struct egress_client *c)
 		event_del(&c->server_writable);
 		close(c->server_fd);
 	}
-	apw_egress_dial_cancel(c->dial);
+	apw_dial_cancel(c->dial);
 	egress_flow_free(&c->up, &p->pipes);
 	egress_flow_free(&c->down, &p->pipes);
 	apw_buf_free(&c->head);
@@ -99,9 +99,9 @@ client_make_whole(struct egress_client *c, const char *user)
 		apw_buf_printf(&out, ":%u", c->request.port);
 	apw_buf_put(&out, path, (size_t)(line - path));
 	if (user[0] != '\0') {
-		apw_eio_base64_encode(auth, user, strlen(user));
+		apw_base64_encode(auth, user, strlen(user));
 		apw_buf_printf(&out, "Proxy-Authorization: Basic %.*s\r\n",
-		    (int)apw_eio_base64_bytes(strlen(user)), auth);
+		    (int)apw_base64_bytes(strlen(user)), auth);
 		explicit_bzero(auth, sizeof(auth));
 	}
 	apw_buf_put(&out, line, head->len - (size_t)(line - head->data));
@@ -111,10 +111,11 @@ client_make_whole(struct egress_client *c, const char *user)
 }
 
 static void
-client_on_dial(void *arg, const struct apw_egress_dialled *end)
+client_on_dial(void *arg, const struct apw_dialled *end)
 {
+	enum apw_egress_verdict	 verdict;
 	struct egress_client	*c;
-	char			 text[APW_EGRESS_HOST_SIZE + 64];
+	char			 text[APW_HOST_SIZE + 64];
 
 	APW_CAST(c, arg, CLIENT_MAGIC);
 	c->dial = NULL;
@@ -123,7 +124,8 @@ client_on_dial(void *arg, const struct apw_egress_dialled *end)
 	if (end->why[0] != '\0')
 		c->why = strdup(end->why);
 	c->server_fd = end->fd;
-	switch (end->verdict) {
+	verdict = apw_egress_verdict_of(end->end);
+	switch (verdict) {
 	case APW_EGRESS_ALLOWED:
 		if (end->whole && client_make_whole(c, end->auth) == -1) {
 			egress_client_free(c);
@@ -134,12 +136,12 @@ client_on_dial(void *arg, const struct apw_egress_dialled *end)
 	case APW_EGRESS_ADDRESS:
 		snprintf(text, sizeof(text), "Egress blocked: %s",
 		    c->request.host);
-		egress_answer(c, end->verdict, 403, text);
+		egress_answer(c, verdict, 403, text);
 		return;
 	case APW_EGRESS_PORT:
 		snprintf(text, sizeof(text), "Egress blocked: %s port %u",
 		    c->request.host, c->request.port);
-		egress_answer(c, end->verdict, 403, text);
+		egress_answer(c, verdict, 403, text);
 		return;
 	case APW_EGRESS_NAME:
 		snprintf(text, sizeof(text), "Name not found: %s",
@@ -148,17 +150,34 @@ client_on_dial(void *arg, const struct apw_egress_dialled *end)
 	case APW_EGRESS_TIME:
 		snprintf(text, sizeof(text), "No connection in time: %s",
 		    c->request.host);
-		egress_answer(c, end->verdict, 504, text);
+		egress_answer(c, verdict, 504, text);
 		return;
 	default:
 		snprintf(text, sizeof(text), "No connection: %s",
 		    c->request.host);
 		break;
 	}
-	egress_answer(c, end->verdict, 502, text);
+	egress_answer(c, verdict, 502, text);
 }
 
 /* The head is complete: n bytes of c->head; what follows is early. */
+static void
+client_dial(struct egress_client *c)
+{
+	const struct apw_egress_rules	*rules = c->proxy->rules;
+	const struct apw_dial_rules	 checks = apw_egress_rules_dial(rules);
+	const struct apw_dial_conf	 conf = {
+		.host = c->request.host,
+		.port = c->request.port,
+		.timeout_ms = apw_egress_rules_limits(rules)->connect_ms,
+		.rules = &checks,
+		.whole = !c->request.connect && apw_egress_rules_whole(rules),
+	};
+
+	c->dial = apw_dial_new(c->proxy->base, c->proxy->resolver, &conf,
+	    client_on_dial, c);
+}
+
 static void
 client_asked(struct egress_client *c, size_t n)
 {
@@ -200,12 +219,7 @@ client_asked(struct egress_client *c, size_t n)
 	}
 	c->state = CLIENT_DIAL;
 	event_add(&c->closed, NULL);
-	c->dial = apw_egress_dial_new(c->proxy->base, c->proxy->rules,
-	    c->proxy->resolver, c->request.host, c->request.port,
-	    client_on_dial, c);
-	if (c->dial != NULL && !c->request.connect &&
-	    apw_egress_rules_whole(c->proxy->rules))
-		apw_egress_dial_whole(c->dial);
+	client_dial(c);
 	if (c->dial == NULL)
 		egress_answer(c, APW_EGRESS_CONNECT, 503, "Out of memory");
 }

@@ -11,7 +11,7 @@
 
 #include "core/apw_score.h"
 #include "core/apw_str.h"
-#include "egress/resolver.h"
+#include "dial/resolver.h"
 #include "egress/rules.h"
 
 #define APW_POST_HOPS	5	/* redirects that are followed */
@@ -21,7 +21,7 @@ struct apw_poster;		/* one a slot: what posts have in common */
 /* A reference to the rules is taken; resolver and score (which counts each
  * decision; or NULL) are borrowed. */
 struct apw_poster *apw_poster_new(struct event_base *,
-	    struct apw_egress_rules *, struct apw_egress_resolver *,
+	    struct apw_egress_rules *, struct apw_resolver *,
 	    struct apw_score_slot *);
 /* Nothing is under way. */
 bool	apw_poster_idle(const struct apw_poster *);

@@ -15,7 +15,7 @@
 #include "egress/account.h"
 #include "egress/rules.h"
 
-struct apw_egress_resolver;	/* egress/resolver.h: one a slot */
+struct apw_resolver;	/* dial/resolver.h: one a slot */
 struct apw_egress_proxy;
 
 /* A decision, when its connection ends; the record is borrowed. */
@@ -24,7 +24,7 @@ typedef void apw_egress_told_fn(void *arg, const struct apw_egress_record *);
 struct apw_egress_proxy_conf {
 	int			 listen_fd;	/* the proxy's from now on */
 	struct apw_egress_rules	*rules;		/* a reference is taken */
-	struct apw_egress_resolver *resolver;	/* borrowed */
+	struct apw_resolver *resolver;	/* borrowed */
 	struct apw_score_slot	*score;		/* borrowed; NULL: no counters */
 	apw_egress_told_fn	*told;		/* NULL: nobody wants to know */
 	void			*arg;		/* borrowed */

@@ -9,7 +9,7 @@
 #include <sys/queue.h>
 
 #include "core/apw_log.h"
-#include "egress/dial.h"
+#include "dial/dial.h"
 #include "egress/flow.h"
 #include "egress/proxy.h"
 #include "egress/request.h"
@@ -44,7 +44,7 @@ struct egress_client {
 	bool			 asked;		/* request is read */
 	bool			 answered;	/* the origin's head was read */
 	bool			 recorded;
-	struct apw_egress_dial	*dial;		/* owned */
+	struct apw_dial		*dial;		/* owned */
 	struct egress_flow	 up, down;	/* to and from the server */
 	uint64_t		 counted;	/* of both, in the run's bytes */
 	int64_t			 began_us, active_ms;
@@ -59,7 +59,7 @@ struct apw_egress_proxy {
 	struct event_base	*base;		/* borrowed */
 	int			 listen_fd;	/* owned */
 	struct apw_egress_rules	*rules;		/* a reference */
-	struct apw_egress_resolver *resolver;	/* borrowed */
+	struct apw_resolver *resolver;	/* borrowed */
 	struct event		*acceptable, *resume;	/* owned */
 	struct egress_clients	 clients;	/* owned */
 	unsigned		 n;		/* of them */

@@ -19,7 +19,7 @@ struct apw_egress_request {
 	char		method[17];
 	bool		head;			/* its answer has no body */
 	int		minor;			/* of HTTP/1.x */
-	char		host[APW_EGRESS_HOST_SIZE]; /* name in lower case, or an
+	char		host[APW_HOST_SIZE]; /* name in lower case, or an
 						 * address as apw_addr_text()
 						 * writes it; no brackets */
 	uint16_t	port;
@@ -31,7 +31,7 @@ struct apw_egress_request {
 /* A refusal: the status and body text of the answer. */
 struct apw_egress_refusal {
 	int		status;
-	char		text[APW_EGRESS_HOST_SIZE + 64];
+	char		text[APW_HOST_SIZE + 64];
 };
 
 /* Read a complete head.  -1: *no says what to answer.  For a forward request

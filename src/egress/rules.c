@@ -4,7 +4,6 @@
 #include "egress/rules.h"
 
 #include <errno.h>
-#include <event2/http.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,7 @@
 #include "core/apw_arena.h"
 #include "core/apw_auto.h"
 #include "core/apw_buf.h"
-#include "link/app_link.h"
+#include "dial/proxy_env.h"
 
 struct rules_ports {
 	uint16_t	first, last;
@@ -118,30 +117,15 @@ rules_ports(struct apw_egress_rules *r, const struct apw_strlist *conf)
 static int
 rules_api(struct apw_egress_rules *r, const char *url, struct apw_err *err)
 {
-	struct evhttp_uri	*uri;
-	const char		*scheme, *host;
-	char			 text[APW_ADDR_TEXT_SIZE];
-	int			 port;
+	struct apw_url	u;
 
 	if (url == NULL)
 		return 0;
-	uri = evhttp_uri_parse(url);
-	scheme = uri == NULL ? NULL : evhttp_uri_get_scheme(uri);
-	host = uri == NULL ? NULL : evhttp_uri_get_host(uri);
-	port = uri == NULL ? 0 : evhttp_uri_get_port(uri);
-	if (scheme == NULL || host == NULL || *host == '\0' || port == 0 ||
-	    port > 65535) {
-		if (uri != NULL)
-			evhttp_uri_free(uri);
+	if (apw_url_read(&u, url) != NULL)
 		return apw_err_set(err, 0, "the app's address is no URL");
-	}
-	if (port == -1)
-		port = strcasecmp(scheme, "https") == 0 ? 443 : 80;
-	r->api.port = (uint16_t)port;
-	r->api.numeric = apw_addr_parse(host, &r->api.addr) == 0;
-	r->api.host = apw_arena_strdup(r->arena, r->api.numeric ?
-	    apw_addr_text(&r->api.addr, text) : host);
-	evhttp_uri_free(uri);
+	r->api.port = u.port;
+	r->api.numeric = apw_addr_parse(u.host, &r->api.addr) == 0;
+	r->api.host = apw_arena_strdup(r->arena, u.host);
 	return r->api.host == NULL ? apw_err_set(err, ENOMEM, "rules") : 0;
 }
 
@@ -436,24 +420,53 @@ apw_egress_rules_refused(const struct apw_egress_rules *r, const char *host,
 
 int
 apw_egress_rules_upstream(const struct apw_egress_rules *r, const char *host,
-    uint16_t port, struct apw_egress_upstream *up, struct apw_err *err)
+    uint16_t port, struct apw_upstream *up, struct apw_err *err)
 {
-	bool		 v6 = strchr(host, ':') != NULL;
-	const char	*url = r->upstream;
-	char		 asked[APW_EGRESS_HOST_SIZE + 32];
+	const char	*url = r->upstream, *name = NULL;
 
 	if (url == NULL)
 		return 0;
 	if (strcmp(url, "auto") == 0) {
-		snprintf(asked, sizeof(asked), v6 ? "https://[%s]:%u/" :
-		    "https://%s:%u/", host, port);
-		url = apw_app_link_proxy_env(asked);
+		/* there will be a tunnel, whatever goes through it */
+		url = apw_proxy_env(true, host, port, &name);
 		if (url == NULL)
 			return 0;
 	}
-	if (apw_egress_upstream_read(up, url, err) == -1)
-		return -1;
+	if (apw_upstream_read(up, url, err) == -1)
+		return name == NULL ? -1 : apw_err_wrap(err, "%s", name);
 	up->names = r->upstream_names;
 	up->ca_file = r->upstream_ca;
 	return 1;
+}
+
+/* --- for dials --- */
+
+static const char *
+dial_closed(const void *arg, const char *host, uint16_t port)
+{
+	const struct apw_egress_rules	*r = arg;
+
+	return apw_egress_rules_port(r, host, port) ? NULL :
+	    apw_egress_rules_closed(r);
+}
+
+static const char *
+dial_refused(const void *arg, const char *host, uint16_t port,
+    const struct apw_addr *a)
+{
+	return apw_egress_rules_refused(arg, host, port, a);
+}
+
+static int
+dial_upstream(const void *arg, const char *host, uint16_t port,
+    struct apw_upstream *up, struct apw_err *err)
+{
+	return apw_egress_rules_upstream(arg, host, port, up, err);
+}
+
+struct apw_dial_rules
+apw_egress_rules_dial(const struct apw_egress_rules *r)
+{
+	return (struct apw_dial_rules){ .arg = r, .closed = dial_closed,
+	    .refused = dial_refused, .upstream = dial_upstream };
 }

@@ -16,8 +16,9 @@
 
 #include "core/apw_cycle.h"
 #include "core/apw_err.h"
-#include "egress/addr.h"
-#include "egress/upstream.h"
+#include "dial/addr.h"
+#include "dial/dial.h"
+#include "dial/upstream.h"
 
 struct apw_egress_limits {
 	unsigned	connections;		/* at a time, of one proxy */
@@ -29,7 +30,7 @@ struct apw_egress_limits {
 
 /* A host and its port; nothing beside it. */
 struct apw_egress_place {
-	char		host[APW_EGRESS_HOST_SIZE];	/* no brackets */
+	char		host[APW_HOST_SIZE];	/* no brackets */
 	uint16_t	port;
 };
 
@@ -92,8 +93,12 @@ const char *
 /* Which one leads to host:port?  1: *up is filled; 0: none; -1: the one that
  * is named is no good, err says why (without its password). */
 int	apw_egress_rules_upstream(const struct apw_egress_rules *,
-	    const char *host, uint16_t port, struct apw_egress_upstream *up,
+	    const char *host, uint16_t port, struct apw_upstream *up,
 	    struct apw_err *);
+
+/* The same, as dials ask for it; the rules are borrowed. */
+struct apw_dial_rules
+	apw_egress_rules_dial(const struct apw_egress_rules *);
 
 /* All rules in one line a kind, for status and log; two snapshots with the
  * same text decide the same.  Owned by the rules. */

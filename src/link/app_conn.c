@@ -228,6 +228,25 @@ conn_upgraded(struct apw_app_link *l)
 	apw_link_ws_start(l->ws);
 }
 
+/* head NULL: it was none. */
+static void
+conn_refused(struct apw_app_link *l, const struct apw_http_head *head,
+    const char *why)
+{
+	struct apw_str	location = { NULL, 0 };
+	char		text[600], reason[640];
+
+	if (head != NULL && head->status / 100 == 3)
+		location = apw_http_header(head, "location");
+	if (location.n > 0)
+		app_target_moved(&l->target, head->status, location, text,
+		    sizeof(text));
+	else
+		snprintf(text, sizeof(text), "%.200s", why);
+	snprintf(reason, sizeof(reason), "transport error: %s", text);
+	app_link_end(l, reason, false);
+}
+
 static void
 conn_on_read(struct bufferevent *bev, void *arg)
 {
@@ -235,17 +254,14 @@ conn_on_read(struct bufferevent *bev, void *arg)
 	struct apw_http_head	 head;
 	struct apw_err		 err = APW_ERR_NONE;
 	struct apw_app_link	*l;
-	char			 reason[256];
 	ssize_t			 n;
 
 	APW_CAST(l, arg, APP_LINK_MAGIC);
-	n = apw_http_answer(apw_link_head(in), &head, &err);
+	n = apw_http_answer(apw_stream_head(in), &head, &err);
 	if (n == 0)
 		return;
 	if (n == -1 || apw_ws_response_check(&head, l->key, &err) == -1) {
-		snprintf(reason, sizeof(reason), "transport error: %.200s",
-		    err.text);
-		app_link_end(l, reason, false);
+		conn_refused(l, n == -1 ? NULL : &head, err.text);
 		return;
 	}
 	evbuffer_drain(in, (size_t)n);
@@ -265,19 +281,25 @@ conn_on_event(struct bufferevent *bev, short what, void *arg)
 }
 
 static void
-conn_on_dialed(void *arg, struct bufferevent *bev, const char *error)
+conn_fail(struct apw_app_link *l, const char *error)
+{
+	char	reason[512];
+
+	snprintf(reason, sizeof(reason), "transport error: %s", error);
+	app_link_end(l, reason, false);
+}
+
+static void
+conn_on_stream(void *arg, struct bufferevent *bev, const char *error)
 {
 	struct apw_app_link	*l;
-	char			 reason[512];
 
 	APW_CAST(l, arg, APP_LINK_MAGIC);
-	l->dial = NULL;
+	l->stream = NULL;
 	if (bev == NULL || apw_ws_key(l->key) == -1) {
-		snprintf(reason, sizeof(reason), "transport error: %s",
-		    error != NULL ? error : "no randomness");
 		if (bev != NULL)
 			bufferevent_free(bev);
-		app_link_end(l, reason, false);
+		conn_fail(l, error != NULL ? error : "no randomness");
 		return;
 	}
 	l->bev = bev;
@@ -293,20 +315,42 @@ conn_on_dialed(void *arg, struct bufferevent *bev, const char *error)
 	bufferevent_enable(bev, EV_READ | EV_WRITE);
 }
 
+static void
+conn_on_dial(void *arg, const struct apw_dialled *end)
+{
+	struct apw_err		 err = APW_ERR_NONE;
+	struct apw_app_link	*l;
+	char			 why[400];
+
+	APW_CAST(l, arg, APP_LINK_MAGIC);
+	l->dial = NULL;
+	if (end->end != APW_DIAL_DONE) {
+		apw_dial_why(end, l->target.host, why, sizeof(why));
+		conn_fail(l, why);
+		return;
+	}
+	l->stream = apw_stream_new(l->base, end->fd, l->target.host, l->tls,
+	    l->insecure, conn_on_stream, l, &err);
+	if (l->stream == NULL)
+		conn_fail(l, err.text);
+}
+
 int
 app_conn_dial(struct apw_app_link *l, struct apw_err *err)
 {
-	struct apw_link_dial_conf	conf = {
+	static const struct apw_strlist	system = { NULL, 0 };
+	const struct apw_dial_conf	conf = {
 		.host = l->target.host,
 		.port = l->target.port,
-		.tls = l->tls,
-		.insecure = l->insecure,
-		.proxy_host = l->proxy.host,
-		.proxy_port = l->proxy.port,
-		.proxy_auth = l->proxy_auth,
+		.upstream = l->proxy,
 	};
 
-	l->dial = apw_link_dial_new(l->base, l->dns, &conf, conn_on_dialed, l,
-	    err);
-	return l->dial == NULL ? -1 : 0;
+	/* The system's own servers, also where flows have others: the app is
+	 * a neighbour. */
+	if (l->resolver == NULL)
+		l->resolver = apw_resolver_new(l->base, &system, err);
+	if (l->resolver == NULL)
+		return -1;
+	l->dial = apw_dial_new(l->base, l->resolver, &conf, conn_on_dial, l);
+	return l->dial != NULL ? 0 : apw_err_set(err, ENOMEM, "dial");
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/apw_log.h"
+#include "dial/tls.h"
 #include "link/app_link_priv.h"
 
 static void
@@ -36,10 +37,11 @@ link_destroy(struct apw_app_link *l)
 	apw_sio_attach_free(&l->attach);
 	apw_buf_free(&l->scratch);
 	app_target_free(&l->target);
-	app_target_free(&l->proxy);
-	if (l->proxy_auth != NULL)
-		explicit_bzero(l->proxy_auth, strlen(l->proxy_auth));
-	free(l->proxy_auth);
+	apw_resolver_free(l->resolver);
+	if (l->proxy != NULL)
+		explicit_bzero(l->proxy, sizeof(*l->proxy));
+	free(l->proxy);
+	free(l->ca_file);
 	if (l->auth != NULL)
 		explicit_bzero(l->auth, strlen(l->auth));
 	free(l->auth);
@@ -66,8 +68,10 @@ link_drop(struct apw_app_link *l)
 {
 	event_del(l->open_timer);
 	event_del(l->ping_timer);
-	apw_link_dial_free(l->dial);
+	apw_dial_cancel(l->dial);
 	l->dial = NULL;
+	apw_stream_cancel(l->stream);
+	l->stream = NULL;
 	if (l->bev != NULL)
 		bufferevent_free(l->bev);
 	l->bev = NULL;
@@ -158,10 +162,21 @@ link_events(struct apw_app_link *l)
 }
 
 static int
+link_proxy(struct apw_app_link *l, const char *url, struct apw_err *err)
+{
+	l->proxy = calloc(1, sizeof(*l->proxy));
+	if (l->proxy == NULL)
+		return apw_err_set(err, ENOMEM, "app link");
+	if (apw_upstream_read(l->proxy, url, err) == -1)
+		return -1;
+	l->proxy->ca_file = l->ca_file;
+	return 0;
+}
+
+static int
 link_configure(struct apw_app_link *l, const struct apw_app_link_conf *c,
     struct apw_err *err)
 {
-	l->dns = c->dns;
 	l->insecure = c->insecure;
 	l->open_timeout_ms = c->open_timeout_ms != 0 ? c->open_timeout_ms :
 	    20000;
@@ -173,13 +188,14 @@ link_configure(struct apw_app_link *l, const struct apw_app_link_conf *c,
 	if (app_target_parse(c->url, c->path != NULL ? c->path :
 	    "/api/socket.io", &l->target, err) == -1)
 		return -1;
-	if (c->proxy != NULL && app_target_proxy(c->proxy, &l->proxy,
-	    &l->proxy_auth, err) == -1)
+	if (c->ca_file != NULL && (l->ca_file = strdup(c->ca_file)) == NULL)
+		return apw_err_set(err, ENOMEM, "app link");
+	if (c->proxy != NULL && link_proxy(l, c->proxy, err) == -1)
 		return -1;
 	if (c->auth_json != NULL && (l->auth = strdup(c->auth_json)) == NULL)
 		return apw_err_set(err, ENOMEM, "app link");
 	if (l->target.tls) {
-		l->tls = apw_link_tls_new(c->ca_file, c->insecure, err);
+		l->tls = apw_tls_new(c->ca_file, c->insecure, err);
 		if (l->tls == NULL)
 			return -1;
 	}

@@ -23,7 +23,6 @@
 #include "core/apw_str.h"
 
 struct event_base;
-struct evdns_base;
 struct apw_app_link;
 
 /* All strings are copied.  Zero means "the default in brackets". */
@@ -33,14 +32,13 @@ struct apw_app_link_conf {
 	const char	*path;		/* [/api/socket.io] */
 	const char	*auth_json;	/* text of the CONNECT object, or NULL.
 					   A secret: wiped on free */
-	const char	*ca_file;	/* PEM to trust instead of the system's,
-					   or NULL */
+	const char	*ca_file;	/* PEM to trust instead of the system's
+					   (an https proxy: beside it), or
+					   NULL */
 	bool		 insecure;	/* true: do not verify the peer (tests,
 					   explicit configuration only) */
-	const char	*proxy;		/* http://[user:password@]host:port for
-					   CONNECT, or NULL: none */
-	struct evdns_base *dns;		/* borrowed; NULL: the link makes its
-					   own when it first needs one */
+	const char	*proxy;		/* http(s)://[user:password@]host:port
+					   for CONNECT, or NULL: none */
 	unsigned	 open_timeout_ms;	/* [20000] TCP, TLS, 101, open
 						   packet and CONNECT reply */
 	size_t		 max_message_bytes;	/* [104857600] received */
@@ -70,11 +68,6 @@ struct apw_app_link_events {
 	/* The good-bye of apw_app_link_leave() is over.  NULL: not told */
 	void	(*on_left)(void *arg);
 };
-
-/* The proxy the environment names for this URL (HTTPS_PROXY, HTTP_PROXY,
- * NO_PROXY), or NULL: for apw_app_link_conf.proxy.  Owned by the
- * environment; it may hold a password. */
-const char *apw_app_link_proxy_env(const char *url);
 
 /* NULL and err set for a URL or CA file that cannot be used. */
 struct apw_app_link *

@@ -7,8 +7,9 @@
 #include <event2/util.h>
 
 #include "core/apw_buf.h"
+#include "dial/dial.h"
+#include "dial/stream.h"
 #include "link/app_link.h"
-#include "link/link_dial.h"
 #include "link/link_ws.h"
 #include "link/sio_attach.h"
 #include "proto/apw_eio.h"
@@ -33,21 +34,23 @@ struct app_pending {
 /* where the URL points */
 struct app_target {
 	bool	 tls;
-	char	*host;		/* owned, no brackets */
+	char	 host[APW_HOST_SIZE];	/* no brackets; with the root's dot, if
+					   it was written */
 	uint16_t port;
-	char	*host_header;	/* owned */
+	char	 host_header[APW_AUTHORITY_SIZE];
 	char	*request_path;	/* owned: prefix, path, slash */
+	size_t	 prefix;	/* bytes of it: the URL's own path */
 };
 
 struct apw_app_link {
 	uint32_t		 magic;
 	struct event_base	*base;		/* borrowed */
-	struct evdns_base	*dns;		/* borrowed, may be NULL */
+	struct apw_resolver	*resolver;	/* owned; made when needed */
 	struct apw_app_link_events ev;
 	void			*arg;		/* borrowed */
 	struct app_target	 target;
-	struct app_target	 proxy;		/* host NULL: none */
-	char			*proxy_auth;	/* owned secret */
+	struct apw_upstream	*proxy;		/* owned, a secret; NULL: none */
+	char			*ca_file;	/* owned, or NULL */
 	char			*auth;		/* owned secret, or NULL */
 	SSL_CTX			*tls;		/* owned, or NULL */
 	bool			 insecure;
@@ -64,7 +67,8 @@ struct apw_app_link {
 		APP_OPEN,
 		APP_CLOSING		/* telling everybody of the end */
 	}			 state;
-	struct apw_link_dial	*dial;		/* owned */
+	struct apw_dial		*dial;		/* owned, one of these at a */
+	struct apw_stream	*stream;	/* time: APP_DIALING */
 	struct bufferevent	*bev;		/* owned: APP_UPGRADING */
 	struct apw_link_ws	*ws;		/* owned */
 	char			 key[APW_WS_KEY_BYTES];
@@ -94,8 +98,10 @@ void	app_link_end(struct apw_app_link *, const char *reason, bool rejected);
 /* app_target.c */
 int	app_target_parse(const char *url, const char *path,
 	    struct app_target *, struct apw_err *);
-int	app_target_proxy(const char *url, struct app_target *, char **auth,
-	    struct apw_err *);
+/* Words for a redirect of the handshake: where to, and what the URL should be
+ * then.  location is hostile text. */
+void	app_target_moved(const struct app_target *, int status,
+	    struct apw_str location, char *out, size_t size);
 void	app_target_free(struct app_target *);
 
 /* app_conn.c: from dial to packets */

@@ -1,144 +1,98 @@
 /* App link: where a URL points.  Room: link. */
-#include "config.h"
-
 #include <errno.h>
-#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "link/app_link_priv.h"
 
 void
 app_target_free(struct app_target *t)
 {
-	free(t->host);
-	free(t->host_header);
 	free(t->request_path);
-	*t = (struct app_target){ .host = NULL };
-}
-
-/* What may stand in a request line or header as it is. */
-static bool
-is_plain(const char *s)
-{
-	for (; *s != '\0'; s++)
-		if ((unsigned char)*s <= ' ' || (unsigned char)*s >= 0x7f)
-			return false;
-	return true;
-}
-
-/* "host", "host:port", "[v6]:port"; n bytes at s. */
-static int
-parse_authority(const char *s, size_t n, uint16_t port, struct app_target *t)
-{
-	const char	*end = s + n, *host = s, *host_end, *p;
-	unsigned long	 v;
-	char		*stop;
-
-	if (n > 0 && *s == '[') {
-		host++;
-		host_end = memchr(host, ']', end - host);
-		if (host_end == NULL)
-			return -1;
-		p = host_end + 1;
-	} else {
-		host_end = memchr(s, ':', n);
-		if (host_end == NULL)
-			host_end = end;
-		p = host_end;
-	}
-	if (host_end == host || host_end - host > 255 ||
-	    memchr(s, '@', n) != NULL)
-		return -1;
-	t->port = port;
-	if (p < end) {
-		if (*p != ':' || p + 1 == end || p[1] < '0' || p[1] > '9')
-			return -1;
-		v = strtoul(p + 1, &stop, 10);
-		if (stop != end || v == 0 || v > 65535)
-			return -1;
-		t->port = (uint16_t)v;
-	}
-	t->host = strndup(host, host_end - host);
-	/* as it was written, but without a default port */
-	if (asprintf(&t->host_header, "%.*s", t->port == port ?
-	    (int)(p - s) : (int)n, s) == -1)
-		t->host_header = NULL;
-	return t->host == NULL || t->host_header == NULL ? -1 : 0;
-}
-
-static const char *
-parse_scheme(const char *url, bool *tls)
-{
-	static const struct { const char *name; bool tls; } schemes[] = {
-		{ "http://", false }, { "https://", true },
-		{ "ws://", false }, { "wss://", true },
-	};
-	size_t	i, n;
-
-	for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-		n = strlen(schemes[i].name);
-		if (strncasecmp(url, schemes[i].name, n) == 0) {
-			*tls = schemes[i].tls;
-			return url + n;
-		}
-	}
-	return NULL;
+	t->request_path = NULL;
 }
 
 int
 app_target_parse(const char *url, const char *path, struct app_target *t,
     struct apw_err *err)
 {
-	const char	*p = parse_scheme(url, &t->tls), *end;
-	size_t		 prefix, n;
+	struct apw_url	 u;
+	const char	*why = apw_url_read(&u, url), *c;
+	size_t		 n = strlen(path);
 
-	if (p == NULL || !is_plain(url))
-		return apw_err_set(err, 0, "\"%s\" is not an http or https "
-		    "URL", url);
-	end = p + strcspn(p, "/?#");
-	if (end[strcspn(end, "?#")] != '\0')
+	if (why != NULL)
+		return apw_err_set(err, 0, "\"%s\" cannot be used: %s; "
+		    "expected an http or https URL", url, why);
+	if (u.user.p != NULL)	/* may be a password: not repeated */
+		return apw_err_set(err, 0, "the URL has a user name in it");
+	if (u.query.n > 0 || u.fragment)
 		return apw_err_set(err, 0, "URL \"%s\" has a query or "
 		    "fragment", url);
-	if (parse_authority(p, end - p, t->tls ? 443 : 80, t) == -1)
-		return apw_err_set(err, 0, "URL \"%s\" has no good host", url);
-	if (!is_plain(path) || path[0] != '/' || path[strcspn(path, "?#")])
+	for (c = path; *c > ' ' && *c < 0x7f && *c != '?' && *c != '#'; c++)
+		;
+	if (*c != '\0' || path[0] != '/')
 		return apw_err_set(err, 0, "bad path \"%s\"", path);
+	t->tls = u.tls;
+	t->port = u.port;
+	memcpy(t->host, u.host, sizeof(t->host));
+	apw_url_authority(&u, t->host_header);
 	/* the URL's own path goes in front; exactly one slash at the end */
-	for (prefix = strlen(end); prefix > 0 && end[prefix - 1] == '/'; )
-		prefix--;
-	for (n = strlen(path); n > 0 && path[n - 1] == '/'; )
+	for (t->prefix = u.path.n; t->prefix > 0 &&
+	    u.path.p[t->prefix - 1] == '/'; )
+		t->prefix--;
+	while (n > 0 && path[n - 1] == '/')
 		n--;
-	if (asprintf(&t->request_path, "%.*s%.*s/", (int)prefix, end, (int)n,
-	    path) == -1) {
+	if (asprintf(&t->request_path, "%.*s%.*s/", (int)t->prefix, u.path.p,
+	    (int)n, path) == -1) {
 		t->request_path = NULL;
 		return apw_err_set(err, ENOMEM, "URL");
 	}
 	return 0;
 }
 
-int
-app_target_proxy(const char *url, struct app_target *t, char **auth,
-    struct apw_err *err)
+/* The URL that led there, if it is the same path on another host. */
+static bool
+moved_base(const struct app_target *t, const char *location, char *out,
+    size_t size)
 {
-	const char	*p = parse_scheme(url, &t->tls), *end, *at;
+	const char	*tail = t->request_path + t->prefix;
+	size_t		 n = strlen(tail);
+	char		 authority[APW_AUTHORITY_SIZE];
+	struct apw_url	 u;
 
-	/* no URL in these messages: it may hold a password */
-	if (p == NULL)
-		p = url;
-	if (t->tls || !is_plain(url))
-		return apw_err_set(err, 0, "proxy: only http:// is known");
-	end = p + strcspn(p, "/?#");
-	at = memrchr(p, '@', end - p);
-	if (at != NULL) {
-		*auth = strndup(p, at - p);
-		if (*auth == NULL)
-			return apw_err_set(err, ENOMEM, "proxy");
-		p = at + 1;
-	}
-	if (parse_authority(p, end - p, 80, t) == -1)
-		return apw_err_set(err, 0, "proxy: no good host");
-	return 0;
+	if (apw_url_read(&u, location) != NULL)
+		return false;
+	/* the slash at the end may have got lost */
+	if (u.path.n >= n && memcmp(u.path.p + u.path.n - n, tail, n) == 0)
+		u.path.n -= n;
+	else if (u.path.n >= n - 1 &&
+	    memcmp(u.path.p + u.path.n - (n - 1), tail, n - 1) == 0)
+		u.path.n -= n - 1;
+	snprintf(out, size, "%s://%s%.*s", u.tls ? "https" : "http",
+	    apw_url_authority(&u, authority),
+	    (int)(u.path.n < 200 ? u.path.n : 200), u.path.p);
+	return true;
+}
+
+void
+app_target_moved(const struct app_target *t, int status,
+    struct apw_str location, char *out, size_t size)
+{
+	char	text[512], base[512];
+	size_t	i;
+
+	/* what is behind a '?' may be a secret, and is of no use */
+	for (i = 0; i < location.n && i < 300 && location.p[i] > ' ' &&
+	    location.p[i] < 0x7f && location.p[i] != '?' &&
+	    location.p[i] != '#'; i++)
+		text[i] = location.p[i];
+	text[i] = '\0';
+	if (moved_base(t, text, base, sizeof(base)))
+		snprintf(out, size, "HTTP status %d, a redirect to %s; if that "
+		    "is the app, it is what \"url\" should be", status, base);
+	else
+		snprintf(out, size, "HTTP status %d, a redirect to \"%s\", "
+		    "instead of 101", status,
+		    strchr(text, '@') != NULL ? "***" : text);
 }

@@ -16,7 +16,7 @@
 
 #include "core/apw_log.h"
 #include "link/eio_server_priv.h"
-#include "link/link_dial.h"
+#include "dial/stream.h"
 
 /* how long the peer may take to read the last answer and hang up */
 #define LAST_MS		2000
@@ -171,7 +171,7 @@ conn_head(struct eio_conn *c)
 	struct evbuffer		*in = bufferevent_get_input(c->bev);
 	struct apw_http_head	 head;
 	struct apw_err		 err = APW_ERR_NONE;
-	struct apw_str		 text = apw_link_head(in);
+	struct apw_str		 text = apw_stream_head(in);
 	char			 copy[APW_HTTP_HEAD_MAX];
 	ssize_t			 n;
 

@@ -11,6 +11,7 @@
 
 #include "core/apw_log.h"
 #include "link/eio_server_priv.h"
+#include "proto/apw_base64.h"
 #include "proto/apw_raw.h"
 
 #define TEXT_TYPE	"text/plain; charset=UTF-8"
@@ -61,7 +62,7 @@ eio_polling_drop(struct apw_eio_session *s)
 static size_t
 wire_bytes(const struct eio_out *o)
 {
-	return 1 + (o->type == APW_EIO_BINARY ? apw_eio_base64_bytes(o->n) :
+	return 1 + (o->type == APW_EIO_BINARY ? apw_base64_bytes(o->n) :
 	    o->n);
 }
 
@@ -69,13 +70,13 @@ static int
 put_base64(struct evbuffer *out, const struct eio_out *o)
 {
 	struct evbuffer_iovec	v;
-	size_t			n = apw_eio_base64_bytes(o->n);
+	size_t			n = apw_base64_bytes(o->n);
 
 	if (n == 0)
 		return 0;
 	if (evbuffer_reserve_space(out, (ev_ssize_t)n, &v, 1) != 1)
 		return -1;
-	apw_eio_base64_encode(v.iov_base, o->data, o->n);
+	apw_base64_encode(v.iov_base, o->data, o->n);
 	v.iov_len = n;
 	return evbuffer_commit_space(out, &v, 1);
 }
@@ -170,7 +171,7 @@ take_packets(struct apw_eio_session *s, struct apw_str payload)
 			eio_session_packet(s, &pkt);
 			continue;
 		}
-		r = apw_eio_base64_decode(&bytes, pkt.data);
+		r = apw_base64_decode(&bytes, pkt.data);
 		if (r == 0)
 			eio_session_binary(s, apw_buf_view(&bytes));
 		apw_buf_free(&bytes);

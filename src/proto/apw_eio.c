@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "proto/apw_base64.h"
 #include "proto/apw_raw.h"
 
 /* what a peer may ask for as heartbeat: one day */
@@ -42,105 +43,6 @@ apw_eio_next(struct apw_str *payload, struct apw_eio_packet *pkt)
 		payload->p = at + 1;
 	}
 	return apw_eio_parse(one, true, pkt) == -1 ? -1 : 1;
-}
-
-size_t
-apw_eio_base64_bytes(size_t n)
-{
-	return (n + 2) / 3 * 4;
-}
-
-void
-apw_eio_base64_encode(char *out, const void *data, size_t n)
-{
-	static const char	 digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "abcdefghijklmnopqrstuvwxyz0123456789+/";
-	const unsigned char	*p = data;
-
-	for (; n >= 3; n -= 3, p += 3) {
-		*out++ = digits[p[0] >> 2];
-		*out++ = digits[(p[0] & 3) << 4 | p[1] >> 4];
-		*out++ = digits[(p[1] & 15) << 2 | p[2] >> 6];
-		*out++ = digits[p[2] & 63];
-	}
-	if (n == 0)
-		return;
-	*out++ = digits[p[0] >> 2];
-	if (n == 1) {
-		*out++ = digits[(p[0] & 3) << 4];
-		*out++ = '=';
-	} else {
-		*out++ = digits[(p[0] & 3) << 4 | p[1] >> 4];
-		*out++ = digits[(p[1] & 15) << 2];
-	}
-	*out = '=';
-}
-
-ssize_t
-apw_eio_base64_plain(struct apw_str text)
-{
-	size_t	n = text.n / 4 * 3;
-
-	if (text.n % 4 != 0)
-		return -1;
-	if (text.n > 0 && text.p[text.n - 1] == '=')
-		n--;
-	if (text.n > 0 && text.p[text.n - 2] == '=')
-		n--;
-	return (ssize_t)n;
-}
-
-static int
-base64_value(unsigned char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-int
-apw_eio_base64_decode(struct apw_buf *out, struct apw_str text)
-{
-	ssize_t		 size = apw_eio_base64_plain(text);
-	size_t		 digits, i;
-	uint32_t	 bits = 0;
-	char		*to;
-	int		 v;
-
-	if (size == -1 || apw_buf_reserve(out, (size_t)size) == -1)
-		return -1;
-	digits = text.n - (text.n / 4 * 3 - (size_t)size);
-	if (size == 0)
-		return digits == 0 ? 0 : -1;
-	to = out->data + out->len;
-	for (i = 0; i < digits; i++) {
-		if ((v = base64_value((unsigned char)text.p[i])) == -1)
-			return -1;
-		bits = bits << 6 | (uint32_t)v;
-		if (i % 4 == 3) {
-			*to++ = (char)(bits >> 16);
-			*to++ = (char)(bits >> 8);
-			*to++ = (char)bits;
-			bits = 0;
-		}
-	}
-	if (digits % 4 == 2) {
-		if ((bits & 15) != 0)
-			return -1;
-		*to++ = (char)(bits >> 4);
-	} else if (digits % 4 == 3) {
-		if ((bits & 3) != 0)
-			return -1;
-		*to++ = (char)(bits >> 10);
-		*to++ = (char)(bits >> 2);
-	}
-	out->len += (size_t)size;
-	out->data[out->len] = '\0';
-	return 0;
 }
 
 int
@@ -232,7 +134,7 @@ apw_eio_sid(char sid[APW_EIO_SID_BYTES])
 
 	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
 		return -1;
-	apw_eio_base64_encode(sid, bytes, sizeof(bytes));
+	apw_base64_encode(sid, bytes, sizeof(bytes));
 	for (i = 0; i < APW_EIO_SID_BYTES - 1; i++) {
 		if (sid[i] == '+')
 			sid[i] = '-';

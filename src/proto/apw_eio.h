@@ -42,14 +42,6 @@ int	apw_eio_parse(struct apw_str, bool polling, struct apw_eio_packet *);
  * to refuse. */
 int	apw_eio_next(struct apw_str *payload, struct apw_eio_packet *);
 
-/* Base64 (RFC 4648, padded, nothing else accepted). */
-size_t	apw_eio_base64_bytes(size_t);		/* encoded size */
-void	apw_eio_base64_encode(char *out, const void *, size_t);
-int	apw_eio_base64_decode(struct apw_buf *out, struct apw_str);
-/* The size of decoded text, -1 when it is not base64.  Looks at the length
- * and the padding only. */
-ssize_t	apw_eio_base64_plain(struct apw_str);
-
 #define APW_EIO_SID_MAX		64
 
 /* What the open packet says. */

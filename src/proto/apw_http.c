@@ -257,16 +257,60 @@ apw_http_response(struct apw_str head, struct apw_http_head *h,
 	return take_headers(head, h, err);
 }
 
+/* "HTTP/1.1 103 ": another answer follows.  101 is the last of HTTP. */
+static bool
+is_interim(struct apw_str head)
+{
+	return head.n > 12 && memcmp(head.p + 8, " 1", 2) == 0 &&
+	    head.p[10] >= '0' && head.p[10] <= '9' &&
+	    head.p[11] >= '0' && head.p[11] <= '9' &&
+	    memcmp(head.p + 9, "101", 3) != 0;
+}
+
+/* The heads in front of the final one, and that one: its length in *last. */
+static ssize_t
+heads_length(struct apw_str text, size_t *last)
+{
+	struct apw_str	rest = text;
+	unsigned	interim;
+	ssize_t		n;
+
+	for (interim = 0; rest.n > 0; interim++) {
+		if (interim > APW_HTTP_INTERIM_MAX)
+			return -1;
+		n = apw_http_head_length(rest);
+		if (n == -1)
+			return -1;
+		if (n == 0)
+			break;
+		*last = (size_t)n;
+		rest.p += n;
+		rest.n -= (size_t)n;
+		if (!is_interim((struct apw_str){ rest.p - n, (size_t)n }))
+			return rest.p - text.p;
+	}
+	return text.n >= APW_HTTP_HEAD_MAX ? -1 : 0;
+}
+
+ssize_t
+apw_http_heads_length(struct apw_str text)
+{
+	size_t	last;
+
+	return heads_length(text, &last);
+}
+
 ssize_t
 apw_http_answer(struct apw_str text, struct apw_http_head *h,
     struct apw_err *err)
 {
-	ssize_t	n = text.n == 0 ? 0 : apw_http_head_length(text);
+	size_t	last = 0;
+	ssize_t	n = heads_length(text, &last);
 
 	if (n == -1)
 		return apw_err_set(err, 0, "not an HTTP answer");
-	if (n > 0 && apw_http_response((struct apw_str){ text.p, (size_t)n },
-	    h, err) == -1)
+	if (n > 0 && apw_http_response((struct apw_str){ text.p + n - last,
+	    last }, h, err) == -1)
 		return -1;
 	return n;
 }

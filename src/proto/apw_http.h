@@ -55,9 +55,15 @@ int	apw_http_response(struct apw_str head, struct apw_http_head *,
 /*
  * The head of an answer at the beginning of what has come in: its length,
  * with the head read; 0: not complete yet; -1 and err set: it is none.
+ * Interim answers (1xx, RFC 9110 15.2; not 101) in front of it are skipped and
+ * counted in: no more than APW_HTTP_INTERIM_MAX, all within
+ * APW_HTTP_HEAD_MAX bytes.
  */
+#define APW_HTTP_INTERIM_MAX	8
 ssize_t	apw_http_answer(struct apw_str, struct apw_http_head *,
 	    struct apw_err *);
+/* The length alone, nothing but the status looked at. */
+ssize_t	apw_http_heads_length(struct apw_str);
 
 /* The one header of this name; p is NULL when absent.  Of repeated headers
  * the first. */

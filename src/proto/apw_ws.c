@@ -6,7 +6,7 @@
 #include <strings.h>
 #include <sys/random.h>
 
-#include "proto/apw_eio.h"
+#include "proto/apw_base64.h"
 
 #define KEY_LENGTH	24
 
@@ -36,8 +36,8 @@ is_key(struct apw_str key)
 	    .max = sizeof(room) - 1 };
 
 	return key.p != NULL && key.n == KEY_LENGTH &&
-	    apw_eio_base64_plain(key) == 16 &&
-	    apw_eio_base64_decode(&out, key) == 0;
+	    apw_base64_plain(key) == 16 &&
+	    apw_base64_decode(&out, key) == 0;
 }
 
 int
@@ -73,7 +73,7 @@ apw_ws_accept(struct apw_str key, char out[APW_WS_ACCEPT_BYTES])
 	if (EVP_Digest(text, sizeof(text) - 1, digest, &n, EVP_sha1(),
 	    NULL) != 1 || n != 20)
 		return -1;
-	apw_eio_base64_encode(out, digest, n);
+	apw_base64_encode(out, digest, n);
 	out[APW_WS_ACCEPT_BYTES - 1] = '\0';
 	return 0;
 }
@@ -85,7 +85,7 @@ apw_ws_key(char out[APW_WS_KEY_BYTES])
 
 	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
 		return -1;
-	apw_eio_base64_encode(out, bytes, sizeof(bytes));
+	apw_base64_encode(out, bytes, sizeof(bytes));
 	out[APW_WS_KEY_BYTES - 1] = '\0';
 	return 0;
 }

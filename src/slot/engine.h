@@ -36,7 +36,7 @@ struct apw_engine_env {			/* borrowed for the engine's life */
 	struct apw_score_slot	*score;
 	unsigned		 slot;
 	unsigned		 seat;		/* 0: the slot's first */
-	struct apw_egress_resolver *resolver;	/* of the slot */
+	struct apw_resolver *resolver;	/* of the slot */
 	/* An operation has been sent: an engine can be booted ahead. */
 	void			(*on_execute)(void *arg);
 	void			*arg;

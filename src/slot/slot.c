@@ -250,7 +250,7 @@ slot_open_egress(struct apw_slot *s, struct apw_err *err)
 
 	if ((rules = apw_egress_rules_new(&conf, err)) == NULL)
 		return -1;
-	s->resolver = apw_egress_resolver_new(s->base,
+	s->resolver = apw_resolver_new(s->base,
 	    apw_egress_rules_resolver(rules), err);
 	if (s->resolver != NULL)
 		s->poster = apw_poster_new(s->base, rules, s->resolver,
@@ -312,7 +312,7 @@ slot_close(struct apw_slot *s)
 	apw_recipes_free(s->recipes);
 	apw_poster_free(s->poster);
 	apw_fetcher_free(s->fetcher);
-	apw_egress_resolver_free(s->resolver);
+	apw_resolver_free(s->resolver);
 	if (s->sandbox_gone != NULL)
 		event_free(s->sandbox_gone);
 	if (s->builders_gone != NULL)

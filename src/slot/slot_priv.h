@@ -50,7 +50,7 @@ struct apw_slot {
 	struct apw_stock_ticket		*stocking;	/* the engine, for it; or
 							   NULL */
 	int64_t				 stock_again_ms;	/* not before */
-	struct apw_egress_resolver	*resolver;	/* of all that leaves */
+	struct apw_resolver	*resolver;	/* of all that leaves */
 	struct apw_poster		*poster;
 	struct apw_fetcher		*fetcher;
 	struct apw_publisher		*publisher;

@@ -81,6 +81,12 @@ reads_tool(struct boxes_reads *r, struct stock_tool *tool)
 }
 
 static void
+reads_file(void *arg, const char *path)
+{
+	reads_add(arg, path);
+}
+
+static void
 reads_find(struct boxes_reads *r, const struct apw_cycle *cycle)
 {
 	static const char *const files[] = { "/etc/npmrc",
@@ -91,8 +97,6 @@ reads_find(struct boxes_reads *r, const struct apw_cycle *cycle)
 	    "NPM_CONFIG_CAFILE" };
 	struct stock_tool	 node = { 0 }, installer = { 0 },
 				 bundler = { 0 };
-	apw_autofree char	*cafile =
-				    stock_registry_cafile(&cycle->stock);
 	size_t			 i;
 
 	stock_tools_locate(cycle, &node, &installer, &bundler);
@@ -103,7 +107,7 @@ reads_find(struct boxes_reads *r, const struct apw_cycle *cycle)
 		reads_add(r, files[i]);
 	for (i = 0; i < APW_COUNT(names); i++)
 		reads_add(r, getenv(names[i]));
-	reads_add(r, cafile);
+	stock_registry_files(&cycle->stock, reads_file, r);
 }
 
 static unsigned

@@ -82,22 +82,24 @@ make_folder(const char *staging, const char *name)
 	return mkdir(path, 0700) == -1 && errno != EEXIST ? -1 : 0;
 }
 
-/* npm is told by a variable, bun looks into its home. */
+/* npm is told by a variable, bun looks into its home.  Both get what we have read
+ * of it: their own readings differ, and their environment is not the daemon's.
+ * Without a box they go the way that it names by themselves. */
 static int
-link_npmrc(const struct apw_stock *stock, const struct stock_run *run,
-    bool boxed)
+place_npmrc(const struct apw_stock *stock, const struct stock_run *run,
+    bool boxed, struct apw_err *err)
 {
-	const char		*npmrc = stock->cycle->stock.npmrc;
 	apw_autofree char	*path = NULL;
+	apw_autofd int		 fd = -1;
 
-	if (npmrc == NULL || !run->network)
+	if (!run->network)
 		return 0;
-	if (asprintf(&path, "%s/.home/.npmrc", run->staging) == -1)
-		return -1;
-	/* a box has its own uid, and nothing of the host at that place */
-	if (boxed)
-		return stock_npmrc_copy(npmrc, path);
-	return symlink(npmrc, path) == -1 && errno != EEXIST ? -1 : 0;
+	if (asprintf(&path, "%s/.home", run->staging) == -1)
+		return apw_err_set(err, ENOMEM, "cannot prepare a build");
+	fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1)
+		return apw_err_set(err, errno, "%s", path);
+	return stock_npmrc_copy(stock->cycle->stock.npmrc, !boxed, fd, err);
 }
 
 static int
@@ -138,9 +140,10 @@ builder_start(struct builder *b, const struct stock_run *run,
 	}
 	argv[n] = NULL;
 	if (make_folder(run->staging, ".home") == -1 ||
-	    make_folder(run->staging, ".tmp") == -1 ||
-	    link_npmrc(b->k->stock, run, b->boxed) == -1)
+	    make_folder(run->staging, ".tmp") == -1)
 		return apw_err_set(err, errno, "cannot prepare a build");
+	if (place_npmrc(b->k->stock, run, b->boxed, err) == -1)
+		return -1;
 	if (stock_env_compose(b->k->stock, run, b->boxed, &env, err) == -1)
 		return -1;
 	if (pipe2(out, O_CLOEXEC) == -1 || pipe2(err_pipe, O_CLOEXEC) == -1)

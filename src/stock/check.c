@@ -143,6 +143,9 @@ apw_stock_check(const struct apw_cycle *c, FILE *out)
 	    stock_way_check(&way, &err) == -1)
 		fprintf(out, "apworkerd: warning: %s\n", err.text);
 	stock_way_free(&way);
+	err = (struct apw_err)APW_ERR_NONE;
+	if (stock_npmrc_check(c->stock.npmrc, &err) == -1)
+		fprintf(out, "apworkerd: warning: %s\n", err.text);
 	apw_stock_probe(c, text, sizeof(text));
 	fprintf(out, "apworkerd: builders: %s\n", text);
 }

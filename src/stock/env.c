@@ -112,7 +112,8 @@ env_gate(struct stock_env *env)
 }
 
 static int
-env_network(const struct apw_stock *stock, bool boxed, struct stock_env *env)
+env_network(const struct apw_stock *stock, const char *staging, bool boxed,
+    struct stock_env *env)
 {
 	const struct apw_stock_conf	*conf = &stock->cycle->stock;
 	struct stock_way		 way;
@@ -130,11 +131,7 @@ env_network(const struct apw_stock *stock, bool boxed, struct stock_env *env)
 		stock_way_free(&way);
 	} else
 		rc = -1;
-	if (conf->npmrc != NULL && boxed)
-		rc |= env_add(env, "npm_config_userconfig=" APW_BOX_BUILD
-		    "/.home/.npmrc");
-	else if (conf->npmrc != NULL)
-		rc |= env_add(env, "npm_config_userconfig=%s", conf->npmrc);
+	rc |= env_add(env, "npm_config_userconfig=%s/.home/.npmrc", staging);
 	return rc;
 }
 
@@ -163,7 +160,7 @@ stock_env_compose(const struct apw_stock *stock, const struct stock_run *run,
 		    below, name);
 		rc |= env_add(env, "npm_config_update_notifier=false");
 		rc |= env_add(env, "DO_NOT_TRACK=1");
-		rc |= env_network(stock, boxed, env);
+		rc |= env_network(stock, staging, boxed, env);
 	}
 	if (rc == 0)
 		return 0;

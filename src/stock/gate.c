@@ -15,7 +15,7 @@
 #include "core/apw_child.h"
 #include "core/apw_exit.h"
 #include "egress/proxy.h"
-#include "egress/resolver.h"
+#include "dial/resolver.h"
 
 #define GATE_CONNECTIONS	512
 #define GATE_HEAD_MS		10000
@@ -121,8 +121,8 @@ gate_open(struct event_base *base, struct gate *g,
     struct apw_err *err)
 {
 	struct apw_egress_rules		*rules = gate_rules(stock->cycle, err);
-	struct apw_egress_resolver	*resolver = rules == NULL ? NULL :
-		    apw_egress_resolver_new(base,
+	struct apw_resolver	*resolver = rules == NULL ? NULL :
+		    apw_resolver_new(base,
 		    apw_egress_rules_resolver(rules), err);
 	struct apw_egress_proxy_conf	 conf = { .listen_fd = listen_fd,
 		    .rules = rules, .resolver = resolver,

@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 
 #include "core/apw_auto.h"
-#include "egress/upstream.h"
+#include "dial/upstream.h"
 
 #define ACCESS_READ	(LANDLOCK_ACCESS_FS_EXECUTE | \
 	LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
@@ -125,13 +125,13 @@ allow_port(const struct jail *jail, uint16_t port)
 static void
 allow_proxy(const struct jail *jail, const struct apw_stock_conf *conf)
 {
-	struct apw_egress_upstream	up;
+	struct apw_upstream	up;
 	struct stock_way		way;
 
 	if (stock_way_find(conf, &way, NULL) == -1)
 		return;
 	if (way.proxy != NULL &&
-	    apw_egress_upstream_read(&up, way.proxy, NULL) == 0) {
+	    apw_upstream_read(&up, way.proxy, NULL) == 0) {
 		allow_port(jail, up.port);
 		explicit_bzero(&up, sizeof(up));
 	}
@@ -153,6 +153,12 @@ allow_registry(const struct jail *jail, const struct apw_stock_conf *conf)
 		allow_port(jail, places[i].port);
 	allow_proxy(jail, conf);
 	allow_port(jail, 53);
+}
+
+static void
+allow_file(void *jail, const char *path)
+{
+	allow(jail, path, ACCESS_READ);
 }
 
 int
@@ -187,7 +193,7 @@ stock_jail_prepare(const struct apw_stock *stock, const struct stock_run *run,
 	allow(&jail, getenv("SSL_CERT_DIR"), ACCESS_READ);
 	allow(&jail, getenv("npm_config_cafile"), ACCESS_READ);
 	allow(&jail, getenv("NPM_CONFIG_CAFILE"), ACCESS_READ);
-	allow(&jail, stock->cycle->stock.npmrc, ACCESS_READ);
+	stock_registry_files(&stock->cycle->stock, allow_file, &jail);
 	if (asprintf(&cache, "%s/.cache", stock->root) == -1)
 		cache = NULL;
 	allow(&jail, cache, jail.handled);

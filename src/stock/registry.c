@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #include "core/apw_auto.h"
-#include "egress/url.h"
+#include "dial/url.h"
 
 /* bun's and npm's own */
 #define REGISTRY_USUAL	"https://registry.npmjs.org/"
@@ -33,50 +33,51 @@ places_add(struct places *p, const char *host, unsigned port)
 	p->v[p->n++].port = (uint16_t)port;
 }
 
+/* With or without a user name: that is the installer's matter. */
 static bool
 places_url(struct places *p, const char *text)
 {
-	struct apw_egress_url	url = { .uri = NULL };
-	bool			good = text != NULL && *text != '\0' &&
-				    apw_egress_url_read(&url, text) == NULL;
+	struct apw_url	url;
 
-	if (good)
-		places_add(p, url.host, url.port);
-	apw_egress_url_free(&url);
-	return good;
+	if (apw_url_read(&url, text) != NULL)
+		return false;
+	places_add(p, url.host, url.port);
+	return true;
 }
 
 /* "HOST", "HOST:PORT", "[V6]:PORT" */
 static void
 places_host(struct places *p, const char *text)
 {
-	char	url[APW_EGRESS_HOST_SIZE + 16];
+	char	url[APW_HOST_SIZE + 16];
 
 	if ((size_t)snprintf(url, sizeof(url), "https://%s/", text) <
 	    sizeof(url))
 		places_url(p, url);
 }
 
-static void
-places_npmrc(struct places *p, const char *path)
+/* Is it "@SCOPE:registry"? */
+static bool
+is_scope(const char *key)
 {
-	struct apw_buf	 text = APW_BUF_INIT(0);
-	char		*line, *next, *key, *value;
+	static const char	tail[] = ":registry";
+	size_t			n = strlen(key);
 
-	if (stock_npmrc_read(path, &text) == 0)
-		for (next = text.data; (line = strsep(&next, "\n")) != NULL;) {
-			if (!stock_npmrc_line(line, &key, &value))
-				continue;
-			if (strcmp(key, "registry") == 0 &&
-			    places_url(p, value))
-				p->usual = false;
-			else if (key[0] == '@' && strlen(key) > 10 &&
-			    strcmp(key + strlen(key) - 9, ":registry") == 0)
-				places_url(p, value);
-		}
-	if (text.data != NULL)
-		explicit_bzero(text.data, text.len);
-	apw_buf_free(&text);
+	return key[0] == '@' && n > sizeof(tail) &&
+	    strcmp(key + n - (sizeof(tail) - 1), tail) == 0;
+}
+
+static void
+places_entry(void *arg, const char *key, const char *value, bool array)
+{
+	struct places	*p = arg;
+
+	(void)array;
+	if (strcmp(key, "registry") == 0) {
+		if (places_url(p, value))
+			p->usual = false;
+	} else if (is_scope(key))
+		places_url(p, value);
 }
 
 size_t
@@ -93,8 +94,8 @@ stock_registry_places(const struct apw_stock_conf *conf,
 	for (i = 0; conf->registry == NULL && i < APW_COUNT(names); i++)
 		if (places_url(&p, getenv(names[i])))
 			p.usual = false;
-	places_npmrc(&p, conf->npmrc);
-	places_npmrc(&p, STOCK_NPMRC_HOST);
+	stock_npmrc_each(conf->npmrc, places_entry, &p, NULL);
+	stock_npmrc_each(STOCK_NPMRC_HOST, places_entry, &p, NULL);
 	if (p.usual)
 		places_url(&p, REGISTRY_USUAL);
 	for (i = 0; i < conf->registry_hosts.n; i++)
@@ -107,9 +108,39 @@ stock_registry_cafile(const struct apw_stock_conf *conf)
 {
 	char	*file = stock_npmrc_get(conf->npmrc, "cafile");
 
+	if (file == NULL)
+		file = stock_npmrc_get(STOCK_NPMRC_HOST, "cafile");
 	if (file != NULL && file[0] != '/') {
 		free(file);
 		file = NULL;
 	}
 	return file;
+}
+
+struct files {
+	void	(*fn)(void *, const char *);
+	void	*arg;
+};
+
+static void
+files_entry(void *arg, const char *key, const char *value, bool array)
+{
+	struct files	*f = arg;
+	const char	*tail = strrchr(key, ':');
+
+	(void)array;
+	if (value[0] == '/' && (strcmp(key, "cafile") == 0 ||
+	    (tail != NULL && (strcmp(tail, ":certfile") == 0 ||
+	    strcmp(tail, ":keyfile") == 0))))
+		f->fn(f->arg, value);
+}
+
+void
+stock_registry_files(const struct apw_stock_conf *conf,
+    void (*fn)(void *arg, const char *path), void *arg)
+{
+	struct files	f = { fn, arg };
+
+	stock_npmrc_each(STOCK_NPMRC_HOST, files_entry, &f, NULL);
+	stock_npmrc_each(conf->npmrc, files_entry, &f, NULL);
 }

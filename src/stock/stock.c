@@ -90,6 +90,9 @@ check_way(const struct apw_stock *stock)
 	    stock_way_check(&way, &err) == -1)
 		apw_warn("installers have no way", APW_E(&err));
 	stock_way_free(&way);
+	err = (struct apw_err)APW_ERR_NONE;
+	if (stock_npmrc_check(stock->cycle->stock.npmrc, &err) == -1)
+		apw_warn("the npmrc is not whole", APW_E(&err));
 }
 
 struct apw_stock *

@@ -215,14 +215,23 @@ size_t	stock_registry_places(const struct apw_stock_conf *,
 	    struct apw_egress_place *, size_t max);
 /* npmrc.c */
 #define STOCK_NPMRC_HOST	"/etc/npmrc"	/* what npm reads, too */
-/* Its text, which may hold secrets; -1: none. */
-int	stock_npmrc_read(const char *path, struct apw_buf *text);
-/* One line: its key and value, trimmed, without quotes; false: none. */
-bool	stock_npmrc_line(char *line, char **key, char **value);
-/* A value, with its variables; the caller frees it; NULL: none. */
+/* Every entry as npm has it, with its variables, in the file's order; array: one
+ * of several ("key[]").  The texts are borrowed, and may be secrets. */
+typedef void stock_npmrc_fn(void *arg, const char *key, const char *value,
+	    bool array);
+/* A file that is not there (or NULL) has none.  -1 and err: it cannot be
+ * read. */
+int	stock_npmrc_each(const char *path, stock_npmrc_fn *, void *arg,
+	    struct apw_err *);
+/* -1: err says what an operator should know of it. */
+int	stock_npmrc_check(const char *path, struct apw_err *);
+/* A value; the caller frees it; NULL: none. */
 char	*stock_npmrc_get(const char *path, const char *key);
-/* For a box: without what it says of proxies. */
-int	stock_npmrc_copy(const char *from, const char *to);
+/* What it and the host's own say, for an installer: .npmrc of the folder, in
+ * the plainest form, all variables filled in; way: with what it says of
+ * proxies. */
+int	stock_npmrc_copy(const char *npmrc, bool way, int folder_fd,
+	    struct apw_err *);
 
 /* way.c: to the registries, straight or by a proxy */
 struct stock_way {
@@ -238,8 +247,12 @@ void	stock_way_free(struct stock_way *);
 int	stock_way_check(const struct stock_way *, struct apw_err *);
 /* Authorities for TLS to the proxy; the caller frees it; NULL: none. */
 char	*stock_way_cafile(const struct apw_stock_conf *);
-/* The authorities that the npmrc names; the caller frees it; NULL: none. */
+/* The authorities that the npmrc, or the host's own, names; the caller frees it;
+ * NULL: none. */
 char	*stock_registry_cafile(const struct apw_stock_conf *);
+/* Files that the npmrc names, for who has to show them; paths are borrowed. */
+void	stock_registry_files(const struct apw_stock_conf *,
+	    void (*fn)(void *arg, const char *path), void *arg);
 
 /* cache.c: the installers' download caches */
 struct stock_cache {

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "core/apw_auto.h"
-#include "egress/upstream.h"
+#include "dial/upstream.h"
 
 static const char *
 variable(const char *const *names, size_t n, const char **which)
@@ -140,13 +140,13 @@ stock_way_free(struct stock_way *way)
 int
 stock_way_check(const struct stock_way *way, struct apw_err *err)
 {
-	struct apw_egress_upstream	up;
+	struct apw_upstream	up;
 	struct apw_err			why = APW_ERR_NONE;
 	int				rc;
 
 	if (way->proxy == NULL)
 		return 0;
-	rc = apw_egress_upstream_read(&up, way->proxy, &why);
+	rc = apw_upstream_read(&up, way->proxy, &why);
 	explicit_bzero(&up, sizeof(up));
 	if (rc == 0)
 		return 0;

@@ -27,13 +27,13 @@
 #include "core/apw_log.h"
 #include "egress/post.h"
 #include "egress/proxy.h"
-#include "egress/resolver.h"
+#include "dial/resolver.h"
 
 struct tool {
 	struct event_base		*base;
 	struct apw_cycle		*cycle;
 	struct apw_egress_rules		*rules;
-	struct apw_egress_resolver	*resolver;
+	struct apw_resolver	*resolver;
 	struct apw_egress_proxy		*proxy;
 	struct apw_poster		*poster;
 	struct event			*input;
@@ -138,7 +138,7 @@ start(struct tool *t, const char *api, const struct apw_strlist *app,
 	t->rules = apw_egress_rules_new(&rc, err);
 	if (t->rules == NULL)
 		return -1;
-	t->resolver = apw_egress_resolver_new(t->base,
+	t->resolver = apw_resolver_new(t->base,
 	    apw_egress_rules_resolver(t->rules), err);
 	if (t->resolver == NULL)
 		return -1;
@@ -204,7 +204,7 @@ main(int argc, char **argv)
 	apw_egress_proxy_free(t.proxy);
 	/* what was cancelled has its last word now */
 	event_base_loop(t.base, EVLOOP_NONBLOCK);
-	apw_egress_resolver_free(t.resolver);
+	apw_resolver_free(t.resolver);
 	event_base_loop(t.base, EVLOOP_NONBLOCK);
 	event_free(t.input);
 	apw_egress_rules_unref(t.rules);

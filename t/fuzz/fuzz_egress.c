@@ -51,7 +51,7 @@ check_request(const struct apw_egress_request *rq, const struct apw_buf *out)
 	struct apw_http_head	 h;
 	struct apw_err		 err = APW_ERR_NONE;
 	struct apw_str		 host;
-	char			 want[APW_EGRESS_HOST_SIZE + 16];
+	char			 want[APW_HOST_SIZE + 16];
 
 	check_host(rq);
 	if (rq->connect) {

@@ -2,6 +2,7 @@
  * every byte. */
 #include "fuzz_main.h"
 
+#include "proto/apw_base64.h"
 #include "proto/apw_eio.h"
 #include "proto/apw_raw.h"
 
@@ -12,12 +13,12 @@ base64(struct apw_str text)
 	size_t		 n;
 	char		*again;
 
-	if (apw_eio_base64_decode(&plain, text) == 0) {
+	if (apw_base64_decode(&plain, text) == 0) {
 		/* strict: one text for one sequence of bytes */
-		n = apw_eio_base64_bytes(plain.len);
+		n = apw_base64_bytes(plain.len);
 		FUZZ_CHECK(n == text.n);
 		again = malloc(n + 1);
-		apw_eio_base64_encode(again, plain.data, plain.len);
+		apw_base64_encode(again, plain.data, plain.len);
 		FUZZ_CHECK(memcmp(again, text.p, n) == 0);
 		free(again);
 	}

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "core/apw_auto.h"
-#include "egress/addr.h"
+#include "dial/addr.h"
 
 static const char *const blocked[] = {
 	/* one in, both ends */

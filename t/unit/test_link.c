@@ -250,47 +250,6 @@ test_scan(void **state)
 }
 
 static void
-test_proxy(void **state)
-{
-	static const struct { const char *no, *url; bool used; } rows[] = {
-		{ "", "https://app.example.com", true },
-		{ "*", "https://app.example.com", false },
-		{ "app.example.com", "https://app.example.com", false },
-		{ "example.com", "https://app.example.com", false },
-		{ ".example.com", "https://APP.example.COM/x", false },
-		{ "*.example.com", "https://app.example.com", false },
-		{ "ample.com", "https://app.example.com", true },
-		{ "app.example.com.org", "https://app.example.com", true },
-		{ "a, b ,example.com", "https://app.example.com", false },
-		{ "example.com:443", "https://app.example.com", false },
-		{ "example.com:8443", "https://app.example.com", true },
-		{ "10.0.0.1", "https://10.0.0.1", false },
-		{ "fe80::1", "https://[fe80::1]:99", false },
-		{ "", "https://localhost", false },
-		{ "", "https://127.0.0.1:3000", false },
-		{ "", "http://app.example.com", false },
-		{ "", "nonsense", false },
-	};
-	size_t	i;
-
-	(void)state;
-	setenv("HTTPS_PROXY", "http://proxy:3128", 1);
-	unsetenv("https_proxy");
-	unsetenv("http_proxy");
-	unsetenv("HTTP_PROXY");
-	unsetenv("no_proxy");
-	for (i = 0; i < APW_COUNT(rows); i++) {
-		setenv("NO_PROXY", rows[i].no, 1);
-		if ((apw_app_link_proxy_env(rows[i].url) != NULL) !=
-		    rows[i].used)
-			fail_msg("%s with %s", rows[i].url, rows[i].no);
-	}
-	setenv("http_proxy", "http://other", 1);
-	assert_string_equal(apw_app_link_proxy_env("http://a.test"),
-	    "http://other");
-}
-
-static void
 test_app_dialect(void **state)
 {
 	static const struct { const char *settings, *want; } rows[] = {
@@ -327,7 +286,6 @@ main(void)
 		cmocka_unit_test(test_frames_bad),
 		cmocka_unit_test(test_close),
 		cmocka_unit_test(test_scan),
-		cmocka_unit_test(test_proxy),
 		cmocka_unit_test(test_app_dialect),
 	};
 

@@ -151,7 +151,7 @@ static void
 test_upstream(void **state)
 {
 	struct apw_network_conf	 n = { .upstream = (char *)"auto" };
-	struct apw_egress_upstream up;
+	struct apw_upstream up;
 	struct apw_err		 err = APW_ERR_NONE;
 	struct apw_egress_rules	*r = make(&n, NULL, NULL);
 

@@ -10,6 +10,7 @@
 
 #include "core/apw_auto.h"
 #include "link/sio_attach.h"
+#include "proto/apw_base64.h"
 #include "proto/apw_eio.h"
 #include "proto/apw_raw.h"
 #include "proto/apw_rpc.h"
@@ -32,7 +33,7 @@ test_eio_payload(void **state)
 	assert_int_equal(pkt.data.n, 0);
 	assert_int_equal(apw_eio_next(&payload, &pkt), 1);
 	assert_int_equal(pkt.type, APW_EIO_BINARY);
-	assert_int_equal(apw_eio_base64_decode(&out, pkt.data), 0);
+	assert_int_equal(apw_base64_decode(&out, pkt.data), 0);
 	assert_true(apw_str_eq(apw_buf_view(&out), APW_STR("\1\2\3\4")));
 	assert_int_equal(apw_eio_next(&payload, &pkt), 0);
 	payload = APW_STR("4a\x1e");
@@ -58,15 +59,15 @@ test_base64(void **state)
 	for (n = 0; n < sizeof(bytes); n++) {
 		for (i = 0; i < n; i++)
 			bytes[i] = (unsigned char)(i * 37 + n);
-		apw_eio_base64_encode(text, bytes, n);
+		apw_base64_encode(text, bytes, n);
 		apw_buf_reset(&out);
-		assert_int_equal(apw_eio_base64_decode(&out, (struct apw_str){
-		    text, apw_eio_base64_bytes(n) }), 0);
+		assert_int_equal(apw_base64_decode(&out, (struct apw_str){
+		    text, apw_base64_bytes(n) }), 0);
 		assert_true(apw_str_eq(apw_buf_view(&out),
 		    (struct apw_str){ (char *)bytes, n }));
 	}
 	for (i = 0; i < APW_COUNT(bad); i++)
-		if (apw_eio_base64_decode(&out, apw_str_c(bad[i])) == 0)
+		if (apw_base64_decode(&out, apw_str_c(bad[i])) == 0)
 			fail_msg("taken: %s", bad[i]);
 	apw_buf_free(&out);
 }

@@ -9,6 +9,8 @@
 
 #include "core/apw_buf.h"
 #include "core/apw_conf.h"
+#include "dial/proxy_env.h"
+#include "dial/upstream.h"
 #include "proto/apw_raw.h"
 
 static const struct apw_enum dialects[] = {
@@ -40,7 +42,8 @@ const struct apw_directive app_directives[] = {
 	{ .name = "ca_file", .args = { 1, 1 }, .set = apw_set_path,
 	  .offset = offsetof(struct app_conf, ca_file),
 	  .reload = APW_NEW_SLOTS, .arg_help = "FILE",
-	  .help = "Certificates (PEM) to trust instead of the system's." },
+	  .help = "Certificates (PEM) to trust instead of the system's and of "
+	    "those that NODE_EXTRA_CA_CERTS adds." },
 	{ .name = "verify", .args = { 1, 1 }, .set = apw_set_flag,
 	  .offset = offsetof(struct app_conf, verify), .dflt = "on",
 	  .reload = APW_NEW_SLOTS, .arg_help = "on | off",
@@ -50,7 +53,8 @@ const struct apw_directive app_directives[] = {
 	  .offset = offsetof(struct app_conf, proxy), .dflt = "auto",
 	  .reload = APW_NEW_SLOTS, .arg_help = "auto | off | URL",
 	  .help = "An HTTP proxy that makes a tunnel (CONNECT) to the app. "
-	    "auto looks into HTTPS_PROXY, HTTP_PROXY and NO_PROXY." },
+	    "https: the proxy itself is spoken to in TLS. auto looks into "
+	    "HTTPS_PROXY, HTTP_PROXY and NO_PROXY." },
 	{ .name = "version", .args = { 1, 1 }, .set = apw_set_string,
 	  .offset = offsetof(struct app_conf, version), .dflt = "auto",
 	  .reload = APW_NEW_SLOTS, .arg_help = "auto | RELEASE",
@@ -116,6 +120,50 @@ token_claims(const struct apw_secret *token, struct apw_buf *out)
 	    apw_raw_type(apw_buf_view(out)) == APW_RAW_OBJECT;
 }
 
+const char *
+app_conf_proxy_env(const struct app_conf *app, const char **name)
+{
+	struct apw_url	u;
+
+	if (apw_url_read(&u, app->url) != NULL)
+		return NULL;
+	return apw_proxy_env(u.tls, u.host, u.port, name);
+}
+
+/* Whatever names the proxy, it must be one that can be used: a slot with
+ * another would never get to the app. */
+static void
+check_proxy(struct apw_cycle *cycle, const struct app_conf *app)
+{
+	struct apw_upstream	 up;
+	struct apw_err		 why = APW_ERR_NONE;
+	const char		*name = NULL, *proxy = app->proxy;
+
+	if (proxy == NULL || strcmp(proxy, "off") == 0)
+		return;
+	/* what the configuration shows may not hold a password */
+	if (strchr(proxy, '@') != NULL) {
+		apw_conf_complain(cycle, "proxy", "found a password in "
+		    "\"proxy\"; expected it in HTTPS_PROXY or HTTP_PROXY");
+		return;
+	}
+	if (strcmp(proxy, "auto") == 0)
+		proxy = app_conf_proxy_env(app, &name);
+	if (proxy == NULL || apw_upstream_read(&up, proxy, &why) == 0) {
+		explicit_bzero(&up, sizeof(up));
+		return;
+	}
+	if (name != NULL)
+		apw_conf_complain(cycle, "proxy", "%s of the environment "
+		    "names no proxy that can be used (%s); expected "
+		    "http://HOST:PORT or https://HOST:PORT, or \"proxy off;\" "
+		    "to reach the app without one", name, why.text);
+	else
+		apw_conf_complain(cycle, "proxy", "\"proxy\" is \"%s\" (%s); "
+		    "expected auto, off, http://HOST:PORT or "
+		    "https://HOST:PORT", proxy, why.text);
+}
+
 int
 app_conf_check(struct apw_cycle *cycle, void *conf, struct apw_err *err)
 {
@@ -139,10 +187,7 @@ app_conf_check(struct apw_cycle *cycle, void *conf, struct apw_err *err)
 		    "%.*s; expected one of type \"WORKER\"",
 		    (int)(type.n < 40 ? type.n : 40), type.p);
 	apw_buf_free(&claims);
-	/* what the configuration shows may not hold a password */
-	if (app->proxy != NULL && strchr(app->proxy, '@') != NULL)
-		apw_conf_complain(cycle, "proxy", "found a password in "
-		    "\"proxy\"; expected it in HTTPS_PROXY or HTTP_PROXY");
+	check_proxy(cycle, app);
 	if (app->ca_file != NULL && access(app->ca_file, R_OK) == -1)
 		apw_conf_complain(cycle, "ca_file", "\"ca_file\" is \"%s\": "
 		    "%s; expected a file of certificates (PEM)", app->ca_file,

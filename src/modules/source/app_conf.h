@@ -27,4 +27,8 @@ extern const struct apw_directive app_directives[];
 /* Cross checks of a parsed block; complaints go to the reader. */
 int	app_conf_check(struct apw_cycle *, void *conf, struct apw_err *);
 
+/* The proxy that the environment names for the app; NULL: none.  name, if not
+ * NULL, gets the variable's name.  Owned by the environment; a secret. */
+const char *app_conf_proxy_env(const struct app_conf *, const char **name);
+
 #endif

@@ -349,7 +349,7 @@ app_make_link(struct apw_source *src, struct apw_err *err)
 		return apw_err_set(err, 0, "worker token too large");
 	lc.auth_json = auth.data;
 	if (strcmp(src->conf->proxy, "auto") == 0)
-		lc.proxy = apw_app_link_proxy_env(src->conf->url);
+		lc.proxy = app_conf_proxy_env(src->conf, NULL);
 	else if (strcmp(src->conf->proxy, "off") != 0)
 		lc.proxy = src->conf->proxy;
 	src->link = apw_app_link_new(src->env->base, &lc, &on, src, err);

@@ -1,8 +1,8 @@
-/* A tunnel through an upstream proxy; see tunnel.h.  Room: egress.
+/* A tunnel through an upstream proxy; see tunnel.h.  Room: dial.
  *
  * The answer's head is peeked at and taken off the socket exactly: what
  * follows it belongs to the tunnel. */
-#include "egress/tunnel.h"
+#include "dial/tunnel.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,23 +12,23 @@
 
 #include "core/apw_buf.h"
 #include "core/apw_log.h"
-#include "proto/apw_eio.h"
+#include "proto/apw_base64.h"
 #include "proto/apw_http.h"
 
 #define TUNNEL_MAGIC	0x54554e4e
 
-struct apw_egress_tunnel {
+struct apw_tunnel {
 	uint32_t		 magic;
 	int			 fd;		/* borrowed */
 	struct event		*readable;	/* owned */
 	size_t			 seen;		/* bytes of the head so far */
-	apw_egress_tunnel_fn	*fn;
+	apw_tunnel_fn	*fn;
 	void			*arg;		/* borrowed */
 	char			 text[128];
 };
 
 void
-apw_egress_tunnel_cancel(struct apw_egress_tunnel *t)
+apw_tunnel_cancel(struct apw_tunnel *t)
 {
 	if (t == NULL)
 		return;
@@ -40,32 +40,36 @@ apw_egress_tunnel_cancel(struct apw_egress_tunnel *t)
 
 /* What was only peeked at would wake us again and again: wait for more. */
 static void
-tunnel_low_mark(struct apw_egress_tunnel *t, int bytes)
+tunnel_low_mark(struct apw_tunnel *t, int bytes)
 {
 	setsockopt(t->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
 }
 
 static void
-tunnel_done(struct apw_egress_tunnel *t, const char *error)
+tunnel_done(struct apw_tunnel *t, const char *error)
 {
-	apw_egress_tunnel_fn	*fn = t->fn;
+	apw_tunnel_fn	*fn = t->fn;
 	void			*arg = t->arg;
 	char			 text[sizeof(t->text)];
 
 	snprintf(text, sizeof(text), "%s", error != NULL ? error : "");
 	tunnel_low_mark(t, 1);
-	apw_egress_tunnel_cancel(t);
+	apw_tunnel_cancel(t);
 	fn(arg, error != NULL ? text : NULL);
 }
 
 static void
-tunnel_head(struct apw_egress_tunnel *t, char *text, size_t n)
+tunnel_head(struct apw_tunnel *t, struct apw_str text)
 {
 	struct apw_http_head	 head;
 	struct apw_err		 err = APW_ERR_NONE;
+	ssize_t			 n = apw_http_answer(text, &head, &err);
+	char			 taken[APW_HTTP_HEAD_MAX];
 
-	if (recv(t->fd, text, n, 0) != (ssize_t)n ||
-	    apw_http_response((struct apw_str){ text, n }, &head, &err) == -1)
+	if (n == 0) {
+		t->seen = text.n;
+		tunnel_low_mark(t, (int)text.n + 1);
+	} else if (n == -1 || recv(t->fd, taken, (size_t)n, 0) != n)
 		tunnel_done(t, "no HTTP answer");
 	else if (head.status / 100 != 2) {
 		snprintf(t->text, sizeof(t->text), "HTTP status %d",
@@ -78,9 +82,9 @@ tunnel_head(struct apw_egress_tunnel *t, char *text, size_t n)
 static void
 tunnel_on_read(evutil_socket_t fd, short what, void *arg)
 {
-	struct apw_egress_tunnel	*t;
+	struct apw_tunnel	*t;
 	char				 text[APW_HTTP_HEAD_MAX];
-	ssize_t				 n, length;
+	ssize_t				 n;
 
 	APW_CAST(t, arg, TUNNEL_MAGIC);
 	if ((what & EV_READ) == 0) {
@@ -94,19 +98,11 @@ tunnel_on_read(evutil_socket_t fd, short what, void *arg)
 		tunnel_done(t, "connection closed");
 		return;
 	}
-	length = apw_http_head_length((struct apw_str){ text, (size_t)n });
-	if (length == -1)
-		tunnel_done(t, "no HTTP answer");
-	else if (length > 0)
-		tunnel_head(t, text, (size_t)length);
-	else {
-		t->seen = (size_t)n;
-		tunnel_low_mark(t, (int)n + 1);
-	}
+	tunnel_head(t, (struct apw_str){ text, (size_t)n });
 }
 
 static int
-tunnel_ask(struct apw_egress_tunnel *t, const struct apw_egress_upstream *up,
+tunnel_ask(struct apw_tunnel *t, const struct apw_upstream *up,
     const char *host, uint16_t port)
 {
 	bool		v6 = strchr(host, ':') != NULL;
@@ -119,9 +115,9 @@ tunnel_ask(struct apw_egress_tunnel *t, const struct apw_egress_upstream *up,
 	    port);
 	if (up->auth[0] != '\0') {
 		memset(auth, 0, sizeof(auth));
-		apw_eio_base64_encode(auth, up->auth, strlen(up->auth));
+		apw_base64_encode(auth, up->auth, strlen(up->auth));
 		apw_buf_printf(&b, "Proxy-Authorization: Basic %.*s\r\n",
-		    (int)apw_eio_base64_bytes(strlen(up->auth)), auth);
+		    (int)apw_base64_bytes(strlen(up->auth)), auth);
 		explicit_bzero(auth, sizeof(auth));
 	}
 	apw_buf_puts(&b, "\r\n");
@@ -134,12 +130,12 @@ tunnel_ask(struct apw_egress_tunnel *t, const struct apw_egress_upstream *up,
 	return (int)n;
 }
 
-struct apw_egress_tunnel *
-apw_egress_tunnel_new(struct event_base *base, int fd,
-    const struct apw_egress_upstream *up, const char *host, uint16_t port,
-    apw_egress_tunnel_fn *fn, void *arg)
+struct apw_tunnel *
+apw_tunnel_new(struct event_base *base, int fd,
+    const struct apw_upstream *up, const char *host, uint16_t port,
+    apw_tunnel_fn *fn, void *arg)
 {
-	struct apw_egress_tunnel	*t = calloc(1, sizeof(*t));
+	struct apw_tunnel	*t = calloc(1, sizeof(*t));
 
 	if (t == NULL)
 		return NULL;
@@ -150,7 +146,7 @@ apw_egress_tunnel_new(struct event_base *base, int fd,
 	t->readable = event_new(base, fd, EV_READ | EV_PERSIST,
 	    tunnel_on_read, t);
 	if (t->readable == NULL || event_add(t->readable, NULL) == -1) {
-		apw_egress_tunnel_cancel(t);
+		apw_tunnel_cancel(t);
 		return NULL;
 	}
 	if (tunnel_ask(t, up, host, port) == -1)

@@ -1,10 +1,11 @@
-/* One name to its addresses; see resolver.h.  Room: egress.
+/* One name to its addresses; see resolver.h.  Room: dial.
  *
  * c-ares calls back at once, later, or (cancelled) after who asked is gone: a
  * look-up therefore lives until c-ares has said its word, and tells its
  * result from an event of its own. */
-#include "egress/resolver_priv.h"
+#include "dial/resolver_priv.h"
 
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,24 +19,24 @@
 #define LOOKUP_ALONE_MS	250	/* then A is asked for alone */
 #define LOOKUP_GRACE_MS	50	/* then the rest is not waited for (RFC 8305) */
 
-struct apw_egress_lookup {
+struct apw_lookup {
 	uint32_t		 magic;
-	struct apw_egress_resolver *resolver;	/* borrowed; NULL: cancelled */
+	struct apw_resolver *resolver;	/* borrowed; NULL: cancelled */
 	unsigned		*asked;		/* its resolver's count */
 	unsigned		 owed;		/* callbacks of c-ares */
 	struct event		*tell;		/* owned: all that comes */
 	struct event		*haste;		/* owned: what comes first */
 	size_t			 told;		/* of found are told */
-	apw_egress_lookup_fn	*fn;
+	apw_lookup_fn	*fn;
 	void			*arg;		/* borrowed */
 	char			 name[256];
 	const char		*error;		/* a literal, or c-ares' */
 	size_t			 n;
-	struct apw_addr		 found[APW_EGRESS_ADDRESSES];
+	struct apw_addr		 found[APW_DIAL_ADDRESSES];
 };
 
 static void
-lookup_free(struct apw_egress_lookup *l)
+lookup_free(struct apw_lookup *l)
 {
 	if (l->tell != NULL)
 		event_free(l->tell);
@@ -46,12 +47,12 @@ lookup_free(struct apw_egress_lookup *l)
 }
 
 static void
-lookup_add(struct apw_egress_lookup *l, const struct sockaddr *sa)
+lookup_add(struct apw_lookup *l, const struct sockaddr *sa)
 {
 	struct apw_addr	a;
 	size_t		i;
 
-	if (l->n == APW_EGRESS_ADDRESSES || apw_addr_of(sa, &a) == -1)
+	if (l->n == APW_DIAL_ADDRESSES || apw_addr_of(sa, &a) == -1)
 		return;
 	for (i = 0; i < l->n; i++)
 		if (memcmp(&l->found[i], &a, sizeof(a)) == 0)
@@ -62,7 +63,7 @@ lookup_add(struct apw_egress_lookup *l, const struct sockaddr *sa)
 static void
 lookup_on_tell(evutil_socket_t fd, short what, void *arg)
 {
-	struct apw_egress_lookup	*l;
+	struct apw_lookup	*l;
 
 	(void)fd;
 	(void)what;
@@ -76,7 +77,7 @@ lookup_on_tell(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-lookup_take(struct apw_egress_lookup *l, struct ares_addrinfo *found)
+lookup_take(struct apw_lookup *l, struct ares_addrinfo *found)
 {
 	struct ares_addrinfo_node	*node;
 
@@ -93,7 +94,7 @@ static void
 lookup_on_answer(void *arg, int status, int timeouts,
     struct ares_addrinfo *found)
 {
-	struct apw_egress_lookup	*l;
+	struct apw_lookup	*l;
 
 	(void)timeouts;
 	APW_CAST(l, arg, LOOKUP_MAGIC);
@@ -116,7 +117,7 @@ lookup_on_quick(void *arg, int status, int timeouts,
     struct ares_addrinfo *found)
 {
 	static const struct timeval	 tv = { 0, LOOKUP_GRACE_MS * 1000 };
-	struct apw_egress_lookup	*l;
+	struct apw_lookup	*l;
 
 	(void)status;
 	(void)timeouts;
@@ -136,14 +137,14 @@ lookup_on_quick(void *arg, int status, int timeouts,
 }
 
 static void
-lookup_ask(struct apw_egress_lookup *l, int family, ares_addrinfo_callback fn)
+lookup_ask(struct apw_lookup *l, int family, ares_addrinfo_callback fn)
 {
 	/* unsorted: sorting opens a socket for each address */
 	struct ares_addrinfo_hints	hints = { .ai_family = family,
 					    .ai_socktype = SOCK_STREAM,
 					    .ai_protocol = IPPROTO_TCP,
 					    .ai_flags = ARES_AI_NOSORT };
-	struct apw_egress_resolver	*r = l->resolver;
+	struct apw_resolver	*r = l->resolver;
 
 	l->owed++;
 	r->asked++;
@@ -155,7 +156,7 @@ lookup_ask(struct apw_egress_lookup *l, int family, ares_addrinfo_callback fn)
 static void
 lookup_on_haste(evutil_socket_t fd, short what, void *arg)
 {
-	struct apw_egress_lookup	*l;
+	struct apw_lookup	*l;
 
 	(void)fd;
 	(void)what;
@@ -169,8 +170,8 @@ lookup_on_haste(evutil_socket_t fd, short what, void *arg)
 
 /* "localhost" is never asked for: it is this host, whatever a name server
  * would say (RFC 6761). */
-static bool
-is_localhost(const char *name)
+bool
+apw_is_localhost(const char *name)
 {
 	size_t	n = strlen(name);
 
@@ -181,7 +182,7 @@ is_localhost(const char *name)
 }
 
 static void
-lookup_localhost(struct apw_egress_lookup *l)
+lookup_localhost(struct apw_lookup *l)
 {
 	apw_addr_parse("127.0.0.1", &l->found[0]);
 	apw_addr_parse("::1", &l->found[1]);
@@ -189,25 +190,68 @@ lookup_localhost(struct apw_egress_lookup *l)
 	event_active(l->tell, EV_TIMEOUT, 0);
 }
 
+/* What the hosts file says of it; true: something. */
+static bool
+lookup_hosts(struct apw_lookup *l, const char *name)
+{
+	static const int	 families[] = { AF_INET, AF_INET6 };
+	struct hostent		*host;
+	struct apw_addr		 a;
+	size_t			 i, k;
+
+	for (i = 0; i < APW_COUNT(families); i++) {
+		if (ares_gethostbyname_file(l->resolver->dns, name,
+		    families[i], &host) != ARES_SUCCESS)
+			continue;
+		for (k = 0; host->h_addr_list[k] != NULL &&
+		    l->n < APW_DIAL_ADDRESSES; k++) {
+			a = (struct apw_addr){ .family = host->h_addrtype };
+			memcpy(a.b, host->h_addr_list[k],
+			    (size_t)host->h_length);
+			l->found[l->n++] = a;
+		}
+		ares_free_hostent(host);
+	}
+	return l->n > 0;
+}
+
+/* A name that ends in the root's dot is whole: c-ares then knows of no search
+ * list, but does not find it in the hosts file, which has names without. */
+static bool
+lookup_whole(struct apw_lookup *l, const char *name)
+{
+	char	plain[sizeof(l->name)];
+	size_t	n = strlen(name);
+
+	if (n < 2 || n >= sizeof(plain) || name[n - 1] != '.' ||
+	    l->resolver->servers != NULL)
+		return false;
+	memcpy(plain, name, n - 1);
+	plain[n - 1] = '\0';
+	if (!lookup_hosts(l, plain))
+		return false;
+	event_active(l->tell, EV_TIMEOUT, 0);
+	return true;
+}
+
 static void
-lookup_begin(struct apw_egress_lookup *l, const char *name)
+lookup_begin(struct apw_lookup *l, const char *name)
 {
 	static const struct timeval	tv = { 0, LOOKUP_ALONE_MS * 1000 };
-	size_t				n = strlen(name);
 
-	if (n > 0 && name[n - 1] == '.')
-		n--;
-	snprintf(l->name, sizeof(l->name), "%.*s", (int)n, name);
+	if (lookup_whole(l, name))
+		return;
+	snprintf(l->name, sizeof(l->name), "%s", name);
 	/* before the question: its answer may come within */
 	event_add(l->haste, &tv);
 	lookup_ask(l, AF_UNSPEC, lookup_on_answer);
 }
 
-struct apw_egress_lookup *
-apw_egress_lookup_new(struct apw_egress_resolver *r, const char *name,
-    apw_egress_lookup_fn *fn, void *arg)
+struct apw_lookup *
+apw_lookup_new(struct apw_resolver *r, const char *name,
+    apw_lookup_fn *fn, void *arg)
 {
-	struct apw_egress_lookup	*l = calloc(1, sizeof(*l));
+	struct apw_lookup	*l = calloc(1, sizeof(*l));
 
 	if (l == NULL)
 		return NULL;
@@ -224,7 +268,7 @@ apw_egress_lookup_new(struct apw_egress_resolver *r, const char *name,
 	}
 	l->resolver = r;
 	r->busy++;
-	if (is_localhost(name))
+	if (apw_is_localhost(name))
 		lookup_localhost(l);
 	else if (r->asked < RESOLVER_ASKED)
 		lookup_begin(l, name);
@@ -237,7 +281,7 @@ apw_egress_lookup_new(struct apw_egress_resolver *r, const char *name,
 
 /* Its question stays with c-ares, which can only take back all of them. */
 void
-apw_egress_lookup_cancel(struct apw_egress_lookup *l)
+apw_lookup_cancel(struct apw_lookup *l)
 {
 	if (l == NULL)
 		return;

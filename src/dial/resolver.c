@@ -1,9 +1,9 @@
-/* The slot's resolver; see resolver.h.  Room: egress.
+/* The slot's resolver; see resolver.h.  Room: dial.
  *
  * Names are c-ares' to look up (the hosts file, search lists, several
  * servers, TCP for answers that are cut short); its sockets and its clock
  * are watched here. */
-#include "egress/resolver_priv.h"
+#include "dial/resolver_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ struct resolver_watch {
 /* --- sockets and time --- */
 
 void
-resolver_wait(struct apw_egress_resolver *r)
+resolver_wait(struct apw_resolver *r)
 {
 	struct timeval	tv;
 
@@ -44,7 +44,7 @@ resolver_wait(struct apw_egress_resolver *r)
 static void
 resolver_on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct apw_egress_resolver	*r;
+	struct apw_resolver	*r;
 
 	(void)fd;
 	(void)what;
@@ -56,7 +56,7 @@ resolver_on_timer(evutil_socket_t fd, short what, void *arg)
 static void
 resolver_on_io(evutil_socket_t fd, short what, void *arg)
 {
-	struct apw_egress_resolver	*r;
+	struct apw_resolver	*r;
 
 	APW_CAST(r, arg, RESOLVER_MAGIC);
 	ares_process_fd(r->dns, (what & EV_READ) != 0 ? fd : ARES_SOCKET_BAD,
@@ -65,7 +65,7 @@ resolver_on_io(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-watch_free(struct apw_egress_resolver *r, struct resolver_watch *w)
+watch_free(struct apw_resolver *r, struct resolver_watch *w)
 {
 	TAILQ_REMOVE(&r->watches, w, link);
 	if (w->event != NULL)
@@ -74,7 +74,7 @@ watch_free(struct apw_egress_resolver *r, struct resolver_watch *w)
 }
 
 static struct resolver_watch *
-watch_of(struct apw_egress_resolver *r, int fd)
+watch_of(struct apw_resolver *r, int fd)
 {
 	struct resolver_watch	*w;
 
@@ -94,7 +94,7 @@ watch_of(struct apw_egress_resolver *r, int fd)
 static void
 resolver_on_socket(void *arg, ares_socket_t fd, int read, int write)
 {
-	struct apw_egress_resolver	*r;
+	struct apw_resolver	*r;
 	struct resolver_watch		*w;
 
 	APW_CAST(r, arg, RESOLVER_MAGIC);
@@ -128,7 +128,7 @@ conf_changed(void)
 /* Servers that the configuration names stand alone: no hosts file, no search
  * list, of the system. */
 static int
-dns_open(struct apw_egress_resolver *r, ares_channel *out,
+dns_open(struct apw_resolver *r, ares_channel *out,
     struct apw_err *err)
 {
 	char			files_dns[] = "fb", dns[] = "b";
@@ -162,7 +162,7 @@ dns_open(struct apw_egress_resolver *r, ares_channel *out,
 
 /* The system's servers move with the network; look, but not all the time. */
 void
-resolver_renew(struct apw_egress_resolver *r)
+resolver_renew(struct apw_resolver *r)
 {
 	struct timespec	was = r->changed, now;
 	ares_channel	dns;
@@ -184,7 +184,7 @@ resolver_renew(struct apw_egress_resolver *r)
 }
 
 static int
-servers_join(struct apw_egress_resolver *r, const struct apw_strlist *servers)
+servers_join(struct apw_resolver *r, const struct apw_strlist *servers)
 {
 	struct apw_buf	b = APW_BUF_INIT(SERVERS_SIZE);
 	size_t		i;
@@ -199,11 +199,11 @@ servers_join(struct apw_egress_resolver *r, const struct apw_strlist *servers)
 	return r->servers != NULL ? 0 : -1;
 }
 
-struct apw_egress_resolver *
-apw_egress_resolver_new(struct event_base *base,
+struct apw_resolver *
+apw_resolver_new(struct event_base *base,
     const struct apw_strlist *servers, struct apw_err *err)
 {
-	struct apw_egress_resolver	*r = calloc(1, sizeof(*r));
+	struct apw_resolver	*r = calloc(1, sizeof(*r));
 
 	if (r == NULL || ares_library_init(ARES_LIB_INIT_ALL) !=
 	    ARES_SUCCESS) {
@@ -220,20 +220,20 @@ apw_egress_resolver_new(struct event_base *base,
 		apw_err_set(err, ENOMEM, "resolver");
 	else if (dns_open(r, &r->dns, err) == 0)
 		return r;
-	apw_egress_resolver_free(r);
+	apw_resolver_free(r);
 	return NULL;
 }
 
-struct apw_egress_covers *
-apw_egress_resolver_covers(struct apw_egress_resolver *r)
+struct apw_tls_wraps *
+apw_resolver_wraps(struct apw_resolver *r)
 {
-	if (r->covers == NULL)
-		r->covers = apw_egress_covers_new(r->base);
-	return r->covers;
+	if (r->wraps == NULL)
+		r->wraps = apw_tls_wraps_new(r->base);
+	return r->wraps;
 }
 
 void
-apw_egress_resolver_free(struct apw_egress_resolver *r)
+apw_resolver_free(struct apw_resolver *r)
 {
 	struct resolver_watch	*w;
 
@@ -245,7 +245,7 @@ apw_egress_resolver_free(struct apw_egress_resolver *r)
 		watch_free(r, w);
 	if (r->timer != NULL)
 		event_free(r->timer);
-	apw_egress_covers_free(r->covers);
+	apw_tls_wraps_free(r->wraps);
 	free(r->servers);
 	ares_library_cleanup();
 	r->magic = 0;

@@ -1,5 +1,5 @@
-/* Connecting to one of several addresses; see race.h.  Room: egress. */
-#include "egress/race.h"
+/* Connecting to one of several addresses; see race.h.  Room: dial. */
+#include "dial/race.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -13,27 +13,27 @@
 #define RACE_MAGIC	0x52414345
 
 struct race_try {
-	struct apw_egress_race	*race;		/* back */
+	struct apw_race	*race;		/* back */
 	struct event		*event;		/* owned; NULL: not tried */
 	int			 fd;		/* owned */
 	struct apw_addr		 addr;
 };
 
-struct apw_egress_race {
+struct apw_race {
 	uint32_t		 magic;
 	struct event_base	*base;		/* borrowed */
 	uint16_t		 port;
-	apw_egress_race_fn	*fn;
+	apw_race_fn	*fn;
 	void			*arg;		/* borrowed */
 	struct event		*timer;		/* owned: the next start */
 	size_t			 n, next;
 	unsigned		 under_way;
 	int			 error;		/* of the last failure */
-	struct race_try		 tries[APW_EGRESS_ATTEMPTS];
+	struct race_try		 tries[APW_DIAL_ATTEMPTS];
 };
 
 void
-apw_egress_race_cancel(struct apw_egress_race *r)
+apw_race_cancel(struct apw_race *r)
 {
 	size_t	i;
 
@@ -52,10 +52,10 @@ apw_egress_race_cancel(struct apw_egress_race *r)
 }
 
 static void
-race_done(struct apw_egress_race *r, struct race_try *t)
+race_done(struct apw_race *r, struct race_try *t)
 {
 	struct apw_addr		 addr = { 0 };
-	apw_egress_race_fn	*fn = r->fn;
+	apw_race_fn	*fn = r->fn;
 	void			*arg = r->arg;
 	int			 fd = -1, error = r->error;
 
@@ -64,7 +64,7 @@ race_done(struct apw_egress_race *r, struct race_try *t)
 		t->fd = -1;
 		addr = t->addr;
 	}
-	apw_egress_race_cancel(r);
+	apw_race_cancel(r);
 	fn(arg, fd, &addr, error);
 }
 
@@ -72,7 +72,7 @@ static void	race_on_try(evutil_socket_t, short, void *);
 
 /* 0: under way */
 static int
-race_connect(struct apw_egress_race *r, struct race_try *t)
+race_connect(struct apw_race *r, struct race_try *t)
 {
 	struct sockaddr_in	v4 = { .sin_family = AF_INET,
 				    .sin_port = htons(r->port) };
@@ -105,9 +105,9 @@ race_connect(struct apw_egress_race *r, struct race_try *t)
 
 /* Start the next that starts; false: nothing is under way. */
 static bool
-race_next(struct apw_egress_race *r)
+race_next(struct apw_race *r)
 {
-	struct timeval	 tv = { 0, APW_EGRESS_STAGGER_MS * 1000 };
+	struct timeval	 tv = { 0, APW_DIAL_STAGGER_MS * 1000 };
 	struct race_try	*t;
 
 	while (r->next < r->n) {
@@ -131,7 +131,7 @@ static void
 race_on_try(evutil_socket_t fd, short what, void *arg)
 {
 	struct race_try		*t = arg;
-	struct apw_egress_race	*r;
+	struct apw_race	*r;
 	socklen_t		 size = sizeof(int);
 	int			 error = 0;
 
@@ -157,7 +157,7 @@ race_on_try(evutil_socket_t fd, short what, void *arg)
 static void
 race_on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct apw_egress_race	*r;
+	struct apw_race	*r;
 
 	(void)fd;
 	(void)what;
@@ -168,13 +168,13 @@ race_on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* Families take turns, the newer one first. */
 static void
-race_order(struct apw_egress_race *r, const struct apw_addr *a, size_t n)
+race_order(struct apw_race *r, const struct apw_addr *a, size_t n)
 {
 	size_t	at[2] = { 0, 0 };
 	int	families[2] = { AF_INET6, AF_INET };
 	int	turn = 0, missed = 0;
 
-	while (r->n < APW_EGRESS_ATTEMPTS && missed < 2) {
+	while (r->n < APW_DIAL_ATTEMPTS && missed < 2) {
 		while (at[turn] < n && a[at[turn]].family != families[turn])
 			at[turn]++;
 		if (at[turn] == n) {
@@ -188,11 +188,11 @@ race_order(struct apw_egress_race *r, const struct apw_addr *a, size_t n)
 	}
 }
 
-struct apw_egress_race *
-apw_egress_race_new(struct event_base *base, const struct apw_addr *a,
-    size_t n, uint16_t port, apw_egress_race_fn *fn, void *arg)
+struct apw_race *
+apw_race_new(struct event_base *base, const struct apw_addr *a,
+    size_t n, uint16_t port, apw_race_fn *fn, void *arg)
 {
-	struct apw_egress_race	*r = calloc(1, sizeof(*r));
+	struct apw_race	*r = calloc(1, sizeof(*r));
 
 	if (r == NULL)
 		return NULL;
@@ -205,7 +205,7 @@ apw_egress_race_new(struct event_base *base, const struct apw_addr *a,
 	race_order(r, a, n);
 	r->timer = event_new(base, -1, 0, race_on_timer, r);
 	if (r->timer == NULL) {
-		apw_egress_race_cancel(r);
+		apw_race_cancel(r);
 		return NULL;
 	}
 	/* never back before new() is */

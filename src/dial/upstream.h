@@ -1,18 +1,17 @@
 /* The proxy between this host and the outside: what its URL says.  Room:
- * egress. */
-#ifndef APW_EGRESS_UPSTREAM_H
-#define APW_EGRESS_UPSTREAM_H
+ * dial. */
+#ifndef APW_DIAL_UPSTREAM_H
+#define APW_DIAL_UPSTREAM_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "core/apw_err.h"
-
-#define APW_EGRESS_HOST_SIZE	256	/* a host's text and its NUL */
+#include "dial/url.h"
 
 /* auth is a secret. */
-struct apw_egress_upstream {
-	char		host[APW_EGRESS_HOST_SIZE];	/* no brackets */
+struct apw_upstream {
+	char		host[APW_HOST_SIZE];	/* no brackets */
 	uint16_t	port;
 	bool		tls;			/* it is spoken to in TLS */
 	char		auth[256];		/* "user:password", or "" */
@@ -21,10 +20,10 @@ struct apw_egress_upstream {
 						 * authorities alone */
 };
 
-/* "http://[USER[:PASSWORD]@]HOST[:PORT][/]", or https.  names and ca_file
+/* "[http://][USER[:PASSWORD]@]HOST[:PORT][/]", or https.  names and ca_file
  * are the caller's to set afterwards.  -1: err says what is wrong, without
  * the URL, which may hold a password. */
-int	apw_egress_upstream_read(struct apw_egress_upstream *,
-	    const char *url, struct apw_err *);
+int	apw_upstream_read(struct apw_upstream *, const char *url,
+	    struct apw_err *);
 
 #endif

@@ -1,8 +1,8 @@
 /* Which addresses may be reached: a classifier without sockets.  Room:
- * egress.  An address is blocked unless the allow list names it or it is a
+ * dial.  An address is blocked unless the allow list names it or it is a
  * public unicast address; what cannot be read is blocked. */
-#ifndef APW_EGRESS_ADDR_H
-#define APW_EGRESS_ADDR_H
+#ifndef APW_DIAL_ADDR_H
+#define APW_DIAL_ADDR_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
-/* The table of addresses that are not public; see addr.h.  Room: egress.
+/* The table of addresses that are not public; see addr.h.  Room: dial.
  *
  * Pure: no look-ups, no sockets.  A range is added here and nowhere else. */
-#include "egress/addr.h"
+#include "dial/addr.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
