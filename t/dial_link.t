@@ -59,7 +59,9 @@ for my $host ('localhost', 'localhost.', 'LOCALHOST.') {
 	ok($c->expect(qr/^closed 0 .*certificate refused/),
 		'one that is not there is none');
 	$c->stop();
-	like(slurp("$dir/drivers.err"), qr{NODE_EXTRA_CA_CERTS is ignored: .*/none\.pem}, 'and it is said');
+	like(slurp("$dir/drivers.err"),
+		qr{NODE_EXTRA_CA_CERTS is ignored: .*/none\.pem},
+		'and it is said');
 	$ENV{NODE_EXTRA_CA_CERTS} = "$dir/cert.pem";
 	$t->write_file('other.pem', slurp("$dir/cert.pem"));
 	system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=y"
@@ -216,5 +218,6 @@ for my $proxy ('socks5://me:secret@127.0.0.1:1080', 'ftp://x', 'http://:1') {
 	$c->{stopped} = 1;
 }
 $c = client('http://no-such-name.invalid')->say('open');
-ok($c->expect(qr/^closed 0 transport error: cannot resolve no-such-name\./), 'a name that has no address');
+ok($c->expect(qr/^closed 0 transport error: cannot resolve no-such-name\./),
+	'a name that has no address');
 $_->stop() for $c, $a;

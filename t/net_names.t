@@ -12,6 +12,7 @@ use Test::More;
 use lib 't/lib', 'lib';
 use Test::Apworker;
 use Test::Apworker::Egress;
+use Test::Apworker::Link;
 
 Test::Apworker::Egress->alone(qw/8.8.8.8 8.8.4.4 10.9.0.1 127.0.0.53
 	fd00::53 2a00::8/);
@@ -113,7 +114,7 @@ is($p->stop(), 0, 'clean');
 
 SKIP: {
 	# CLONE_NEWNS; the files are ours in here alone
-	skip 'no mount namespace', 9 unless syscall(272, 0x20000) == 0
+	skip 'no mount namespace', 17 unless syscall(272, 0x20000) == 0
 		&& system('mount --make-rprivate / 2>/dev/null') == 0;
 	my $system = $e->dns($zone, '127.0.0.53', 53);
 	$t->write_file('resolv.conf', "nameserver 127.0.0.53\n"
@@ -140,5 +141,23 @@ SKIP: {
 	is(scalar($p->get('http://pub.example/')), 403,
 		'and which goes before the name servers');
 	is(scalar($p->get('http://nowhere.example/')), 502, 'no such name');
+	is(scalar($p->get('http://db./')), 502,
+		'the root\'s dot: no search list');
+	is(join(' ', $p->get('http://pinned./')), '200 at 8.8.8.8:80: /',
+		'but the hosts file');
+	is(scalar($p->get('http://pub.example./')), 403,
+		'which goes before the name servers');
 	is($p->stop(), 0, 'clean');
+	# the app link has the same
+	for my $case ([ 'http://db', 'HTTP status 200 instead of 101' ],
+		[ 'http://pinned.', 'HTTP status 200 instead of 101' ],
+		[ 'http://half', 'HTTP status 200 instead of 101' ],
+		[ 'http://db.', 'cannot resolve db\\.: ' ],
+		[ 'http://nowhere.example', 'cannot resolve nowhere' ]) {
+		my $c = link_program($t, 'bin/app-link-peer', '-a', '{}',
+			$case->[0])->say('open');
+		ok($c->expect(qr/^closed 0 transport error: $case->[1]/),
+			"the app link to $case->[0]");
+		$c->stop();
+	}
 }

@@ -23,14 +23,14 @@ struct apw_dial {
 	struct event_base	*base;		/* borrowed */
 	struct apw_dial_rules	 rules;
 	bool			 ruled;		/* there are some */
-	struct apw_resolver *resolver;	/* borrowed */
-	apw_dial_fn	*fn;
+	struct apw_resolver	*resolver;	/* borrowed */
+	apw_dial_fn		*fn;
 	void			*arg;		/* borrowed */
 	struct event		*start, *deadline;	/* owned */
-	struct apw_lookup *lookup;	/* owned, one of these at a time */
-	struct apw_race	*race;
+	struct apw_lookup	*lookup;	/* owned, one of these at a time */
+	struct apw_race		*race;
 	struct apw_tls_wrap	*wrap;
-	struct apw_tunnel *tunnel;
+	struct apw_tunnel	*tunnel;
 	int			 fd;		/* owned: to the upstream proxy */
 	char			 host[APW_HOST_SIZE];
 	uint16_t		 port;
@@ -39,11 +39,11 @@ struct apw_dial {
 	size_t			 raced;		/* of them were connected to */
 	size_t			 next;		/* to ask the upstream for */
 	int			 error;		/* why the last was not; 0 */
-	struct apw_upstream *up;		/* owned; NULL: straight */
+	struct apw_upstream	*up;		/* owned; NULL: straight */
 	bool			 whole;		/* no tunnel is needed */
 	struct apw_addr		 proxies[APW_DIAL_ADDRESSES];
 	size_t			 nproxies;
-	struct apw_dialled end;
+	struct apw_dialled	 end;
 };
 
 void
@@ -73,7 +73,7 @@ dial_done(struct apw_dial *d, enum apw_dial_end how, int fd)
 {
 	struct apw_dialled	 end = d->end;
 	apw_dial_fn		*fn = d->fn;
-	void				*arg = d->arg;
+	void			*arg = d->arg;
 
 	end.end = how;
 	end.fd = fd;
@@ -83,8 +83,7 @@ dial_done(struct apw_dial *d, enum apw_dial_end how, int fd)
 }
 
 static void
-dial_fail(struct apw_dial *d, enum apw_dial_end how,
-    const char *why)
+dial_fail(struct apw_dial *d, enum apw_dial_end how, const char *why)
 {
 	snprintf(d->end.why, sizeof(d->end.why), "%s", why);
 	dial_done(d, how, -1);
@@ -98,7 +97,7 @@ static void
 dial_on_tunnel(void *arg, const char *error)
 {
 	struct apw_dial	*d;
-	int			 fd;
+	int		 fd;
 
 	APW_CAST(d, arg, DIAL_MAGIC);
 	d->tunnel = NULL;
@@ -359,7 +358,7 @@ dial_on_name(void *arg, const struct apw_addr *a, size_t n,
     const char *error, bool more)
 {
 	struct apw_dial	*d;
-	int			 rc;
+	int		 rc;
 
 	APW_CAST(d, arg, DIAL_MAGIC);
 	if (!more)

@@ -117,7 +117,7 @@ lookup_on_quick(void *arg, int status, int timeouts,
     struct ares_addrinfo *found)
 {
 	static const struct timeval	 tv = { 0, LOOKUP_GRACE_MS * 1000 };
-	struct apw_lookup	*l;
+	struct apw_lookup		*l;
 
 	(void)status;
 	(void)timeouts;

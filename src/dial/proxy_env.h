@@ -9,17 +9,17 @@
 /*
  * The proxy for host:port: HTTPS_PROXY where tls, else HTTP_PROXY; the
  * variable in lower case goes before the one in upper case, and an empty one
- * counts as not set.  NULL: none is named, or NO_PROXY names the host.  Owned by
- * the environment; it may hold a password.  name, if not NULL, gets the
+ * counts as not set.  NULL: none is named, or NO_PROXY names the host.  Owned
+ * by the environment; it may hold a password.  name, if not NULL, gets the
  * variable's name, a literal.
  */
 const char *apw_proxy_env(bool tls, const char *host, uint16_t port,
 	    const char **name);
 
 /*
- * Does a list like NO_PROXY name host:port?  As curl and Go have it: entries are
- * parted by commas or blanks, letters of either case are the same, and so are
- * names with and without the root's dot.
+ * Does a list like NO_PROXY name host:port?  As curl and Go have it: entries
+ * are parted by commas or blanks, letters of either case are the same, and so
+ * are names with and without the root's dot.
  *
  *	*			all
  *	example.com		itself and all below it; likewise .example.com

@@ -54,10 +54,10 @@ apw_race_cancel(struct apw_race *r)
 static void
 race_done(struct apw_race *r, struct race_try *t)
 {
-	struct apw_addr		 addr = { 0 };
+	struct apw_addr	 addr = { 0 };
 	apw_race_fn	*fn = r->fn;
-	void			*arg = r->arg;
-	int			 fd = -1, error = r->error;
+	void		*arg = r->arg;
+	int		 fd = -1, error = r->error;
 
 	if (t != NULL) {
 		fd = t->fd;
@@ -130,10 +130,10 @@ race_next(struct apw_race *r)
 static void
 race_on_try(evutil_socket_t fd, short what, void *arg)
 {
-	struct race_try		*t = arg;
+	struct race_try	*t = arg;
 	struct apw_race	*r;
-	socklen_t		 size = sizeof(int);
-	int			 error = 0;
+	socklen_t	 size = sizeof(int);
+	int		 error = 0;
 
 	(void)what;
 	APW_CAST(r, t->race, RACE_MAGIC);

@@ -95,7 +95,7 @@ static void
 resolver_on_socket(void *arg, ares_socket_t fd, int read, int write)
 {
 	struct apw_resolver	*r;
-	struct resolver_watch		*w;
+	struct resolver_watch	*w;
 
 	APW_CAST(r, arg, RESOLVER_MAGIC);
 	w = watch_of(r, fd);

@@ -34,13 +34,24 @@ apw_tls_trust(SSL_CTX *ctx, const char *ca_file, struct apw_err *err)
 	if (access(ca_file, R_OK) == -1 || stat(ca_file, &st) == -1)
 		return apw_err_set(err, errno, "%s", ca_file);
 	if (S_ISDIR(st.st_mode))
-		return apw_err_set(err, 0, "%s: it is a directory; expected "
-		    "a file of certificates (PEM)", ca_file);
+		return apw_err_set(err, 0, "%s: it is a directory", ca_file);
 	ERR_clear_error();
 	if (SSL_CTX_load_verify_locations(ctx, ca_file, NULL) == 1)
 		return 0;
 	ERR_clear_error();
-	return apw_err_set(err, 0, "%s: no certificates (PEM) in it", ca_file);
+	return apw_err_set(err, 0, "%s: it holds no certificates in PEM",
+	    ca_file);
+}
+
+int
+apw_tls_check(const char *ca_file, struct apw_err *err)
+{
+	SSL_CTX	*ctx = SSL_CTX_new(TLS_client_method());
+	int	 rc = ctx == NULL ? tls_error(err, "TLS") :
+		    apw_tls_trust(ctx, ca_file, err);
+
+	SSL_CTX_free(ctx);
+	return rc;
 }
 
 int

@@ -15,8 +15,12 @@
  */
 SSL_CTX	*apw_tls_new(const char *ca_file, bool insecure, struct apw_err *);
 
-/* Trust the certificates (PEM) of this file, too.  -1: there are none. */
+/* Trust the certificates (PEM) of this file, too.  -1: there are none; err says
+ * why, as "FILE: why". */
 int	apw_tls_trust(SSL_CTX *, const char *ca_file, struct apw_err *);
+
+/* The same of a file alone, for who wants to know before it is needed. */
+int	apw_tls_check(const char *ca_file, struct apw_err *);
 
 /* The extra certificates that the environment names: 1: they are good; 0: none
  * are named; -1: the file is of no use, err says why. */

@@ -156,8 +156,8 @@ static void
 wrap_fail(struct apw_tls_wrap *c, const char *error)
 {
 	apw_tls_wrap_fn	*fn = c->fn;
-	void			*arg = c->arg;
-	char			 text[192];
+	void		*arg = c->arg;
+	char		 text[192];
 
 	snprintf(text, sizeof(text), "%s", error);
 	wrap_free(c);

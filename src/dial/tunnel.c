@@ -61,10 +61,10 @@ tunnel_done(struct apw_tunnel *t, const char *error)
 static void
 tunnel_head(struct apw_tunnel *t, struct apw_str text)
 {
-	struct apw_http_head	 head;
-	struct apw_err		 err = APW_ERR_NONE;
-	ssize_t			 n = apw_http_answer(text, &head, &err);
-	char			 taken[APW_HTTP_HEAD_MAX];
+	struct apw_http_head	head;
+	struct apw_err		err = APW_ERR_NONE;
+	ssize_t			n = apw_http_answer(text, &head, &err);
+	char			taken[APW_HTTP_HEAD_MAX];
 
 	if (n == 0) {
 		t->seen = text.n;
@@ -83,8 +83,8 @@ static void
 tunnel_on_read(evutil_socket_t fd, short what, void *arg)
 {
 	struct apw_tunnel	*t;
-	char				 text[APW_HTTP_HEAD_MAX];
-	ssize_t				 n;
+	char			 text[APW_HTTP_HEAD_MAX];
+	ssize_t			 n;
 
 	APW_CAST(t, arg, TUNNEL_MAGIC);
 	if ((what & EV_READ) == 0) {

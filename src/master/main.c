@@ -13,6 +13,7 @@
 #include "core/apw_conf.h"
 #include "core/apw_exit.h"
 #include "core/apw_module.h"
+#include "dial/check.h"
 #include "master/child.h"
 #include "master/daemon.h"
 #include "master/handoff.h"
@@ -43,6 +44,7 @@ test(const struct apw_options *o, struct apw_cycle *cycle)
 		apw_conf_dump(cycle, stdout);
 		return APW_EXIT_OK;
 	}
+	apw_dial_check(cycle, stderr);
 	apw_stock_check(cycle, stderr);
 	fprintf(stderr, "%s: configuration is good\n", file_name(o));
 	return APW_EXIT_OK;

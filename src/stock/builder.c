@@ -82,8 +82,8 @@ make_folder(const char *staging, const char *name)
 	return mkdir(path, 0700) == -1 && errno != EEXIST ? -1 : 0;
 }
 
-/* npm is told by a variable, bun looks into its home.  Both get what we have read
- * of it: their own readings differ, and their environment is not the daemon's.
+/* npm is told by a variable, bun looks into its home.  Both get what we have
+ * read: their own readings differ, and their environment is not the daemon's.
  * Without a box they go the way that it names by themselves. */
 static int
 place_npmrc(const struct apw_stock *stock, const struct stock_run *run,

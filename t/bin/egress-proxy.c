@@ -9,6 +9,8 @@
  *	end		it ends: prints its account as JSON
  *	count		prints how many connections are open
  *	post URL	a POST of the daemon's own: prints its status or error
+ *	fetch URL	a GET of what the app names: prints its body or error
+ *	put URL		a PUT likewise
  *	rules		prints the rules
  *
  * The end of stdin ends it.  The log is on stderr. */
@@ -25,17 +27,19 @@
 
 #include "core/apw_conf.h"
 #include "core/apw_log.h"
+#include "dial/resolver.h"
+#include "egress/fetch.h"
 #include "egress/post.h"
 #include "egress/proxy.h"
-#include "dial/resolver.h"
 
 struct tool {
 	struct event_base		*base;
 	struct apw_cycle		*cycle;
 	struct apw_egress_rules		*rules;
-	struct apw_resolver	*resolver;
+	struct apw_resolver		*resolver;
 	struct apw_egress_proxy		*proxy;
 	struct apw_poster		*poster;
+	struct apw_fetcher		*fetcher;
 	struct event			*input;
 	struct apw_buf			 line;
 };
@@ -84,6 +88,29 @@ post(struct tool *t, const char *url)
 }
 
 static void
+on_fetch(void *arg, struct apw_str body, const char *error)
+{
+	(void)arg;
+	if (error != NULL)
+		printf("fetch failed: %s\n", error);
+	else
+		printf("fetch: %zu %.*s\n", body.n, (int)(body.n < 40 ?
+		    body.n : 40), body.p);
+	fflush(stdout);
+}
+
+static void
+fetch(struct tool *t, const char *url, bool put)
+{
+	struct apw_fetch_order	o = { .url = url, .put = put,
+				    .body = APW_STR("what is put"),
+				    .max_bytes = 100000, .timeout_ms = 5000 };
+
+	if (apw_fetch(t->fetcher, &o, on_fetch, NULL) == NULL)
+		printf("fetch failed: out of memory\n");
+}
+
+static void
 obey(struct tool *t, char *line)
 {
 	struct apw_egress_account	sum;
@@ -102,6 +129,10 @@ obey(struct tool *t, char *line)
 		printf("%s\n", apw_egress_rules_text(t->rules));
 	else if (strncmp(line, "post ", 5) == 0)
 		post(t, line + 5);
+	else if (strncmp(line, "fetch ", 6) == 0)
+		fetch(t, line + 6, false);
+	else if (strncmp(line, "put ", 4) == 0)
+		fetch(t, line + 4, true);
 	fflush(stdout);
 	apw_buf_free(&b);
 }
@@ -150,8 +181,9 @@ start(struct tool *t, const char *api, const struct apw_strlist *app,
 		return -1;
 	t->poster = apw_poster_new(t->base, t->rules, t->resolver,
 	    NULL);
+	t->fetcher = apw_fetcher_new(t->base);
 	t->input = event_new(t->base, 0, EV_READ | EV_PERSIST, on_input, t);
-	if (t->poster == NULL || t->input == NULL)
+	if (t->poster == NULL || t->fetcher == NULL || t->input == NULL)
 		return apw_err_set(err, ENOMEM, "tool");
 	event_add(t->input, NULL);
 	printf("ready %u\n", port);
@@ -201,6 +233,7 @@ main(int argc, char **argv)
 	}
 	event_base_dispatch(t.base);
 	apw_poster_free(t.poster);
+	apw_fetcher_free(t.fetcher);
 	apw_egress_proxy_free(t.proxy);
 	/* what was cancelled has its last word now */
 	event_base_loop(t.base, EVLOOP_NONBLOCK);

@@ -313,7 +313,7 @@ test_session(void **state)
 	assert_null(apw_tls_new("/tmp", false, &err));
 	assert_non_null(strstr(err.text, "directory"));
 	assert_null(apw_tls_new("/dev/null", false, &err));
-	assert_non_null(strstr(err.text, "no certificates"));
+	assert_non_null(strstr(err.text, "holds no certificates"));
 }
 
 int

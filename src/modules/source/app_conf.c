@@ -2,14 +2,13 @@
  * configuration is read. */
 #include "modules/source/app_conf.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/apw_buf.h"
 #include "core/apw_conf.h"
 #include "dial/proxy_env.h"
+#include "dial/tls.h"
 #include "dial/upstream.h"
 #include "proto/apw_raw.h"
 
@@ -169,6 +168,7 @@ app_conf_check(struct apw_cycle *cycle, void *conf, struct apw_err *err)
 {
 	struct app_conf	*app = conf;
 	struct apw_buf	 claims = APW_BUF_INIT(1 << 16);
+	struct apw_err	 why = APW_ERR_NONE;
 	struct apw_str	 type;
 
 	(void)err;
@@ -188,9 +188,9 @@ app_conf_check(struct apw_cycle *cycle, void *conf, struct apw_err *err)
 		    (int)(type.n < 40 ? type.n : 40), type.p);
 	apw_buf_free(&claims);
 	check_proxy(cycle, app);
-	if (app->ca_file != NULL && access(app->ca_file, R_OK) == -1)
-		apw_conf_complain(cycle, "ca_file", "\"ca_file\" is \"%s\": "
-		    "%s; expected a file of certificates (PEM)", app->ca_file,
-		    strerror(errno));
+	if (app->ca_file != NULL && apw_tls_check(app->ca_file, &why) == -1)
+		apw_conf_complain(cycle, "ca_file", "\"ca_file\" is \"%s\"%s; "
+		    "expected a file of certificates (PEM)", app->ca_file,
+		    why.text + strlen(app->ca_file));
 	return 0;
 }
