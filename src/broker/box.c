@@ -40,11 +40,12 @@ struct box_birth {
 static uint64_t
 box_namespaces(const struct broker *b, unsigned flags)
 {
-	uint64_t	ns = CLONE_NEWPID;
+	/* what is shared by number, not by name, outlives who made it */
+	uint64_t	ns = CLONE_NEWPID | CLONE_NEWIPC;
 
 	if ((flags & APW_BOX_HOST_FILES) == 0)
-		ns |= CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
-		    CLONE_NEWCGROUP | user_time();
+		ns |= CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWCGROUP |
+		    user_time();
 	else if (b->host_proc)
 		ns |= CLONE_NEWNS;
 	if ((flags & APW_BOX_OWN_NET) != 0)
@@ -173,14 +174,18 @@ box_fork(struct broker *b, const struct box_plan *plan,
 
 	if (setns(host ? b->host_fd : b->template_fd, CLONE_NEWNS) == -1)
 		return apw_err_set(err, errno, "cannot enter the template");
-	if (!host)
+	if (!host) {
 		user_oom(b, true);
+		user_clone_as(b, true);
+	}
 	birth->pid = box_clone(plan, &birth->pidfd);
 	if (birth->pid == 0)
 		inside_main(plan);
 	error = errno;
-	if (!host)
+	if (!host) {
+		user_clone_as(b, false);
 		user_oom(b, false);
+	}
 	if (setns(b->home_fd, CLONE_NEWNS) == -1)
 		return apw_err_set(err, errno, "cannot leave the template");
 	if (birth->pid == -1) {

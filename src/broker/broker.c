@@ -335,7 +335,10 @@ broker_prepare(struct broker *b, struct apw_err *err)
 	    (b->scope_fd = landlock_scope()) == -1)
 		return apw_err_set(err, errno, "cannot close abstract sockets "
 		    "off");
-	return user_enter(b, err);
+	if (user_enter(b, err) == -1)
+		return -1;
+	counts_open(b);
+	return 0;
 }
 
 _Noreturn void

@@ -74,6 +74,9 @@ struct apw_broker_conf {		/* borrowed until start returns */
 	gid_t		 host_gid;
 	const gid_t	*host_groups;
 	size_t		 host_ngroups;
+	/* How many boxes of this daemon there may be at a time: as an ordinary
+	 * user they share what the kernel counts for it; 0: one. */
+	unsigned	 boxes;
 	struct apw_box_limits limits;
 	/* Nothing but boxes without the host's files and without a way
 	 * outside will be asked for: the broker gives up what those need. */

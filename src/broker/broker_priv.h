@@ -27,6 +27,10 @@ struct outside {
 };
 #define OUTSIDE_NONE	((struct outside){ 0, -1, -1, -1, -1 })
 
+/* counts.c */
+#define BROKER_COUNTS		8
+#define BROKER_COUNT_BYTES	24
+
 struct broker {
 	const struct apw_broker_conf *conf;	/* borrowed */
 	int	sock;
@@ -56,6 +60,11 @@ struct broker {
 					 * such kernel */
 	struct sock_fprog filter;	/* what boxes add to ours */
 	struct sock_fprog host_filter;	/* of hardened engines; compiled once */
+
+	/* What boxes write into /proc/sys, as texts; "": not on this kernel. */
+	char	counts[BROKER_COUNTS][BROKER_COUNT_BYTES];
+	unsigned files_most;		/* descriptors of who has our uid */
+	uint64_t socket_bytes;		/* what one socket may have sent */
 
 	struct outside outside;		/* of the box */
 
@@ -168,6 +177,8 @@ int	user_map(const struct broker *, unsigned flags, pid_t,
 /* Around a clone: when the host runs out of memory engines go first. */
 void	user_oom_open(struct broker *);
 void	user_oom(const struct broker *, bool first);
+/* Around a clone: as root, by the box's own uid, with our capabilities. */
+void	user_clone_as(const struct broker *, bool);
 /* CLONE_NEWTIME where the kernel was built with it: it hides how long the host
  * has been up, and is no wall. */
 uint64_t user_time(void);
@@ -249,6 +260,18 @@ int	outside_wait(const struct outside *, int talk_fd, int64_t ms,
 	    struct apw_err *);
 void	outside_stop(struct outside *);
 
+/* counts.c: what the kernel counts per user, box by box */
+/* The broker, once it is who it is. */
+void	counts_open(struct broker *);
+/* The box's first process, while it sees the host's /proc.  -1 with errno:
+ * not all of them could be set. */
+int	counts_enter(const struct broker *, unsigned flags);
+/* How many descriptors a process in a box may have: what it does not share
+ * with us; and so that what sockets hold is bounded where no control group
+ * counts it: a half of the memory again. */
+unsigned counts_files(const struct broker *, unsigned files,
+	    uint64_t memory_bytes);
+
 /* rlimits.c */
 int	rlimits_set(const struct box_plan *);
 
@@ -264,10 +287,11 @@ int	caps_broker(void);
 void	caps_count(void);
 
 /* filter.c */
-/* BROKER and REST are BOX in two parts: see FILTER_BROKER_NEEDS. */
+/* BROKER and REST are BOX in two parts: see FILTER_BROKER_NEEDS.  ALONE: of
+ * hardened engines without namespaces. */
 enum filter_kind { FILTER_BOX, FILTER_BOX_NO_MEMORY_GROUP, FILTER_SLOT,
 	FILTER_PORTS, FILTER_BROKER, FILTER_BROKER_NO_MEMORY_GROUP,
-	FILTER_REST, FILTER_BUILDER };
+	FILTER_REST, FILTER_BUILDER, FILTER_ALONE };
 int	filter_compile(enum filter_kind, struct sock_fprog *,
 	    struct apw_err *);
 int	filter_install(const struct sock_fprog *);

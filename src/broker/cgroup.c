@@ -20,6 +20,7 @@
 #include "core/apw_auto.h"
 #include "core/apw_clock.h"
 
+#define CGROUP_TCP_SHARE	4	/* of the memory, for sockets, beside it */
 #define CGROUP_YIELD	5	/* a fifth of the others' weight */
 
 const char *const cgroup_names[] = { CGROUP_NAMES(CGROUP_NAME) };
@@ -219,6 +220,18 @@ cgroup_set(const struct cgroup *g, enum cgroup_name which, const char *file,
 	return apw_err_set(err, errno, "cannot set %s to %s", file, text);
 }
 
+/* v1 counts what is in sockets of TCP and UDP apart, and not without a limit;
+ * v2 with all else.  Not there: a kernel that does not count it at all. */
+static void
+cgroup_limit_tcp(int fd, uint64_t bytes)
+{
+	char	text[32];
+
+	snprintf(text, sizeof(text), "%lld", bytes == 0 ? -1LL :
+	    (long long)bytes / CGROUP_TCP_SHARE);
+	cgroup_write(fd, "memory.kmem.tcp.limit_in_bytes", text);
+}
+
 static int
 cgroup_limit_memory(const struct cgroup *g, uint64_t bytes,
     struct apw_err *err)
@@ -228,6 +241,8 @@ cgroup_limit_memory(const struct cgroup *g, uint64_t bytes,
 
 	if (fd == -1)
 		return 0;
+	if (g->version == 1)
+		cgroup_limit_tcp(fd, bytes);
 	snprintf(text, sizeof(text), "%lld", bytes == 0 ? -1LL :
 	    (long long)bytes);
 	if (g->version == 2) {

@@ -43,6 +43,12 @@ static const struct filter_call filter_calls[] = {
 static const struct filter_call filter_memory_calls[] = {
 	FILTER_CALLS_NO_MEMORY_GROUP(FILTER_ENTRY)
 };
+static const struct filter_call filter_shared_calls[] = {
+	FILTER_CALLS_SHARED(FILTER_ENTRY)
+};
+static const int filter_socket_options[] = {
+	FILTER_SOCKET_OPTIONS(FILTER_FAMILY)
+};
 #define FILTER_NAME(name)		#name,
 static const char *const filter_broker_needs[] = {
 	FILTER_BROKER_NEEDS(FILTER_NAME)
@@ -182,6 +188,22 @@ filter_add_ioctls(scmp_filter_ctx ctx)
 	return rc;
 }
 
+/* What is in sockets and pipes is counted by no rlimit either: so much for
+ * each of them, of which RLIMIT_NOFILE says how many. */
+static int
+filter_add_buffers(scmp_filter_ctx ctx)
+{
+	size_t	i;
+	int	rc = 0;
+
+	for (i = 0; rc == 0 && i < APW_COUNT(filter_socket_options); i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(0),
+		    SCMP_SYS(setsockopt), 2, FILTER_LOW32(1, SOL_SOCKET),
+		    FILTER_LOW32(2, (unsigned)filter_socket_options[i]));
+	return rc < 0 ? rc : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM),
+	    SCMP_SYS(fcntl), 1, FILTER_LOW32(1, F_SETPIPE_SZ));
+}
+
 /* Memory shared between processes is counted by no rlimit. */
 static int
 filter_add_memory(scmp_filter_ctx ctx)
@@ -189,6 +211,8 @@ filter_add_memory(scmp_filter_ctx ctx)
 	int	rc = filter_add_calls(ctx, FILTER_BOX_NO_MEMORY_GROUP,
 		    filter_memory_calls, APW_COUNT(filter_memory_calls));
 
+	if (rc == 0)
+		rc = filter_add_buffers(ctx);
 	if (rc == 0)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOMEM),
 		    SCMP_SYS(mmap), 1, SCMP_CMP64(3, SCMP_CMP_MASKED_EQ,
@@ -331,7 +355,11 @@ filter_add_all(scmp_filter_ctx ctx, enum filter_kind kind)
 	    (rc = filter_add_ioctls(ctx)) < 0)
 		return rc;
 	if (kind == FILTER_BUILDER)
-		return filter_add_modes(ctx);
+		return (rc = filter_add_buffers(ctx)) < 0 ? rc :
+		    filter_add_modes(ctx);
+	if (kind == FILTER_ALONE)
+		return filter_add_calls(ctx, kind, filter_shared_calls,
+		    APW_COUNT(filter_shared_calls));
 	return kind == FILTER_BOX_NO_MEMORY_GROUP || kind ==
 	    FILTER_BROKER_NO_MEMORY_GROUP ? filter_add_memory(ctx) : 0;
 }

@@ -90,6 +90,8 @@
 	X(kcmp, EPERM)							\
 	X(migrate_pages, EPERM)						\
 	X(move_pages, EPERM)						\
+	/* requests of all users together are counted, and are few */	\
+	X(io_setup, ENOSYS)						\
 	/* opens by handle past the mounts; watches whole file systems */ \
 	X(name_to_handle_at, EPERM)					\
 	X(open_by_handle_at, EPERM)					\
@@ -118,6 +120,17 @@
 	X(shmat, ENOSYS)						\
 	X(msgget, ENOSYS)						\
 	X(semget, ENOSYS)
+
+/* Without namespaces these would outlive an engine, and be seen by others. */
+#define FILTER_CALLS_SHARED(X)						\
+	X(shmget, ENOSYS)						\
+	X(msgget, ENOSYS)						\
+	X(semget, ENOSYS)
+
+/* How much a socket or a pipe may hold is not for a box to choose where
+ * nothing counts it: the call has no effect, as beyond the host's limit. */
+#define FILTER_SOCKET_OPTIONS(X)					\
+	X(SO_SNDBUF) X(SO_RCVBUF) X(SO_SNDBUFFORCE) X(SO_RCVBUFFORCE)
 
 /* Families of sockets that go: all above netlink (vsock to the hypervisor,
  * packets, alg, bluetooth, …) and these below it; local, IPv4, IPv6 and

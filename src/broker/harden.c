@@ -35,7 +35,7 @@ static int
 harden_compile(struct apw_err *err)
 {
 	return harden_filter.filter != NULL ? 0 :
-	    filter_compile(FILTER_BOX, &harden_filter, err);
+	    filter_compile(FILTER_ALONE, &harden_filter, err);
 }
 
 int

@@ -95,6 +95,7 @@ host_user(const struct box_plan *plan)
 void
 host_enter(const struct box_plan *plan)
 {
+	counts_enter(plan->b, plan->flags);
 	/* read-only, as a box's: a container may have its own that way */
 	if (plan->b->host_proc && mount("proc", "/proc", "proc", MS_NOSUID |
 	    MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL) == -1)

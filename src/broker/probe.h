@@ -22,6 +22,7 @@ struct probe_result {
 	X(PIVOT, pivot, "pivot_root")					\
 	X(PROC, proc, "a /proc of its own")				\
 	X(NET, net, "network namespaces")				\
+	X(COUNTS, counts, "counts of its own")				\
 	X(SECCOMP, seccomp, "syscall filters")				\
 	X(PIDFD, pidfd, "pidfd")
 #define PROBE_ENUM(upper, lower, text)	PROBE_##upper,

@@ -83,6 +83,13 @@ probe_remedy(enum probe p, int error, char *text, size_t size)
 	case PROBE_NET:
 		say = sysctl != NULL ? sysctl : CONTAINER;
 		break;
+	case PROBE_COUNTS:
+		say = error == EROFS || error == EACCES ? "boxes share what "
+		    "is counted per user (inotify), as /proc/sys cannot be "
+		    "written: docker --security-opt systempaths=unconfined; "
+		    "Kubernetes procMount: Unmasked" :
+		    sysctl != NULL ? sysctl : CONTAINER;
+		break;
 	case PROBE_SECCOMP:
 		say = "a kernel with CONFIG_SECCOMP_FILTER";
 		break;

@@ -113,6 +113,19 @@ probe_try_net(void)
 	    net_loopback();
 }
 
+/* As the first process of a box does, which is in a namespace of its own. */
+int
+probe_try_counts(void)
+{
+	struct apw_broker_conf	conf = { .slot = 0 };
+	struct broker		b = { .conf = &conf };
+
+	if (unshare(CLONE_NEWUSER) == -1)
+		return -1;
+	counts_open(&b);
+	return counts_enter(&b, 0);
+}
+
 int
 probe_try_seccomp(void)
 {

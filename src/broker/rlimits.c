@@ -51,8 +51,8 @@ rlimits_set(const struct box_plan *plan)
 	    rlimits_one(RLIMIT_SIGPENDING, 1024) == -1 ||
 	    rlimits_one(RLIMIT_NICE, 0) == -1 ||
 	    rlimits_one(RLIMIT_RTPRIO, 0) == -1 ||
-	    rlimits_one(RLIMIT_NOFILE, l->open_files != 0 ? l->open_files :
-	    4096) == -1)
+	    rlimits_one(RLIMIT_NOFILE, counts_files(plan->b, l->open_files !=
+	    0 ? l->open_files : 4096, plan->memory_bytes)) == -1)
 		return -1;
 	if (l->file_bytes != 0 &&
 	    rlimits_one(RLIMIT_FSIZE, l->file_bytes) == -1)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -190,6 +191,31 @@ user_oom(const struct broker *b, bool first)
 	if (b->oom_score[0] != '\0' &&
 	    pwrite(b->oom_fd, score, strlen(score), 0) == -1)
 		return;
+}
+
+/* Whoever makes a user namespace is its owner, and what is counted in there
+ * is also counted as the owner's outside.  A change of the effective uid
+ * clears effective capabilities, and what ties us to our slot. */
+void
+user_clone_as(const struct broker *b, bool box)
+{
+	struct __user_cap_header_struct	head = {
+		.version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct	caps[_LINUX_CAPABILITY_U32S_3];
+	const unsigned			none = (unsigned)-1;
+
+	if (!b->root)
+		return;
+	/* by calls: the library's are for all threads, and for sanitizers */
+	if (syscall(SYS_capget, &head, caps) == -1 || syscall(SYS_setresuid,
+	    none, box ? b->outer_uid : 0, none) == -1)
+		return;		/* then it counts as root's */
+	/* the change dropped them */
+	if (syscall(SYS_capset, &head, caps) == -1)
+		return;		/* and the clone says so, or the next step */
+	prctl(PR_SET_DUMPABLE, 1);
+	if (!box)
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
 int

@@ -140,6 +140,7 @@ boxes_start(const struct apw_cycle *cycle, unsigned slot,
 		    .file_bytes = BOXES_FILE_BYTES, .pids = BOXES_TASKS,
 		    .open_files = BOXES_FILES,
 		    .cpu_seconds = boxes_cpu_seconds(&cycle->stock) },
+		.boxes = m->slots * (APW_SANDBOX_SEATS + 1),
 		.box_title = boxes.title, .forget = boxes_forget,
 		.forget_arg = (void *)(uintptr_t)cycle,
 	};

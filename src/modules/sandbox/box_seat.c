@@ -197,6 +197,8 @@ box_start(const struct apw_cycle *cycle, unsigned slot,
 		c = APW_MODULE_CONF(cycle, m);
 	if (c != NULL)
 		conf.limits = box_limits(c);
+	/* and a builder's */
+	conf.boxes = cycle->main.slots * (box_seats(cycle) + 1);
 	/* the app's settings may want engines with the host's files */
 	conf.only_boxes = cycle->sandbox != NULL &&
 	    cycle->sandbox->ops.sandbox->boxed &&
