@@ -37,6 +37,7 @@ job_stock_enter(struct apw_job *job)
 		.flow_version_id = job->ids.flow_version_id,
 		.platform_id = job->ids.platform_id,
 		.packages = job->env.sandbox->packages,
+		.release = job->env.settings->release,
 		.per_platform = job->env.sandbox->boxed,
 		.codes = job_bundle_codes(job), .ncodes = r->walk.ncodes,
 		.pieces = pieces, .npieces = n,

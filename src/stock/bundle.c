@@ -25,19 +25,28 @@ static const char *const bun_args[] = {
 	"--no-macros", NULL
 };
 
-#define ARTEFACT_HEAD	"exports.code = async () => { throw new Error("
+#define ARTEFACT_HEAD	"exports.code = async () => { throw new Error(\""
 
 bool
 stock_bundle_is_artefact(struct apw_str text)
 {
-	static const char	head[] = ARTEFACT_HEAD "\"Compilation Error ";
+	static const char *const heads[] = {
+		ARTEFACT_HEAD STOCK_NOT_COMPILED,
+		ARTEFACT_HEAD STOCK_NOT_INSTALLED,
+	};
+	size_t	i, n;
 
-	return text.n >= sizeof(head) - 1 &&
-	    memcmp(text.p, head, sizeof(head) - 1) == 0;
+	for (i = 0; i < APW_COUNT(heads); i++) {
+		n = strlen(heads[i]);
+		if (text.n >= n && memcmp(text.p, heads[i], n) == 0)
+			return true;
+	}
+	return false;
 }
 
 void
-stock_bundle_artefact(struct apw_buf *out, struct apw_str why)
+stock_bundle_artefact(struct apw_buf *out, const char *what,
+    struct apw_str why)
 {
 	struct apw_buf	text = APW_BUF_INIT(4 * WHY_BYTES);
 
@@ -47,9 +56,9 @@ stock_bundle_artefact(struct apw_buf *out, struct apw_str why)
 		while (why.n > 0 && (why.p[why.n] & 0xc0) == 0x80)
 			why.n--;
 	}
-	apw_buf_puts(&text, "Compilation Error ");
+	apw_buf_puts(&text, what);
 	apw_buf_str(&text, why);
-	apw_buf_puts(out, ARTEFACT_HEAD);
+	apw_buf_put(out, ARTEFACT_HEAD, sizeof(ARTEFACT_HEAD) - 2);
 	apw_buf_json(out, apw_buf_view(&text));
 	apw_buf_puts(out, "); };\n");
 	apw_buf_free(&text);
@@ -93,6 +102,27 @@ stock_bundle_inputs(struct apw_str metafile, struct apw_err *err)
 		}
 	json_decref(root);
 	return rc;
+}
+
+int64_t
+stock_bundle_size(struct apw_str metafile)
+{
+	json_t		*root = json_loadb(metafile.p, metafile.n, 0, NULL);
+	json_t		*outputs = json_object_get(root, "outputs"), *value;
+	const char	*path;
+	int64_t		 size = -1;
+
+	/* "index.js" of esbuild, "./index.js" of bun */
+	json_object_foreach(outputs, path, value) {
+		if (strcmp(path + (strncmp(path, "./", 2) == 0 ? 2 : 0),
+		    "index.js") != 0)
+			continue;
+		value = json_object_get(value, "bytes");
+		if (json_is_integer(value) && json_integer_value(value) >= 0)
+			size = json_integer_value(value);
+	}
+	json_decref(root);
+	return size;
 }
 
 /* The line "../../etc/passwd:1:5:" of esbuild is followed by the file's text,
@@ -165,6 +195,8 @@ bundle_failed(const struct stock_outcome *o, const char *cwd,
 
 	stock_outcome_text(o, &text);
 	cut_folder(&text, cwd);
+	/* the same place, as a box shows it */
+	cut_folder(&text, APW_BOX_BUILD "/step");
 	/* both tools leave with 1 when the code is at fault */
 	if (o->over_disk && text.data != NULL)
 		apw_buf_str(why, apw_buf_view(&text));
@@ -182,6 +214,34 @@ bundle_failed(const struct stock_outcome *o, const char *cwd,
 	return rc;
 }
 
+/* Code that says nothing to a machine (a comment, types, ";") has a bundle
+ * without a byte.  It exports nothing, as `export {}` does, and the engine
+ * says so when the step is run. */
+static int
+bundle_of_nothing(int step_fd, struct apw_err *err)
+{
+	unlinkat(step_fd, "index.js", 0);
+	return stock_write(step_fd, "index.js",
+	    APW_STR("module.exports = {};\n"), err);
+}
+
+/* An empty index.js: did the bundler mean it?  If not, what it wrote did not
+ * reach the disk. */
+static int
+bundle_empty(int step_fd, struct apw_str meta, struct apw_err *err)
+{
+	int64_t	said = stock_bundle_size(meta);
+
+	if (said == 0)
+		return bundle_of_nothing(step_fd, err);
+	if (said == -1)
+		return apw_err_set(err, 0, "the bundler ended well but "
+		    "index.js is empty");
+	return apw_err_set(err, 0, "the bundler ended well but index.js is "
+	    "empty, and not %lld bytes long; is the disk full?",
+	    (long long)said);
+}
+
 static int
 bundle_check(int step_fd, struct apw_buf *why, struct apw_err *err)
 {
@@ -190,13 +250,14 @@ bundle_check(int step_fd, struct apw_buf *why, struct apw_err *err)
 	int		rc = -1;
 
 	if (fstatat(step_fd, "index.js", &st, AT_SYMLINK_NOFOLLOW) == -1 ||
-	    !S_ISREG(st.st_mode) || st.st_size == 0)
+	    !S_ISREG(st.st_mode))
 		apw_err_set(err, 0, "the bundler ended well but made no "
 		    "index.js");
-	else if (stock_read(step_fd, "meta.json", &meta, err) == 1)
-		rc = stock_bundle_inputs(apw_buf_view(&meta), err);
-	else
+	else if (stock_read(step_fd, "meta.json", &meta, err) != 1)
 		apw_err_set(err, 0, "the bundler made no list of inputs");
+	else if ((rc = stock_bundle_inputs(apw_buf_view(&meta), err)) == 0 &&
+	    st.st_size == 0)
+		rc = bundle_empty(step_fd, apw_buf_view(&meta), err);
 	apw_buf_free(&meta);
 	if (rc == 1) {
 		apw_buf_puts(why, outside);

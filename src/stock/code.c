@@ -1,7 +1,8 @@
 /* Code steps: codes/FLOWVERSION/STEP/index.js.  Room: stock; looked at by the
  * slot, made by a keeper.  The folder appears whole, by rename, with a mark
  * that holds the hash of all that went into it: source, whether packages were
- * allowed, and the versions of the tools. */
+ * allowed, what of package.json counts, and the versions of the tools; and,
+ * when it is only good for a while, until when. */
 #include "stock/stock_priv.h"
 
 #include <errno.h>
@@ -11,8 +12,11 @@
 #include "core/apw_auto.h"
 #include "core/apw_clock.h"
 
-#define CODE_RECIPE	"apworkerd code 1"	/* change it when the recipe changes */
+#define CODE_RECIPE	"apworkerd code 2"	/* change it when the recipe changes */
 #define CODE_LOCK_SPARE_MS	60000
+#define CODE_MARK_BYTES		(STOCK_HASH_SIZE + 32)
+#define CODE_WHY_BYTES		((size_t)24 << 10)	/* of a tool's words, where
+							 * ours are to follow */
 
 static const char tsconfig[] =
 	"{\"compilerOptions\":{\"lib\":[\"es2022\",\"dom\"],"
@@ -30,6 +34,8 @@ stock_code_hash(const struct apw_stock *stock,
 	const struct stock_tool	*installer = &stock->installer;
 	const struct stock_tool	*bundler = &stock->bundler;
 	const struct apw_stock_conf *conf = &stock->cycle->stock;
+	const struct stock_package_rules *rules =
+	    stock_package_rules(order->release);
 	struct apw_str		 parts[] = {
 		APW_STR(CODE_RECIPE),
 		code->source,
@@ -41,8 +47,12 @@ stock_code_hash(const struct apw_stock *stock,
 		    conf->installer == APW_INSTALLER_NPM ? APW_STR("npm") :
 		    APW_STR("bun"),
 		order->packages ? apw_str_c(installer->version) : APW_STR(""),
+		!order->packages ? APW_STR("") :
+		    apw_str_c(stock_package_rules_name(rules)),
 	};
-	char			 key = order->packages ? 'p' : 'a';
+	/* p, q, ...: by the rules; a: alone */
+	char			 key = order->packages ? 'p' +
+	    stock_package_rules_index(rules) : 'a';
 	size_t			 i;
 
 	_Static_assert(APW_STOCK_MEMO > STOCK_HASH_SIZE, "room for key, hash");
@@ -71,7 +81,7 @@ code_folder(const struct apw_stock_order *order,
 static bool
 present(const struct apw_stock *stock, const char *folder, const char *hash)
 {
-	struct apw_buf	mark = APW_BUF_INIT(STOCK_HASH_SIZE + 16);
+	struct apw_buf	mark = APW_BUF_INIT(CODE_MARK_BYTES);
 	char		rel[STOCK_PATH_BYTES];
 	bool		same;
 
@@ -79,7 +89,9 @@ present(const struct apw_stock *stock, const char *folder, const char *hash)
 		return false;
 	snprintf(rel, sizeof(rel), "%s/" STOCK_MARK, folder);
 	same = stock_read(stock->root_fd, rel, &mark, NULL) == 1 &&
-	    mark.len == 64 && memcmp(mark.data, hash, 64) == 0;
+	    mark.len >= 64 && memcmp(mark.data, hash, 64) == 0 &&
+	    (mark.len == 64 || strtoll(mark.data + 64, NULL, 10) >
+	    apw_wall_ms());
 	apw_buf_free(&mark);
 	snprintf(rel, sizeof(rel), "%s/index.js", folder);
 	return same && stock_exists(stock->root_fd, rel);
@@ -101,13 +113,25 @@ stock_code_present(const struct apw_stock *stock,
 	return true;
 }
 
+/* What one step's build leaves beside its files. */
+struct code_work {
+	const struct apw_stock_order	*order;		/* borrowed */
+	const struct apw_stock_code	*code;		/* borrowed */
+	const char			*hash;		/* borrowed */
+	int				 fd;		/* owned; the step's folder */
+	struct stock_package		 package;
+	bool				 for_a_while;	/* it only tells a failure
+							 * that may pass */
+};
+
 static int
-code_artefact(int step_fd, struct apw_str why, struct apw_err *err)
+code_artefact(int step_fd, const char *what, struct apw_str why,
+    struct apw_err *err)
 {
 	struct apw_buf	text = APW_BUF_INIT(0);
 	int		rc;
 
-	stock_bundle_artefact(&text, why);
+	stock_bundle_artefact(&text, what, why);
 	unlinkat(step_fd, "index.js", 0);
 	rc = text.failed ? apw_err_set(err, ENOMEM, "index.js") :
 	    stock_write(step_fd, "index.js", apw_buf_view(&text), err);
@@ -117,65 +141,124 @@ code_artefact(int step_fd, struct apw_str why, struct apw_err *err)
 
 /* Sources in place; 1: the user's package.json is at fault, index.js says so. */
 static int
-code_sources(int step_fd, const struct apw_stock_order *order,
-    const struct apw_stock_code *code, size_t *ndeps, struct apw_err *err)
+code_sources(struct code_work *w, struct apw_err *err)
 {
-	struct stock_package	package;
-	struct apw_err		why = APW_ERR_NONE;
-	int			rc = -1;
+	struct apw_err	why = APW_ERR_NONE;
 
-	if (stock_package_filter(code->package_json, order->packages, &package,
-	    &why) == -1)
-		return code_artefact(step_fd, apw_str_c(why.text), err) == -1 ?
-		    -1 : 1;
-	*ndeps = package.ndeps;
-	if (stock_write(step_fd, "package.json", apw_buf_view(&package.json),
+	if (stock_package_filter(w->code->package_json, w->order->packages,
+	    w->order->release, &w->package, &why) == -1) {
+		stock_cut_clean(why.text);
+		return code_artefact(w->fd, STOCK_NOT_COMPILED,
+		    apw_str_c(why.text), err) == -1 ? -1 : 1;
+	}
+	if (w->package.notes.len > 0)
+		apw_warn("not all of a code step's package.json counts",
+		    APW_S("flow_version", w->order->flow_version_id),
+		    APW_S("step", w->code->step),
+		    APW_S("package_json", w->package.notes.data));
+	if (stock_write(w->fd, "package.json", apw_buf_view(&w->package.json),
 	    err) == 0 &&
-	    stock_write(step_fd, "tsconfig.json", APW_STR(tsconfig),
+	    stock_write(w->fd, "tsconfig.json", APW_STR(tsconfig),
 	    err) == 0 &&
-	    stock_write(step_fd, "index.ts", code->code, err) == 0)
-		rc = 0;
-	apw_buf_free(&package.json);
-	return rc;
+	    stock_write(w->fd, "index.ts", w->code->code, err) == 0)
+		return 0;
+	return -1;
+}
+
+/* What does not compile because of a package that is not there: why is it not
+ * there? */
+static void
+code_explain(const struct code_work *w, struct apw_buf *why)
+{
+	const struct stock_package	*p = &w->package;
+
+	if (why->data == NULL ||
+	    strstr(why->data, "Could not resolve") == NULL)
+		return;
+	if (why->len > CODE_WHY_BYTES) {
+		why->data[CODE_WHY_BYTES] = '\0';
+		stock_cut_clean(why->data);
+		why->len = strlen(why->data);
+		apw_buf_puts(why, "\n[...]\n");
+	}
+	if (p->notes.len > 0)
+		apw_buf_printf(why, "package.json: %s\n", p->notes.data);
+	else if (p->ndeps == 0)
+		apw_buf_puts(why, "package.json names no packages to "
+		    "install\n");
+}
+
+/* The packages are not to be had.  0: the step says so when it is run, as
+ * this release of the app has it; -1: the order fails. */
+static int
+code_not_installed(struct code_work *w, enum apw_stock_fault fault,
+    struct apw_err *err)
+{
+	struct apw_err	why = *err;
+
+	apw_err_wrap(err, "packages of step \"%s\"", w->code->step);
+	if (fault != APW_STOCK_USER ||
+	    !stock_package_rules_step_fails(w->order->release))
+		return -1;
+	apw_warn("the packages of a code step cannot be installed, its runs "
+	    "fail", APW_S("flow_version", w->order->flow_version_id),
+	    APW_S("step", w->code->step), APW_S("error", why.text));
+	w->for_a_while = true;
+	stock_cut_clean(why.text);
+	return code_artefact(w->fd, STOCK_NOT_INSTALLED, apw_str_c(why.text),
+	    err);
 }
 
 static enum apw_stock_fault
-code_build(struct stock_keeper *k, struct stock_staging *st, int step_fd,
-    const struct apw_stock_order *order, const struct apw_stock_code *code,
-    struct apw_err *err)
+code_build(struct stock_keeper *k, struct stock_staging *st,
+    struct code_work *w, struct apw_err *err)
 {
 	struct apw_buf		why = APW_BUF_INIT(8 * STOCK_OUTPUT_BYTES);
 	enum apw_stock_fault	fault;
-	size_t			ndeps = 0;
 	int			rc;
 
-	if (code->built.n > 0)
-		return stock_write(step_fd, "index.js", code->built,
+	if (w->code->built.n > 0)
+		return stock_write(w->fd, "index.js", w->code->built,
 		    err) == 0 ? APW_STOCK_OK : APW_STOCK_OURS;
-	if (code->code.n > STOCK_CODE_BYTES)
-		return code_artefact(step_fd, APW_STR("the code is larger "
-		    "than 16 MiB"), err) == 0 ? APW_STOCK_OK : APW_STOCK_OURS;
-	rc = code_sources(step_fd, order, code, &ndeps, err);
+	if (w->code->code.n > STOCK_CODE_BYTES)
+		return code_artefact(w->fd, STOCK_NOT_COMPILED, APW_STR("the "
+		    "code is larger than 16 MiB"), err) == 0 ? APW_STOCK_OK :
+		    APW_STOCK_OURS;
+	rc = code_sources(w, err);
 	if (rc != 0)
 		return rc == 1 ? APW_STOCK_OK : APW_STOCK_OURS;
-	if (ndeps > 0 && stock_install(k, st, "step", false, &fault,
-	    err) == -1) {
-		apw_err_wrap(err, "packages of step \"%s\"", code->step);
-		return fault;
-	}
+	if (w->package.ndeps > 0 && stock_install(k, st, "step", false,
+	    &fault, err) == -1)
+		return code_not_installed(w, fault, err) == 0 ? APW_STOCK_OK :
+		    fault;
 	rc = stock_bundle(k, st, &why, err);
-	if (rc == 1)
-		rc = code_artefact(step_fd, apw_buf_view(&why), err);
+	if (rc == 1) {
+		code_explain(w, &why);
+		rc = code_artefact(w->fd, STOCK_NOT_COMPILED,
+		    apw_buf_view(&why), err);
+	}
 	apw_buf_free(&why);
 	if (rc == -1)
-		apw_err_wrap(err, "step \"%s\"", code->step);
+		apw_err_wrap(err, "build of step \"%s\"", w->code->step);
 	return rc == -1 ? APW_STOCK_OURS : APW_STOCK_OK;
 }
 
 static int
-code_finish(struct stock_keeper *k, struct stock_staging *st, int step_fd,
-    const struct apw_stock_order *order, const struct apw_stock_code *code,
-    const char *hash, struct apw_err *err)
+code_mark(const struct stock_keeper *k, const struct code_work *w,
+    struct apw_err *err)
+{
+	char	text[CODE_MARK_BYTES];
+
+	snprintf(text, sizeof(text), "%s", w->hash);
+	if (w->for_a_while)
+		snprintf(text, sizeof(text), "%s %lld", w->hash, (long long)
+		    (apw_wall_ms() + k->stock->cycle->stock.negative_ttl_ms));
+	return stock_write(w->fd, STOCK_MARK, apw_str_c(text), err);
+}
+
+static int
+code_finish(struct stock_keeper *k, struct stock_staging *st,
+    struct code_work *w, struct apw_err *err)
 {
 	static const char *const leftovers[] = { "node_modules", "bun.lock",
 	    "bun.lockb", "meta.json", "package-lock.json" };
@@ -184,44 +267,45 @@ code_finish(struct stock_keeper *k, struct stock_staging *st, int step_fd,
 	size_t		i;
 
 	for (i = 0; i < APW_COUNT(leftovers); i++)
-		stock_tree_remove(step_fd, leftovers[i]);
-	snprintf(rel, sizeof(rel), "codes/%s", order->flow_version_id);
+		stock_tree_remove(w->fd, leftovers[i]);
+	snprintf(rel, sizeof(rel), "codes/%s", w->order->flow_version_id);
 	if ((flow_fd = stock_mkdirs(k->stock->root_fd, rel, err)) == -1 ||
-	    stock_write(step_fd, STOCK_MARK, apw_str_c(hash), err) == -1 ||
-	    stock_sync(step_fd, "index.js", err) == -1 ||
-	    stock_sync(step_fd, STOCK_MARK, err) == -1)
+	    code_mark(k, w, err) == -1 ||
+	    stock_sync(w->fd, "index.js", err) == -1 ||
+	    stock_sync(w->fd, STOCK_MARK, err) == -1)
 		return -1;
-	if (fsync(step_fd) == -1)
+	if (fsync(w->fd) == -1)
 		return apw_err_set(err, errno, "cannot sync a step");
-	if (stock_publish(st, "step", flow_fd, code->step, err) == -1)
+	if (stock_publish(st, "step", flow_fd, w->code->step, err) == -1)
 		return -1;
 	fsync(flow_fd);
 	return 0;
 }
 
 static enum apw_stock_fault
-code_make_locked(struct stock_keeper *k, const struct apw_stock_order *order,
-    const struct apw_stock_code *code, const char *hash, struct apw_err *err)
+code_make_locked(struct stock_keeper *k, struct code_work *w,
+    struct apw_err *err)
 {
 	struct stock_staging	st;
 	enum apw_stock_fault	fault = APW_STOCK_OURS;
-	apw_autofd int		step_fd = -1;
 	int64_t			from_ms = apw_now_ms();
 
 	if (stock_staging_begin(k, &st, err) == -1)
 		return APW_STOCK_OURS;
-	step_fd = stock_mkdirs(st.fd, "step", err);
-	if (step_fd != -1)
-		fault = code_build(k, &st, step_fd, order, code, err);
-	if (fault == APW_STOCK_OK && code_finish(k, &st, step_fd, order, code,
-	    hash, err) == -1)
+	w->fd = stock_mkdirs(st.fd, "step", err);
+	if (w->fd != -1)
+		fault = code_build(k, &st, w, err);
+	if (fault == APW_STOCK_OK && code_finish(k, &st, w, err) == -1)
 		fault = APW_STOCK_OURS;
 	stock_staging_end(&st);
+	stock_package_free(&w->package);
+	if (w->fd != -1)
+		close(w->fd);
 	if (fault == APW_STOCK_OK)
-		apw_info(code->built.n > 0 ? "code step taken from a bundle" :
-		    "code step built",
-		    APW_S("flow_version", order->flow_version_id),
-		    APW_S("step", code->step),
+		apw_info(w->code->built.n > 0 ? "code step taken from a "
+		    "bundle" : "code step built",
+		    APW_S("flow_version", w->order->flow_version_id),
+		    APW_S("step", w->code->step),
 		    APW_I("took_ms", apw_now_ms() - from_ms));
 	return fault;
 }
@@ -247,7 +331,8 @@ stock_code_make(struct stock_keeper *k, const struct apw_stock_order *order,
 	snprintf(key, sizeof(key), "%s %s", folder, hash);
 	if (stock_failed_get(k->stock, key, &fault, err))
 		return fault;
-	fault = code_make_locked(k, order, code, hash, err);
+	fault = code_make_locked(k, &(struct code_work){ .order = order,
+	    .code = code, .hash = hash, .fd = -1 }, err);
 	if (fault == APW_STOCK_OK)
 		stock_failed_clear(k->stock, key);
 	else if (!k->cancelled)

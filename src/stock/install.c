@@ -17,7 +17,8 @@ static const char *const bun_isolated_args[] = {
 };
 static const char *const npm_args[] = {
 	"install", "--ignore-scripts", "--no-audit", "--no-fund",
-	"--no-package-lock", "--omit=dev", "--no-progress",
+	"--no-package-lock", "--include=dev", "--include=optional",
+	"--include=peer", "--no-progress",
 	"--install-strategy=hoisted", "--loglevel=error", NULL
 };
 
@@ -36,6 +37,7 @@ stock_install(struct stock_keeper *k, const struct stock_staging *st,
 	    .network = true, .timeout_ms = conf->install_timeout_ms > 0 ?
 	    conf->install_timeout_ms : 600000,
 	    .args = npm ? npm_args : isolated ? bun_isolated_args : bun_args };
+	const char		*advice;
 	int			 rc;
 
 	*fault = APW_STOCK_OURS;
@@ -60,7 +62,11 @@ stock_install(struct stock_keeper *k, const struct stock_staging *st,
 	*fault = stock_fault_of(&outcome);
 	if (*fault != APW_STOCK_OK) {
 		stock_outcome_text(&outcome, &text);
-		apw_err_set(err, 0, "%s", text.data == NULL ? "failed" :
+		/* its gate knows better why it got no answer */
+		advice = outcome.said.len > 0 ? NULL :
+		    stock_fault_advice(apw_buf_view(&text));
+		apw_err_set(err, 0, "%s%s%s", advice == NULL ? "" : advice,
+		    advice == NULL ? "" : ": ", text.data == NULL ? "failed" :
 		    text.data);
 	}
 	if (outcome.timed_out)

@@ -1,143 +1,400 @@
 /* A user's package.json, reduced to what a code step may ask for: packages
- * from the registry.  Room: stock, keeper.  Scripts, overrides, workspaces
- * and all other fields are dropped; a dependency that is no version range of
- * the registry (a file, link, archive, repository or URL) is refused. */
+ * from the registry.  Room: stock, keeper.  Which members count is the app's
+ * release's word (a table); scripts, workspaces, patches and the like never
+ * do.  A dependency that is no version range of the registry (a file, link,
+ * archive, repository or URL) is never installed.  What is left out is noted,
+ * for the log and for the step that then misses a package. */
 #include "stock/stock_priv.h"
 
+#include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
+
+#include "core/apw_auto.h"
 
 #define DEPENDENCIES_MAX	300
-#define RANGE_BYTES		256
+#define LEFT_OUT_MAX		8	/* names that are told */
 
-static bool
-ends_with(struct apw_str s, const char *tail)
+/* What a member is, and so how it is read. */
+enum member { VERSIONS, PEERS_META, OVERRIDES, RESOLUTIONS, AS_IT_IS };
+
+static const struct {
+	const char	*name;
+	enum member	 what;
+	bool		 asks;		/* for packages to be installed */
+	bool		 always;	/* in each release */
+} members[] = {
+	{ "dependencies", VERSIONS, true, true },
+	{ "devDependencies", VERSIONS, true, false },
+	{ "optionalDependencies", VERSIONS, true, false },
+	{ "peerDependencies", VERSIONS, true, false },
+	{ "peerDependenciesMeta", PEERS_META, false, false },
+	{ "overrides", OVERRIDES, false, false },
+	{ "resolutions", RESOLUTIONS, false, false },
+	{ "type", AS_IT_IS, false, false },
+	{ "imports", AS_IT_IS, false, false },
+	{ "sideEffects", AS_IT_IS, false, false },
+};
+
+/* By release: which members count, and what becomes of a dependency that may
+ * not be installed. */
+static const struct stock_package_rules {
+	unsigned	 from;		/* the first release of it */
+	const char	*name;
+	bool		 all;		/* members; else the ones of always */
+	bool		 refuse;	/* the step does not compile; else it
+					 * is left out */
+	bool		 step_fails;	/* for a package that does not exist;
+					 * else the job */
+} rules[] = {
+	{ 0, "all members", true, true, false },
+	{ 86003, "dependencies alone", false, false, true },
+};
+
+/* Members that somebody may have meant to matter, where they do not. */
+static const char *const meant[] = { "workspaces", "patchedDependencies",
+    "catalog", "catalogs", "pnpm", "trustedDependencies" };
+
+struct reading {
+	const struct stock_package_rules *rules;
+	struct stock_package	*package;	/* borrowed; notes are taken */
+	json_t			*to;		/* borrowed */
+	struct apw_buf		 left_out;	/* owned; members' names */
+	unsigned		 nleft_out;
+	struct apw_err		*err;
+};
+
+const struct stock_package_rules *
+stock_package_rules(unsigned release)
 {
-	size_t	n = strlen(tail);
+	size_t	i = APW_COUNT(rules) - 1;
 
-	return s.n >= n && memcmp(s.p + s.n - n, tail, n) == 0;
+	while (release < rules[i].from)
+		i--;
+	return &rules[i];
 }
 
-/* ^1.2.3, >=1 <2 || 3.x, latest: no character that a path or URL needs. */
-static bool
-is_range(struct apw_str s)
+const char *
+stock_package_rules_name(const struct stock_package_rules *r)
 {
-	size_t	i;
-
-	if (s.n > RANGE_BYTES || (s.n > 0 && s.p[0] == '.') ||
-	    ends_with(s, ".tgz") || ends_with(s, ".tar.gz") ||
-	    ends_with(s, ".tar"))
-		return false;
-	for (i = 0; i < s.n; i++) {
-		char c = s.p[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		    (c >= '0' && c <= '9') || (c != '\0' &&
-		    strchr(".-_+*^~<>=| ", c) != NULL)))
-			return false;
-		if (c == '.' && i + 1 < s.n && s.p[i + 1] == '.')
-			return false;
-	}
-	/* "~" and "~user" are paths to some tools, "~1" is a range */
-	return !(s.n > 0 && s.p[0] == '~' && (s.n == 1 ||
-	    !((s.p[1] >= '0' && s.p[1] <= '9') || s.p[1] == ' ')));
+	return r->name;
 }
 
-/* npm:name@range is the registry too, under another name. */
-static bool
-is_spec(struct apw_str s)
+unsigned
+stock_package_rules_index(const struct stock_package_rules *r)
 {
-	static const struct apw_str	alias = { "npm:", 4 };
-	struct apw_str			name, range;
-	const char			*at;
-
-	if (s.n < alias.n || memcmp(s.p, alias.p, alias.n) != 0)
-		return is_range(s);
-	name = (struct apw_str){ s.p + alias.n, s.n - alias.n };
-	at = name.n > 1 ? memchr(name.p + 1, '@', name.n - 1) : NULL;
-	range = (struct apw_str){ "", 0 };
-	if (at != NULL) {
-		range = (struct apw_str){ at + 1, name.p + name.n - at - 1 };
-		name.n = at - name.p;
-	}
-	return stock_is_package(name) && is_range(range);
+	return r - rules;
 }
 
+bool
+stock_package_rules_step_fails(unsigned release)
+{
+	return stock_package_rules(release)->step_fails;
+}
+
+/* 0: it may be asked for. */
 static int
-add_dependency(json_t *to, const char *name, const json_t *value,
+check_dependency(const char *member, const char *name, const json_t *value,
     struct apw_err *err)
 {
-	struct apw_str	spec;
-
 	if (!stock_is_package(apw_str_c(name)))
 		return apw_err_set(err, 0, "package.json: \"%.200s\" is not "
 		    "the name of a package", name);
 	if (!json_is_string(value))
 		return apw_err_set(err, 0, "package.json: the version of "
 		    "\"%.200s\" is not a string", name);
-	spec = (struct apw_str){ json_string_value(value),
-	    json_string_length(value) };
-	if (!is_spec(spec))
+	if (!stock_is_spec((struct apw_str){ json_string_value(value),
+	    json_string_length(value) }))
 		return apw_err_set(err, 0, "package.json: \"%.200s\": "
 		    "\"%.200s\" is not a version in the registry; files, "
-		    "links, archives, repositories and URLs are not allowed",
-		    name, json_string_value(value));
-	return json_object_set_new(to, name,
-	    json_string(json_string_value(value)));
+		    "links, archives, repositories and URLs are not allowed%s%s",
+		    name, json_string_value(value),
+		    strcmp(member, "dependencies") == 0 ? "" : " in ",
+		    strcmp(member, "dependencies") == 0 ? "" : member);
+	return 0;
+}
+
+static void
+note(struct stock_package *package, const char *text)
+{
+	apw_buf_puts(&package->notes, package->notes.len == 0 ? "" : "; ");
+	apw_buf_puts(&package->notes, text);
+}
+
+/* A member that does not count.  Its name is the user's: cut, but not in the
+ * middle of a character. */
+static void
+leave_out(struct reading *r, const char *name)
+{
+	size_t	n = strnlen(name, 100);
+
+	if (++r->nleft_out > LEFT_OUT_MAX)
+		return;
+	while (n > 0 && (name[n] & 0xc0) == 0x80)
+		n--;
+	apw_buf_puts(&r->left_out, r->left_out.len == 0 ? "" : ", ");
+	apw_buf_json(&r->left_out, (struct apw_str){ name, n });
 }
 
 static int
-add_dependencies(json_t *to, json_t *user, struct apw_err *err)
+read_versions(struct reading *r, const char *member, json_t *user,
+    json_t *to)
 {
-	json_t		*dependencies = json_object_get(user, "dependencies");
+	struct apw_err	why = APW_ERR_NONE;
 	json_t		*value;
 	const char	*name;
 
-	if (!json_is_object(dependencies))
-		return 0;
-	if (json_object_size(dependencies) > DEPENDENCIES_MAX)
-		return apw_err_set(err, 0, "package.json: more than %d "
-		    "dependencies", DEPENDENCIES_MAX);
-	json_object_foreach(dependencies, name, value)
-		if (add_dependency(to, name, value, err) == -1)
+	if (json_object_size(user) > DEPENDENCIES_MAX)
+		return apw_err_set(r->err, 0, "package.json: more than %d "
+		    "%s", DEPENDENCIES_MAX, member);
+	json_object_foreach(user, name, value) {
+		if (check_dependency(member, name, value, &why) == 0) {
+			if (json_object_set(to, name, value) == -1)
+				return apw_err_set(r->err, ENOMEM,
+				    "package.json");
+			continue;
+		}
+		if (r->rules->refuse)
+			return apw_err_set(r->err, 0, "%s", why.text);
+		stock_cut_clean(why.text);
+		note(r->package, why.text + strlen("package.json: "));
+	}
+	return 0;
+}
+
+/* {"x": {"optional": true}} */
+static int
+read_peers_meta(json_t *user, json_t *to)
+{
+	json_t		*value;
+	const char	*name;
+
+	json_object_foreach(user, name, value)
+		if (stock_is_package(apw_str_c(name)) &&
+		    json_is_true(json_object_get(value, "optional")) &&
+		    json_object_set_new(to, name, json_pack("{s:b}",
+		    "optional", 1)) == -1)
 			return -1;
 	return 0;
 }
 
-int
-stock_package_filter(struct apw_str user, bool allowed,
-    struct stock_package *package, struct apw_err *err)
+static const char *
+type_name(const json_t *v)
 {
-	json_t	*root = NULL, *to = json_object();
-	char	*text;
-	int	 rc = -1;
+	static const char *const names[] = { [JSON_OBJECT] = "an object",
+	    [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
+	    [JSON_INTEGER] = "a number", [JSON_REAL] = "a number",
+	    [JSON_TRUE] = "true", [JSON_FALSE] = "false",
+	    [JSON_NULL] = "null" };
 
-	*package = (struct stock_package){
-	    .json = APW_BUF_INIT(2 * STOCK_PACKAGE_BYTES) };
-	if (!allowed) {
-		json_decref(to);
-		apw_buf_puts(&package->json, "{\"dependencies\":{}}");
+	return names[json_typeof(v)];
+}
+
+static int
+read_member(struct reading *r, size_t which, json_t *value)
+{
+	const char	*name = members[which].name;
+	char		 text[160];
+	json_t		*to;
+
+	if (members[which].what == AS_IT_IS)
+		return json_object_set(r->to, name, value);
+	if (!json_is_object(value)) {
+		snprintf(text, sizeof(text), "%s is %s, not an object, and "
+		    "does not count", name, type_name(value));
+		note(r->package, text);
 		return 0;
 	}
-	if (user.n > STOCK_PACKAGE_BYTES) {
-		json_decref(to);
-		return apw_err_set(err, 0, "package.json is larger than %zu "
-		    "bytes", STOCK_PACKAGE_BYTES);
+	/* dependencies are there already */
+	to = json_object_get(r->to, name);
+	if (to == NULL && json_object_set_new(r->to, name,
+	    to = json_object()) == -1)
+		return apw_err_set(r->err, ENOMEM, "package.json");
+	switch (members[which].what) {
+	case PEERS_META:
+		return read_peers_meta(value, to);
+	case OVERRIDES:
+		return stock_spec_overrides(value, to, r->err);
+	case RESOLUTIONS:
+		return stock_spec_resolutions(value, to, r->err);
+	default:
+		return read_versions(r, name, value, to);
 	}
-	root = json_loadb(user.p == NULL ? "" : user.p, user.n, 0, NULL);
-	/* what is no JSON counts as {} */
-	if (add_dependencies(to, root, err) == 0) {
-		package->ndeps = json_object_size(to);
-		text = json_dumps(to, JSON_COMPACT);
-		if (text != NULL && apw_buf_printf(&package->json,
-		    "{\"dependencies\":%s}", text) == 0)
+}
+
+/* Would it have mattered to an installer, or is it a slip of the pen? */
+static bool
+is_meant(const char *name, const json_t *value)
+{
+	size_t	i;
+
+	if (strcasestr(name, "depend") != NULL)
+		return true;
+	if (strcmp(name, "scripts") == 0)
+		return json_object_get(value, "postinstall") != NULL ||
+		    json_object_get(value, "install") != NULL ||
+		    json_object_get(value, "preinstall") != NULL;
+	for (i = 0; i < APW_COUNT(meant); i++)
+		if (strcmp(name, meant[i]) == 0)
+			return true;
+	return false;
+}
+
+static int
+read_members(struct reading *r, json_t *user)
+{
+	json_t		*value;
+	const char	*name;
+	size_t		 i;
+
+	json_object_foreach(user, name, value) {
+		for (i = 0; i < APW_COUNT(members) &&
+		    strcmp(name, members[i].name) != 0; i++)
+			;
+		if (i == APW_COUNT(members)) {
+			if (is_meant(name, value))
+				leave_out(r, name);
+		} else if (!r->rules->all && !members[i].always) {
+			if (members[i].what != AS_IT_IS)
+				leave_out(r, name);
+		} else if (read_member(r, i, value) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static bool
+is_blank(struct apw_str s)
+{
+	size_t	i;
+
+	for (i = 0; i < s.n; i++)
+		if (memchr(" \t\r\n", s.p[i], 4) == NULL)
+			return false;
+	return true;
+}
+
+/* The user's object; NULL: it counts as {}, and the notes say why. */
+static json_t *
+load(struct apw_str user, struct stock_package *package)
+{
+	char		 text[320];
+	json_error_t	 why;
+	json_t		*root;
+
+	if (is_blank(user))
+		return NULL;
+	root = json_loadb(user.p, user.n, JSON_DECODE_ANY, &why);
+	if (root == NULL && user.n >= 3 &&
+	    memcmp(user.p, "\xef\xbb\xbf", 3) == 0)
+		snprintf(text, sizeof(text), "it is not JSON, as it begins "
+		    "with a byte order mark, and counts as {}");
+	else if (root == NULL)
+		snprintf(text, sizeof(text), "it is not JSON (%s, line %d), "
+		    "and counts as {}", why.text, why.line);
+	else if (!json_is_object(root))
+		snprintf(text, sizeof(text), "it is %s, not an object, and "
+		    "counts as {}", type_name(root));
+	else
+		return root;
+	stock_cut_clean(text);
+	note(package, text);
+	json_decref(root);
+	return NULL;
+}
+
+static size_t
+count_packages(const json_t *object)
+{
+	size_t	i, n = 0;
+
+	for (i = 0; i < APW_COUNT(members); i++)
+		if (members[i].asks)
+			n += json_object_size(json_object_get(object,
+			    members[i].name));
+	return n;
+}
+
+static void
+note_left_out(struct reading *r)
+{
+	char	text[LEFT_OUT_MAX * 720];
+
+	if (r->nleft_out == 0)
+		return;
+	snprintf(text, sizeof(text), "%s%s %s not count%s", r->left_out.data,
+	    r->nleft_out > LEFT_OUT_MAX ? " and others" : "",
+	    r->nleft_out == 1 ? "does" : "do", r->rules->all ? "" :
+	    ": this release of the app takes \"dependencies\" alone");
+	note(r->package, text);
+}
+
+/* Where packages are not allowed what the file asks for does not matter. */
+static int
+filter_none(struct apw_str user, struct stock_package *package)
+{
+	json_t	*root = load(user, package);
+
+	apw_buf_reset(&package->notes);
+	if (count_packages(root) > 0)
+		note(package, "it does not count: code steps may not use "
+		    "packages in this execution mode");
+	json_decref(root);
+	return apw_buf_puts(&package->json, "{\"dependencies\":{}}");
+}
+
+static int
+filter(struct apw_str user, struct reading *r)
+{
+	struct stock_package	*package = r->package;
+	json_t			*root = load(user, package);
+	char			*text = NULL;
+	int			 rc = -1;
+
+	if (read_members(r, root) == 0) {
+		note_left_out(r);
+		package->ndeps = count_packages(r->to);
+		text = json_dumps(r->to, JSON_COMPACT);
+		if (text != NULL && apw_buf_puts(&package->json, text) == 0)
 			rc = 0;
 		else
-			apw_err_set(err, 0, "package.json is too large");
-		free(text);
+			apw_err_set(r->err, 0, "package.json is too large");
 	}
+	free(text);
 	json_decref(root);
-	json_decref(to);
-	if (rc == -1)
-		apw_buf_free(&package->json);
 	return rc;
+}
+
+int
+stock_package_filter(struct apw_str user, bool allowed, unsigned release,
+    struct stock_package *package, struct apw_err *err)
+{
+	struct reading	r = { .rules = stock_package_rules(release),
+	    .package = package, .left_out = APW_BUF_INIT(LEFT_OUT_MAX * 700),
+	    .err = err };
+	int		rc;
+
+	*package = (struct stock_package){
+	    .json = APW_BUF_INIT(2 * STOCK_PACKAGE_BYTES),
+	    .notes = APW_BUF_INIT(STOCK_NOTES_BYTES) };
+	if (user.n > STOCK_PACKAGE_BYTES && allowed)
+		return apw_err_set(err, 0, "package.json is larger than %zu "
+		    "bytes", STOCK_PACKAGE_BYTES);
+	if (!allowed)
+		return filter_none(user, package);
+	r.to = json_pack("{s:{}}", "dependencies");
+	rc = r.to == NULL ? apw_err_set(err, ENOMEM, "package.json") :
+	    filter(user, &r);
+	json_decref(r.to);
+	apw_buf_free(&r.left_out);
+	if (rc == -1)
+		stock_package_free(package);
+	return rc;
+}
+
+void
+stock_package_free(struct stock_package *package)
+{
+	apw_buf_free(&package->json);
+	apw_buf_free(&package->notes);
 }

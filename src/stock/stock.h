@@ -64,6 +64,9 @@ struct apw_stock_order {
 	const char			*platform_id;	/* whose job it is; NULL: not
 							 * known.  For the pieces' facts */
 	bool				 packages;	/* code may use npm packages */
+	unsigned			 release;	/* of the app, 86003 for 0.86.3;
+							 * 0: not known.  Which parts
+							 * of a package.json count */
 	const struct apw_stock_code	*codes;
 	size_t				 ncodes;
 	const struct apw_stock_piece	*pieces;

@@ -344,14 +344,36 @@ void	stock_engine_learn(struct apw_stock *, const struct stock_stamp *source);
 int	stock_engine_source(const struct apw_stock *, struct stock_stamp *,
 	    struct apw_err *);
 
+/* spec.c: what may be asked of a registry */
+struct json_t;
+bool	stock_is_spec(struct apw_str version);
+/* Copies what npm calls overrides, and yarn resolutions; -1: err says which
+ * one may not be. */
+int	stock_spec_overrides(struct json_t *user, struct json_t *to,
+	    struct apw_err *);
+int	stock_spec_resolutions(struct json_t *user, struct json_t *to,
+	    struct apw_err *);
+
 /* package.c: a user's package.json */
+#define STOCK_NOTES_BYTES	((size_t)8192)
 struct stock_package {
 	struct apw_buf	json;		/* what we write */
 	size_t		ndeps;		/* 0: nothing to install */
+	struct apw_buf	notes;		/* what does not count, and why, for
+					 * people; empty: all does */
 };
+struct stock_package_rules;
+/* Those of a release of the app, as APW_RELEASE counts; 0: not known. */
+const struct stock_package_rules *stock_package_rules(unsigned release);
+const char *stock_package_rules_name(const struct stock_package_rules *);
+unsigned stock_package_rules_index(const struct stock_package_rules *);
+/* A package that the user asks for in vain: does the step fail when it is run?
+ * If not, the job does. */
+bool	stock_package_rules_step_fails(unsigned release);
 /* -1: err says why the step cannot be built (a compile error). */
 int	stock_package_filter(struct apw_str user, bool allowed,
-	    struct stock_package *, struct apw_err *);
+	    unsigned release, struct stock_package *, struct apw_err *);
+void	stock_package_free(struct stock_package *);
 
 /* code.c */
 void	stock_code_hash(const struct apw_stock *,
@@ -367,11 +389,16 @@ enum apw_stock_fault stock_code_make(struct stock_keeper *,
  * why; -1: ours. */
 int	stock_bundle(struct stock_keeper *, const struct stock_staging *,
 	    struct apw_buf *why, struct apw_err *);
-/* index.js of a step that did not compile. */
-void	stock_bundle_artefact(struct apw_buf *out, struct apw_str why);
+/* index.js of a step that has no code to run: it throws what and why. */
+#define STOCK_NOT_COMPILED	"Compilation Error "
+#define STOCK_NOT_INSTALLED	"Failed to install dependencies. "
+void	stock_bundle_artefact(struct apw_buf *out, const char *what,
+	    struct apw_str why);
 bool	stock_bundle_is_artefact(struct apw_str index_js);
 /* Does the list of inputs stay inside the step's folder? */
 int	stock_bundle_inputs(struct apw_str metafile, struct apw_err *);
+/* Bytes that the bundler says index.js has; -1: it does not say. */
+int64_t	stock_bundle_size(struct apw_str metafile);
 /* Does the tool's text speak of a file outside? */
 bool	stock_bundle_leaks(struct apw_str text);
 
@@ -444,6 +471,8 @@ void	stock_gc(struct stock_keeper *, struct stock_staging *);
 /* fault.c */
 enum apw_stock_fault stock_fault_of(const struct stock_outcome *);
 enum apw_stock_fault stock_fault_text(struct apw_str);
+/* What the operator can do about it; NULL: nothing that we know. */
+const char *stock_fault_advice(struct apw_str text);
 
 /* flow.c, meta.c */
 void	stock_flow_touch(struct apw_stock *, const char *id);

@@ -4,7 +4,7 @@
 //
 // DIR/packages.json, read at each request:
 //	{ NAME: { versions: { VERSION: { files: { PATH: TEXT or { link: TO } },
-//	    dependencies, bin } }, status: answer with it, hang: never answer,
+//	    dependencies, bin, more: members of package.json } }, status: answer with it, hang: never answer,
 //	    tarball: { status, hang, cut: so many bytes, then the end,
 //	    wrong: other bytes than announced, wait: until DIR/go-NAME,
 //	    moved: a redirect to this host, at our port },
@@ -49,7 +49,8 @@ function tarball(name, version, spec) {
 	const files = Object.assign({ 'package.json': JSON.stringify({ name,
 		version, main: spec.main || 'src/index.js',
 		dependencies: spec.dependencies || {},
-		scripts: spec.scripts || {} }) }, spec.files || {});
+		scripts: spec.scripts || {}, ...spec.more }) },
+		spec.files || {});
 	const parts = Object.keys(files).map((file) =>
 		tarEntry('package/' + file, files[file]));
 	return zlib.gzipSync(Buffer.concat([...parts, Buffer.alloc(1024)]));
@@ -68,7 +69,7 @@ function packument(base, name, spec) {
 		versions[version] = { name, version,
 			dependencies: v.dependencies || {},
 			scripts: v.scripts || {},
-			hasInstallScript: !!v.scripts,
+			hasInstallScript: !!v.scripts, ...v.more,
 			dist: { tarball: `${at}${name}/-/${version}.tgz`,
 				shasum: crypto.createHash('sha1').update(bytes)
 					.digest('hex'),

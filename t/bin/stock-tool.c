@@ -8,7 +8,8 @@
  *	    "build_memory", "build_disk",
  *	    "proxy", "no_proxy", "registry_hosts" },
  *	  "engine": "main.js", "node": "/usr/bin/node",
- *	  "flow_version_id", "platform_id", "packages", "per_platform",
+ *	  "flow_version_id", "platform_id", "packages", "release",
+ *	  "per_platform",
  *	  "background",
  *	  "codes": [ { "step", "packageJson", "code" } ],
  *	  "pieces": [ { "packageType", "pieceType", "pieceName",
@@ -249,6 +250,7 @@ main(void)
 	r.order.flow_version_id = copy(text(in, "flow_version_id"));
 	r.order.platform_id = copy(text(in, "platform_id"));
 	r.order.packages = json_is_true(json_object_get(in, "packages"));
+	r.order.release = number(in, "release", 0);
 	r.order.per_platform = json_is_true(json_object_get(in,
 	    "per_platform"));
 	r.order.background = json_is_true(json_object_get(in, "background"));

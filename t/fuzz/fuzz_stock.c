@@ -6,24 +6,14 @@
 
 #include "stock/stock_priv.h"
 
-/* What is left of a package.json names packages of the registry only. */
-static void
-package(struct apw_str text)
+/* A member of package.json that names packages of the registry only. */
+static size_t
+only_registry(json_t *object)
 {
-	struct stock_package	 package;
-	struct apw_err		 err = APW_ERR_NONE;
-	json_t			*root, *dependencies, *value;
-	const char		*name, *spec;
+	json_t		*value;
+	const char	*name, *spec;
 
-	if (stock_package_filter(text, true, &package, &err) == -1) {
-		FUZZ_CHECK(err.text[0] != '\0');
-		return;
-	}
-	root = json_loadb(package.json.data, package.json.len, 0, NULL);
-	dependencies = json_object_get(root, "dependencies");
-	FUZZ_CHECK(json_object_size(root) == 1 &&
-	    json_object_size(dependencies) == package.ndeps);
-	json_object_foreach(dependencies, name, value) {
+	json_object_foreach(object, name, value) {
 		spec = json_string_value(value);
 		FUZZ_CHECK(stock_is_package(apw_str_c(name)));
 		FUZZ_CHECK(spec != NULL && strstr(spec, "..") == NULL &&
@@ -31,8 +21,35 @@ package(struct apw_str text)
 		FUZZ_CHECK(strchr(spec, ':') == NULL ||
 		    strncmp(spec, "npm:", 4) == 0);
 	}
+	return json_object_size(object);
+}
+
+/* What is left of a package.json. */
+static void
+package(struct apw_str text, unsigned release)
+{
+	static const char *const members[] = { "dependencies",
+	    "devDependencies", "optionalDependencies", "peerDependencies" };
+	struct stock_package	 package;
+	struct apw_err		 err = APW_ERR_NONE;
+	json_t			*root;
+	size_t			 i, n = 0;
+
+	if (stock_package_filter(text, true, release, &package, &err) == -1) {
+		FUZZ_CHECK(err.text[0] != '\0');
+		return;
+	}
+	root = json_loadb(package.json.data, package.json.len, 0, NULL);
+	FUZZ_CHECK(json_is_object(json_object_get(root, "dependencies")));
+	FUZZ_CHECK(release == 0 || json_object_size(root) == 1);
+	for (i = 0; i < sizeof(members) / sizeof(*members); i++)
+		n += only_registry(json_object_get(root, members[i]));
+	FUZZ_CHECK(n == package.ndeps);
+	FUZZ_CHECK(package.notes.len <= STOCK_NOTES_BYTES);
+	FUZZ_CHECK(json_object_get(root, "scripts") == NULL &&
+	    json_object_get(root, "workspaces") == NULL);
 	json_decref(root);
-	apw_buf_free(&package.json);
+	stock_package_free(&package);
 }
 
 /* One line of JavaScript whose literal is JSON, whatever the text. */
@@ -43,7 +60,7 @@ artefact(struct apw_str text)
 	    "new Error(\"Compilation Error ";
 	struct apw_buf		out = APW_BUF_INIT(0);
 
-	stock_bundle_artefact(&out, text);
+	stock_bundle_artefact(&out, STOCK_NOT_COMPILED, text);
 	FUZZ_CHECK(!out.failed && out.len > sizeof(head) &&
 	    memcmp(out.data, head, sizeof(head) - 1) == 0);
 	FUZZ_CHECK(memchr(out.data, '\n', out.len) ==
@@ -77,7 +94,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	    .err = APW_BUF_INIT(0) };
 	struct apw_buf		said = APW_BUF_INIT(0);
 
-	package(text);
+	package(text, 0);
+	package(text, 86003);
 	stock_bundle_inputs(text, NULL);
 	stock_bundle_leaks(text);
 	stock_fault_text(text);

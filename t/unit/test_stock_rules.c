@@ -89,13 +89,18 @@ test_piece_folder(void **state)
 	assert_int_equal(stock_piece_folder(&p, true, buf, sizeof(buf)), 0);
 }
 
+/* Releases of the app, on both sides of a change. */
+enum { OLD = 0, OLD_LAST = 86002, NEW = 86003 };
+
 static void
-filter(const char *user, const char *want, size_t ndeps)
+filter_of(unsigned release, const char *user, const char *want, size_t ndeps,
+    const char *notes)
 {
 	struct stock_package	p;
 	struct apw_err		err = APW_ERR_NONE;
 
-	if (stock_package_filter(apw_str_c(user), true, &p, &err) == -1) {
+	if (stock_package_filter(apw_str_c(user), true, release, &p,
+	    &err) == -1) {
 		if (want != NULL)
 			fail_msg("%s: %s", user, err.text);
 		return;
@@ -104,7 +109,26 @@ filter(const char *user, const char *want, size_t ndeps)
 		fail_msg("%s passed as %s", user, p.json.data);
 	assert_string_equal(p.json.data, want);
 	assert_int_equal(p.ndeps, ndeps);
-	apw_buf_free(&p.json);
+	if (notes == NULL)
+		assert_int_equal(p.notes.len, 0);
+	else if (p.notes.len == 0 || strstr(p.notes.data, notes) == NULL)
+		fail_msg("%s: notes are %s", user, p.notes.len == 0 ? "none" :
+		    p.notes.data);
+	stock_package_free(&p);
+}
+
+static void
+filter(const char *user, const char *want, size_t ndeps)
+{
+	filter_of(OLD, user, want, ndeps, NULL);
+}
+
+/* Nothing of it counts, for this reason. */
+static void
+filter_nothing(const char *user, const char *notes)
+{
+	filter_of(OLD, user, "{\"dependencies\":{}}", 0, notes);
+	filter_of(NEW, user, "{\"dependencies\":{}}", 0, notes);
 }
 
 static void
@@ -113,23 +137,98 @@ test_package_filter(void **state)
 	struct stock_package	p;
 
 	(void)state;
-	filter("", "{\"dependencies\":{}}", 0);
-	filter("no json", "{\"dependencies\":{}}", 0);
-	filter("[1]", "{\"dependencies\":{}}", 0);
-	filter("{\"dependencies\":7}", "{\"dependencies\":{}}", 0);
-	filter("{\"scripts\":{\"postinstall\":\"touch /x\"},"
-	    "\"overrides\":{\"a\":\"file:/\"},\"type\":\"module\","
-	    "\"dependencies\":{\"a\":\"^1.2.3\"}}",
-	    "{\"dependencies\":{\"a\":\"^1.2.3\"}}", 1);
+	filter_nothing("", NULL);
+	filter_nothing(" \n", NULL);
+	filter_nothing("{}", NULL);
+	filter_nothing("{\"name\":\"x\",\"scripts\":{\"test\":\"x\"}}", NULL);
+	filter_nothing("no json", "it is not JSON");
+	filter_nothing("{\"dependencies\":{\"a\":\"1\",}}", "it is not JSON");
+	filter_nothing("// x\n{\"dependencies\":{\"a\":\"1\"}}",
+	    "it is not JSON");
+	filter_nothing("\xef\xbb\xbf{\"dependencies\":{\"a\":\"1\"}}",
+	    "byte order mark");
+	filter_nothing("[1]", "it is an array");
+	filter_nothing("null", "it is null");
+	filter_nothing("\"a\"", "it is a string");
+	filter_nothing("{\"dependencies\":7}", "dependencies is a number");
+	filter_nothing("{\"dependencies\":[\"a\"]}",
+	    "dependencies is an array");
+	filter_nothing("{\"dependancies\":{\"a\":\"1\"}}",
+	    "\"dependancies\" does not count");
+	filter_nothing("{\"workspaces\":[\"/etc\"],\"scripts\":{"
+	    "\"postinstall\":\"touch /x\"}}",
+	    "\"workspaces\", \"scripts\" do not count");
 	filter("{\"dependencies\":{\"a\":\">=1 <2 || 3.x\",\"@b/c\":\"latest\","
 	    "\"d\":\"\",\"e\":\"*\",\"f\":\"npm:@g/h@~1.0\"}}",
 	    "{\"dependencies\":{\"a\":\">=1 <2 || 3.x\",\"@b/c\":\"latest\","
 	    "\"d\":\"\",\"e\":\"*\",\"f\":\"npm:@g/h@~1.0\"}}", 5);
 	assert_int_equal(stock_package_filter(APW_STR(
-	    "{\"dependencies\":{\"a\":\"file:/etc\"}}"), false, &p, NULL), 0);
+	    "{\"dependencies\":{\"a\":\"file:/etc\"}}"), false, OLD, &p,
+	    NULL), 0);
 	assert_string_equal(p.json.data, "{\"dependencies\":{}}");
 	assert_int_equal(p.ndeps, 0);
-	apw_buf_free(&p.json);
+	assert_non_null(strstr(p.notes.data, "execution mode"));
+	stock_package_free(&p);
+}
+
+/* A member, and what it becomes up to 0.86.2; from 0.86.3 on it is told. */
+static void
+test_package_releases(void **state)
+{
+	static const struct { const char *name, *value, *old; size_t n; } t[] = {
+		{ "devDependencies", "{\"a\":\"1\"}", "{\"a\":\"1\"}", 1 },
+		{ "optionalDependencies", "{\"a\":\"1\"}",
+		    "{\"a\":\"1\"}", 1 },
+		{ "peerDependencies", "{\"a\":\"1\"}", "{\"a\":\"1\"}", 1 },
+		{ "peerDependenciesMeta", "{\"a\":{\"optional\":true,"
+		    "\"x\":1},\"../b\":{\"optional\":true}}",
+		    "{\"a\":{\"optional\":true}}", 0 },
+		{ "overrides", "{\"a\":\"1\",\"b@^2\":{\".\":\"2\",\"c\":"
+		    "\"$d\"}}", "{\"a\":\"1\",\"b@^2\":{\".\":\"2\","
+		    "\"c\":\"$d\"}}", 0 },
+		{ "resolutions", "{\"a\":\"1\",\"**/b\":\"2\",\"@c/d/e\":"
+		    "\"3\"}", "{\"a\":\"1\",\"**/b\":\"2\",\"@c/d/e\":"
+		    "\"3\"}", 0 },
+	};
+	static const char *const refused[] = {
+		"{\"devDependencies\":{\"a\":\"file:/etc\"}}",
+		"{\"optionalDependencies\":{\"a\":\"git+ssh://h/x\"}}",
+		"{\"peerDependencies\":{\"../a\":\"1\"}}",
+		"{\"overrides\":{\"a\":\"file:/\"}}",
+		"{\"overrides\":{\"a\":{\"b\":{\"c\":\"http://h/x\"}}}}",
+		"{\"overrides\":{\"../a\":\"1\"}}",
+		"{\"overrides\":{\"a@file:/x\":\"1\"}}",
+		"{\"overrides\":{\"a\":\"$/etc\"}}",
+		"{\"overrides\":{\"a\":1}}",
+		"{\"resolutions\":{\"a\":\"patch:a@1#x\"}}",
+		"{\"resolutions\":{\"../a\":\"1\"}}", NULL };
+	char	user[400], want[400], note[100];
+	size_t	i;
+
+	(void)state;
+	for (i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		snprintf(user, sizeof(user), "{\"%s\":%s}", t[i].name,
+		    t[i].value);
+		snprintf(want, sizeof(want), "{\"dependencies\":{},\"%s\":%s}",
+		    t[i].name, t[i].old);
+		snprintf(note, sizeof(note), "\"%s\" does not count: this "
+		    "release of the app takes \"dependencies\" alone",
+		    t[i].name);
+		filter_of(OLD, user, want, t[i].n, NULL);
+		filter_of(OLD_LAST, user, want, t[i].n, NULL);
+		filter_of(NEW, user, "{\"dependencies\":{}}", 0, note);
+	}
+	for (i = 0; refused[i] != NULL; i++)
+		filter_of(OLD, refused[i], NULL, 0, NULL);
+	/* later releases leave out what older ones refuse */
+	filter_of(NEW, "{\"dependencies\":{\"a\":\"file:/etc\",\"b\":\"1\","
+	    "\"../c\":\"1\",\"d\":7}}", "{\"dependencies\":{\"b\":\"1\"}}",
+	    1, "\"a\": \"file:/etc\" is not a version in the registry");
+	filter_of(OLD, "{\"type\":\"module\",\"imports\":{\"#a\":\"b\"}}",
+	    "{\"dependencies\":{},\"type\":\"module\",\"imports\":{\"#a\":"
+	    "\"b\"}}", 0, NULL);
+	filter_of(NEW, "{\"type\":\"module\"}", "{\"dependencies\":{}}", 0,
+	    NULL);
 }
 
 static void
@@ -151,8 +250,10 @@ test_package_refusals(void **state)
 		snprintf(text, sizeof(text),
 		    "{\"dependencies\":{\"a\":\"%s\"}}", specs[i]);
 		/* a NUL is no JSON for us: counts as {} */
-		filter(text, strstr(specs[i], "u0000") != NULL ?
-		    "{\"dependencies\":{}}" : NULL, 0);
+		if (strstr(specs[i], "u0000") != NULL)
+			filter_nothing(text, "it is not JSON");
+		else
+			filter(text, NULL, 0);
 	}
 	for (i = 0; names[i] != NULL; i++) {
 		snprintf(text, sizeof(text),
@@ -171,13 +272,48 @@ test_faults(void **state)
 		"error: No version matching \"99\" found for specifier \"x\" "
 		    "(but package exists)\nerror: x@99 failed to resolve",
 		"npm error code E404", "npm error code ETARGET\nnpm error "
-		    "notarget No matching version found for x@99.", NULL };
+		    "notarget No matching version found for x@99.",
+		"error: Package \"x\" with tag \"next\" not found, but package "
+		    "exists\nerror: x@next failed to resolve",
+		"error: GET https://r.example/x - 410",
+		"npm error code E410", "npm error code ENOVERSIONS",
+		"npm ERR! code E404", "npm error code EBADPLATFORM",
+		"npm error code EUNSUPPORTEDPROTOCOL\nnpm error Unsupported "
+		    "URL Type \"workspace:\"", "npm error code 128",
+		"error: Workspace dependency \"x\" not found",
+		"error: package.json not found for \"file:../x\" dependency "
+		    "\"x\"", "error: git failed with exit code 128",
+		"error: ConnectionRefused downloading tarball x@http://h/x.tgz",
+		"error: DNSResolveFailed downloading tarball x@github:a/b",
+		/* what the user calls things is not what happened */
+		"error: Package \"x\" with tag \"Timeout\" not found, but "
+		    "package exists\nerror: x@Timeout failed to resolve",
+		"error: GET https://r.example/EPERM - 404\nerror: EPERM@1 "
+		    "failed to resolve",
+		"npm error code ETARGET\nnpm error notarget No matching "
+		    "version found for x@ENOSPC.",
+		"npm error code E404\nnpm error 404 Not Found - GET "
+		    "https://r.example/ECONNREFUSED", NULL };
 	static const char *const ours[] = {
 		"error: ConnectionRefused downloading package manifest x\n"
 		    "error: x@99 failed to resolve",
 		"error: GET https://r.example/x - 404\nerror: GET "
 		    "https://r.example/y - 503",
 		"npm error code ECONNREFUSED", "npm error code ENOSPC",
+		"error: GET https://r.example/x - 401",
+		"error: GET https://r.example/x - 403",
+		"error: GET https://r.example/x - 400",
+		"error: GET https://r.example/x - 429",
+		"error: GET https://r.example/x%20-%20404 - 500",
+		"error: ConnectionClosed downloading tarball x@1.0.0",
+		"error: IntegrityCheckFailed extracting tarball from x",
+		"npm error code E401", "npm error code E4040",
+		"npm error code EINTEGRITY", "npm error code ENOENT",
+		"npm error code E503\nnpm error code E404",
+		"cannot run /usr/bin/bun: No such file or directory\n"
+		    "error: GET https://r.example/x - 404",
+		"ENOSPC: no space left on device\nerror: GET "
+		    "https://r.example/x - 404",
 		"error: NoSpaceLeft", "something new", "", NULL };
 	struct stock_outcome	o = { .exit_code = 1 };
 	size_t			i;
@@ -189,6 +325,10 @@ test_faults(void **state)
 	for (i = 0; ours[i] != NULL; i++)
 		assert_int_equal(stock_fault_text(apw_str_c(ours[i])),
 		    APW_STOCK_OURS);
+	assert_non_null(stock_fault_advice(APW_STR("error: GET "
+	    "https://r.example/x - 401\nerror: x@1 failed to resolve\n")));
+	assert_non_null(stock_fault_advice(APW_STR("npm error code E403\n")));
+	assert_null(stock_fault_advice(APW_STR("npm error code E404\n")));
 	apw_buf_puts(&o.err, user[0]);
 	assert_int_equal(stock_fault_of(&o), APW_STOCK_USER);
 	o.timed_out = true;
@@ -210,15 +350,16 @@ test_artefact(void **state)
 	char		*big = malloc(200000);
 
 	(void)state;
-	stock_bundle_artefact(&out, APW_STR("bad `x` ${process.exit()} \"q\" "
-	    "\\ \n\x01 \xe2\x80\xa8"));
+	stock_bundle_artefact(&out, STOCK_NOT_COMPILED, APW_STR("bad `x` "
+	    "${process.exit()} \"q\" \\ \n\x01 \xe2\x80\xa8"));
 	assert_string_equal(out.data, "exports.code = async () => { throw new "
 	    "Error(\"Compilation Error bad `x` ${process.exit()} \\\"q\\\" "
 	    "\\\\ \\n\\u0001 \xe2\x80\xa8\"); };\n");
 	apw_buf_reset(&out);
 	memset(big, 'x', 200000);
 	memcpy(big + (32 << 10) - 1, "\xc3\xa9", 2);
-	stock_bundle_artefact(&out, (struct apw_str){ big, 200000 });
+	stock_bundle_artefact(&out, STOCK_NOT_COMPILED,
+	    (struct apw_str){ big, 200000 });
 	assert_true(out.len < 40000);
 	assert_null(strchr(out.data, '\xc3'));
 	free(big);
@@ -291,6 +432,14 @@ test_inputs(void **state)
 	assert_int_equal(inputs("/etc/passwd"), 1);
 	assert_int_equal(inputs("file:///etc/passwd"), 1);
 	assert_int_equal(inputs("ns:https://h/x"), 1);
+	assert_int_equal(stock_bundle_size(APW_STR("{\"outputs\":{"
+	    "\"index.js\":{\"bytes\":0}}}")), 0);
+	assert_int_equal(stock_bundle_size(APW_STR("{\"outputs\":{\"./a\":{"
+	    "\"bytes\":1},\"./index.js\":{\"bytes\":740}}}")), 740);
+	assert_int_equal(stock_bundle_size(APW_STR("{\"outputs\":{}}")), -1);
+	assert_int_equal(stock_bundle_size(APW_STR("{\"outputs\":{"
+	    "\"index.js\":{\"bytes\":-1}}}")), -1);
+	assert_int_equal(stock_bundle_size(APW_STR("")), -1);
 	assert_int_equal(stock_bundle_inputs(APW_STR("{}"), NULL), -1);
 	assert_int_equal(stock_bundle_inputs(APW_STR("not json"), NULL), -1);
 	assert_int_equal(stock_bundle_inputs(APW_STR(""), NULL), -1);
@@ -355,6 +504,7 @@ main(void)
 		cmocka_unit_test(test_exact),
 		cmocka_unit_test(test_piece_folder),
 		cmocka_unit_test(test_package_filter),
+		cmocka_unit_test(test_package_releases),
 		cmocka_unit_test(test_package_refusals),
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_artefact),

@@ -23,7 +23,8 @@ const PRELUDE = `
 `;
 const CALL = `
 	if (typeof __module.exports.code !== 'function')
-		throw new Error('the step does not export a function "code"');
+		throw new TypeError('code is not a function: the step does not '
+		    + 'export a function of this name');
 	return Promise.resolve(__module.exports.code(JSON.parse($0)))
 	    .then((result) => JSON.stringify(result));
 `;
