@@ -12,7 +12,7 @@ use lib 't/lib', 'lib';
 use Test::Apworker;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
-	->plan(25)->write_app_conf();
+	->plan(27)->write_app_conf();
 my $api = $t->api(pieces => [ { name => '@activepieces/piece-a',
 	version => '0.1.0' } ]);
 my $esbuild = $t->tool('esbuild', { exit => 1, stderr => "[ERROR] x`\${1}` < 3\n\n1 error\n" }, {});
@@ -35,8 +35,12 @@ is(join(' ', map { $_->{status} } reports('gone')), 'FAILED', 'reported');
 # No such piece.
 $api->push_job(flow_job(id => 'piece', step => piece_step(
 	piece => '@activepieces/piece-none', version => '1.2.3')));
-is($api->wait_done('piece')->{status}, 'INTERNAL_ERROR',
-	'unknown piece: completed');
+$done = $api->wait_done('piece');
+is($done->{status}, 'INTERNAL_ERROR', 'unknown piece: completed');
+my $missing = 'piece @activepieces/piece-none@1.2.3 of step "'
+	. (reports('piece'))[0]{failedStep}{name} . '" does not exist';
+is($done->{errorMessage}, $missing, 'the message says which, and where');
+is((reports('piece'))[0]{failedStep}{message}, $missing, 'so does the run');
 is(join(' ', map { $_->{status} } reports('piece')), 'FAILED', 'reported');
 is_deeply([ map { $_->{payload} } $api->calls('disableFlow') ],
 	[ { flowId => 'f1', projectId => 'p1' } ], 'the flow is disabled');

@@ -1,8 +1,9 @@
 /* The walk of a job; see job.h and doc/life-of-a-job.md.  Room: job.
  *
- * It goes through the steps below in their order and never back.  Whoever
- * knows how it ends says so with job_conclude(), and the walk goes on with
- * the report. */
+ * It goes through the steps below in their order; back only to the engine, for
+ * a second operation (job_run_again) or when an engine was lost before it had
+ * seen the first (job_step_boot_again).  Whoever knows how it ends says so with
+ * job_conclude(), and the walk goes on with the report. */
 #include "job/job_priv.h"
 
 #include <errno.h>

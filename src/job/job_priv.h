@@ -100,6 +100,8 @@ struct apw_job {
 	enum apw_ending	 ending;
 	const struct apw_outcome *outcome;
 	struct apw_buf	 message;			/* errorMessage; owned */
+	const char	*failed_step;			/* what it speaks of; the
+							   recipe's, or NULL */
 	struct apw_buf	 logs;				/* owned */
 	struct apw_buf	 response;			/* raw EngineResponse; owned */
 	struct apw_str	 answer;			/* its `response` member */

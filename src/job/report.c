@@ -87,6 +87,21 @@ report_page(struct apw_job *job)
 	apw_buf_free(&text);
 }
 
+/* The step that could not be run, where the engine did not get to it. */
+static void
+report_failed_step(const struct apw_job *job, struct apw_buf *b)
+{
+	if (job->failed_step == NULL)
+		return;
+	apw_buf_puts(b, ",\"failedStep\":{\"name\":");
+	apw_buf_json_c(b, job->failed_step);
+	apw_buf_puts(b, ",\"displayName\":");
+	apw_buf_json_c(b, job->failed_step);
+	apw_buf_puts(b, ",\"message\":");
+	apw_raw_quote(b, apw_buf_view(&job->message));
+	apw_buf_puts(b, "}");
+}
+
 void
 job_report_compose(struct apw_job *job)
 {
@@ -113,6 +128,7 @@ job_report_compose(struct apw_job *job)
 		report_member(&b, "logsFileId", job->ids.logs_file_id);
 	if (!sparse && o->source != NULL)
 		report_internal_error(job, &b, now);
+	report_failed_step(job, &b);
 	apw_buf_puts(&b, "}");
 	apw_buf_str(&job->report, apw_buf_view(&b));
 	apw_buf_free(&b);

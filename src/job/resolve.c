@@ -157,8 +157,11 @@ resolve_missing(struct apw_job *job, const struct apw_recipe_piece *p)
 		payload = apw_buf_view(&buf);
 		job_post(job, "disableFlow", &payload, 1);
 	}
+	job->failed_step = p->step;
 	job_conclude(job, APW_ENDING_PIECE_MISSING,
-	    "piece %s@%s does not exist", p->name, p->version);
+	    "piece %s@%s%s%s%s does not exist", p->name, p->version,
+	    p->step == NULL ? "" : " of step \"", p->step == NULL ? "" :
+	    p->step, p->step == NULL ? "" : "\"");
 	apw_buf_free(&buf);
 }
 
@@ -295,6 +298,7 @@ job_pieces_enter(struct apw_job *job)
 		p = &r->pieces[r->npieces++];
 		p->name = r->walk.pieces[i].name;
 		p->version = r->walk.pieces[i].version;
+		p->step = r->walk.pieces[i].step;
 		r->fixed = r->fixed && resolve_cacheable(job, p);
 	}
 	resolve_more(job);

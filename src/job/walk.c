@@ -270,7 +270,7 @@ walk_identifier(const char *s)
 
 static int
 walk_take_piece(struct walker *w, struct apw_str name, struct apw_str version,
-    bool of_agent)
+    const struct walk_step *of, bool of_agent)
 {
 	struct apw_walk_piece	*p = &w->walk->pieces[w->walk->npieces];
 	size_t			 i;
@@ -278,9 +278,11 @@ walk_take_piece(struct walker *w, struct apw_str name, struct apw_str version,
 	p->name = walk_text(w, name, WALK_NAME_MAX);
 	p->version = walk_text(w, version, WALK_NAME_MAX);
 	p->of_agent = of_agent;
+	p->step = of == NULL ? NULL : walk_text(w, of->name, WALK_NAME_MAX);
 	if (p->name == NULL || p->version == NULL)
-		return apw_err_set(w->err, 0,
-		    "a step of the flow names no piece and version");
+		return apw_err_set(w->err, 0, "step \"%s\" of the flow "
+		    "names no piece and version", p->step == NULL ? "" :
+		    p->step);
 	for (i = 0; i < w->walk->npieces; i++)
 		if (strcmp(w->walk->pieces[i].name, p->name) == 0 &&
 		    strcmp(w->walk->pieces[i].version, p->version) == 0)
@@ -334,7 +336,8 @@ walk_collect_tools(struct walker *w)
 		t = &w->tools[i];
 		if (apw_raw_equals(w->steps[t->step].type, "PIECE") &&
 		    t->name.n != 0 && t->version.n != 0)
-			(void)walk_take_piece(w, t->name, t->version, true);
+			(void)walk_take_piece(w, t->name, t->version, NULL,
+			    true);
 	}
 	w->err = err;
 }
@@ -362,7 +365,7 @@ walk_collect(struct walker *w)
 		} else if (apw_raw_equals(s->type, "PIECE") ||
 		    apw_raw_equals(s->type, "PIECE_TRIGGER"))
 			if (walk_take_piece(w, s->piece_name,
-			    s->piece_version, false) == -1)
+			    s->piece_version, s, false) == -1)
 				return -1;
 	}
 	walk_collect_tools(w);

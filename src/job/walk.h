@@ -11,6 +11,8 @@
 
 struct apw_walk_piece {
 	const char	*name, *version;	/* decoded, in the arena */
+	const char	*step;		/* the first that names it; NULL: an
+					   agent's tool */
 	bool		 of_agent;		/* only a tool of an agent */
 };
 
