@@ -12,6 +12,10 @@
 #include "core/apw_auto.h"
 #include "proto/apw_raw.h"
 
+#define PLACES_DEEP	5	/* levels that are looked into */
+#define MEMBERS_TOLD	12	/* names that a message holds */
+#define MEMBER_BYTES	40
+
 int
 ctl_read_file(const char *path, size_t max, struct apw_buf *out,
     struct apw_err *err)
@@ -94,6 +98,116 @@ put_flow_version(struct apw_buf *job, struct apw_str flow, const char *id)
 	return apw_buf_puts(job, "}");
 }
 
+/* Where a flow version may lie in what the app, its API and people write, as
+ * long as the object has no trigger itself. */
+static const char *const places[] = { "flowVersion", "template", "flow",
+    "version", "flows", "data" };
+
+/* The members that an object has, for who looks for another one. */
+static void
+list_members(struct apw_str object, struct apw_buf *out)
+{
+	struct apw_raw_iter	it;
+	struct apw_str		key, value;
+	unsigned		n = 0;
+
+	if (apw_raw_type(object) != APW_RAW_OBJECT ||
+	    apw_raw_iter(&it, object) == -1)
+		return;
+	while (apw_raw_next(&it, &key, &value) == 1 && n < MEMBERS_TOLD) {
+		key = apw_raw_trim(key);
+		if (key.n > MEMBER_BYTES)
+			continue;
+		apw_buf_puts(out, n++ == 0 ? "" : ", ");
+		apw_buf_str(out, key);
+	}
+}
+
+static int
+not_found(struct apw_str object, const char *path, struct apw_err *err)
+{
+	struct apw_buf	names = APW_BUF_INIT(4096);
+
+	list_members(object, &names);
+	apw_err_set(err, 0, "found no flow version: %s%s%s has no object "
+	    "\"trigger\"%s%s; expected a flow version with its steps, or an "
+	    "object that holds it as \"flowVersion\", \"version\", "
+	    "\"template\" or \"flows\"[0]", *path == '\0' ? "the file" : "\"",
+	    path, *path == '\0' ? "" : "\"", names.len == 0 ? "" :
+	    ", but ", names.len == 0 ? "" : names.data);
+	apw_buf_free(&names);
+	return -1;
+}
+
+/* The first element; *n: how many there are. */
+static struct apw_str
+first_of(struct apw_str array, unsigned *n)
+{
+	struct apw_raw_iter	it;
+	struct apw_str		value, first = array;
+
+	*n = 0;
+	if (apw_raw_iter(&it, array) == -1)
+		return first;
+	while (apw_raw_next(&it, NULL, &value) == 1)
+		if ((*n)++ == 0)
+			first = value;
+	return first;
+}
+
+/* One level down from an object without trigger; false: nothing is there. */
+static bool
+descend(struct apw_str *at, char *path, size_t size, unsigned *flows)
+{
+	struct apw_str	v;
+	size_t		i, n = strlen(path);
+
+	if (apw_raw_type(*at) == APW_RAW_ARRAY) {
+		v = first_of(*at, flows);
+		snprintf(path + n, size - n, "[0]");
+		*at = apw_raw_trim(v);
+		return *flows > 0;
+	}
+	if (apw_raw_type(*at) != APW_RAW_OBJECT)
+		return false;
+	for (i = 0; i < APW_COUNT(places); i++)
+		if (apw_raw_member(*at, places[i], &v) == 1 &&
+		    (apw_raw_type(v) == APW_RAW_OBJECT ||
+		    apw_raw_type(v) == APW_RAW_ARRAY)) {
+			snprintf(path + n, size - n, "%s%s", n == 0 ? "" : ".",
+			    places[i]);
+			*at = apw_raw_trim(v);
+			return true;
+		}
+	return false;
+}
+
+/* The flow version in what a file holds: as it is, in the app's exports (old
+ * ones have a template, later ones flows), or in a flow of its API. */
+static int
+find_flow(struct apw_str text, struct apw_str *flow, unsigned *flows,
+    struct apw_err *err)
+{
+	char		path[PLACES_DEEP * 24] = "", before[sizeof(path)] = "";
+	struct apw_str	at = apw_raw_trim(text), here = at, v;
+	unsigned	deep;
+
+	*flows = 1;
+	for (deep = 0; deep < PLACES_DEEP; deep++) {
+		if (apw_raw_type(at) == APW_RAW_OBJECT &&
+		    apw_raw_member(at, "trigger", &v) == 1 &&
+		    apw_raw_type(v) == APW_RAW_OBJECT) {
+			*flow = at;
+			return 0;
+		}
+		here = at;
+		memcpy(before, path, sizeof(before));
+		if (!descend(&at, path, sizeof(path), flows))
+			break;
+	}
+	return not_found(here, before, err);
+}
+
 int
 ctl_flow_job(struct apw_str text, struct apw_str payload, const char *job_id,
     struct apw_buf *job, struct apw_buf *name, struct apw_err *err)
@@ -101,22 +215,20 @@ ctl_flow_job(struct apw_str text, struct apw_str payload, const char *job_id,
 	struct apw_buf	id = APW_BUF_INIT(4096), flow_id = APW_BUF_INIT(4096);
 	struct apw_str	flow = text, v;
 	char		made[22];
+	unsigned	flows;
 
-	if (apw_raw_check(text, APW_RAW_UTF8) == -1 ||
-	    apw_raw_type(text) != APW_RAW_OBJECT)
-		return apw_err_set(err, 0, "found text that is no JSON object; "
+	/* editors and shells of some systems put one there */
+	if (text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0)
+		flow = text = (struct apw_str){ text.p + 3, text.n - 3 };
+	if (apw_raw_check(text, APW_RAW_UTF8) == -1)
+		return apw_err_set(err, 0, "found text that is no JSON; "
 		    "expected a flow version");
-	if (apw_raw_member(text, "flowVersion", &v) == 1) {
-		flow = v;
-		if (payload.n == 0 &&
-		    apw_raw_member(text, "payload", &v) == 1)
-			payload = v;
-	}
-	if (apw_raw_type(flow) != APW_RAW_OBJECT ||
-	    apw_raw_member(flow, "trigger", &v) != 1 ||
-	    apw_raw_type(v) != APW_RAW_OBJECT)
-		return apw_err_set(err, 0, "found no object \"trigger\"; "
-		    "expected a flow version with its steps");
+	if (find_flow(text, &flow, &flows, err) == -1)
+		return -1;
+	if (payload.n == 0 && apw_raw_type(text) == APW_RAW_OBJECT &&
+	    apw_raw_member(text, "trigger", &v) != 1 &&
+	    apw_raw_member(text, "payload", &v) == 1)
+		payload = v;
 	if (payload.n == 0)
 		payload = APW_STR("{}");
 	if (text_id(flow, made) == -1)
@@ -124,6 +236,8 @@ ctl_flow_job(struct apw_str text, struct apw_str payload, const char *job_id,
 	member_text(flow, "id", made, &id);
 	member_text(flow, "flowId", id.data, &flow_id);
 	member_text(flow, "displayName", flow_id.data, name);
+	if (flows > 1)
+		apw_buf_printf(name, " (the first of %u)", flows);
 
 	apw_buf_puts(job, "{\"jobData\":{\"jobType\":\"EXECUTE_FLOW\","
 	    "\"schemaVersion\":10,\"projectId\":\"spool\","

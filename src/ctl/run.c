@@ -166,18 +166,18 @@ run_submit(int spool_fd, const char *id, const struct apw_buf *job,
 	return 0;
 }
 
-/* By their names each time: the spool may be another one by now. */
+/* By their names each time: the spool may be another one by now.  at: where
+ * the result lies. */
 static int
-run_result_fd(const char *spool, const char *id)
+run_result_fd(const char *spool, const char *id, char at[PATH_MAX])
 {
 	static const char *const folders[] = { "done", "failed" };
-	char	path[PATH_MAX];
 	size_t	i;
 	int	fd;
 
 	for (i = 0; i < APW_COUNT(folders); i++) {
-		snprintf(path, sizeof(path), "%s/%s/%s", spool, folders[i], id);
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+		snprintf(at, PATH_MAX, "%s/%s/%s", spool, folders[i], id);
+		fd = open(at, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
 		    O_CLOEXEC);
 		if (fd != -1)
 			return fd;
@@ -190,14 +190,14 @@ run_result_fd(const char *spool, const char *id)
  * the folder is another one by then. */
 static int
 run_follow(const char *spool, int watch_fd, const char *id,
-    int64_t timeout_ms, struct apw_err *err)
+    int64_t timeout_ms, char at[PATH_MAX], struct apw_err *err)
 {
 	int64_t		deadline_ms = apw_now_ms() + timeout_ms, left_ms;
 	struct pollfd	p = { .fd = watch_fd, .events = POLLIN };
 	char		events[4096];
 	int		fd;
 
-	while ((fd = run_result_fd(spool, id)) == -1) {
+	while ((fd = run_result_fd(spool, id, at)) == -1) {
 		left_ms = deadline_ms - apw_now_ms();
 		if (left_ms <= 0)
 			return apw_err_set(err, 0, "no result after %lld s; "
@@ -257,7 +257,7 @@ apw_ctl_run(int argc, char **argv, const struct apw_cycle *cycle)
 	struct apw_buf		text = APW_BUF_INIT(0), payload =
 				    APW_BUF_INIT(RUN_FILE_MAX);
 	struct apw_buf		job = APW_BUF_INIT(0), name = APW_BUF_INIT(0);
-	char			id[SPOOL_ID_MAX];
+	char			id[SPOOL_ID_MAX], at[PATH_MAX];
 	const char		*path;
 	apw_autofd int		spool_fd = -1, watch_fd = -1, result_fd = -1;
 	pid_t			pid;
@@ -292,10 +292,11 @@ apw_ctl_run(int argc, char **argv, const struct apw_cycle *cycle)
 				printf("%s\n", id);
 				status = APW_EXIT_OK;
 			} else if ((result_fd = run_follow(path, watch_fd,
-			    id, o.timeout_ms, &err)) != -1)
+			    id, o.timeout_ms, at, &err)) != -1)
 				status = o.json ?
-				    ctl_show_json(result_fd, id) :
-				    ctl_show_text(result_fd, id, name.data);
+				    ctl_show_json(result_fd, at, id) :
+				    ctl_show_text(result_fd, at, id,
+				    name.data);
 			else
 				status = APW_EXIT_TEMP;
 		}
