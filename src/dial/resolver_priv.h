@@ -7,8 +7,8 @@
 #include <sys/queue.h>
 #include <time.h>
 
-#include "dial/tls_wrap.h"
 #include "dial/resolver.h"
+#include "dial/tls_wrap.h"
 
 #define RESOLVER_ASKED	1024	/* then one that asks is turned away */
 
@@ -25,7 +25,7 @@ struct apw_resolver {
 	unsigned		 busy;		/* look-ups under way */
 	unsigned		 asked;		/* of c-ares, with those that
 						 * nobody waits for any more */
-	struct apw_tls_wraps *wraps;	/* owned; made when needed */
+	struct apw_tls_wraps	*wraps;		/* owned; made when needed */
 	int64_t			 looked_ms;
 	struct timespec		 changed;	/* of resolv.conf */
 };
