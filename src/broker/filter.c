@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -151,11 +152,23 @@ filter_add_sockets(scmp_filter_ctx ctx)
 	for (i = 0; rc == 0 && i < APW_COUNT(filter_families); i++)
 		rc = seccomp_rule_add(ctx, no, SCMP_SYS(socket), 1,
 		    FILTER_LOW32(0, (unsigned)filter_families[i]));
-	/* netlink: routes and addresses (protocol 0) only */
-	if (rc == 0)
+	return rc;
+}
+
+/* Netlink: routes and addresses (protocol 0) only; a slot asks whose its
+ * listeners' connections are, too. */
+static int
+filter_add_netlink(scmp_filter_ctx ctx, enum filter_kind kind)
+{
+	const unsigned	no = SCMP_ACT_ERRNO(EAFNOSUPPORT);
+	unsigned	n, last = kind == FILTER_SLOT ? NETLINK_SOCK_DIAG : 0;
+	int		rc;
+
+	rc = seccomp_rule_add(ctx, no, SCMP_SYS(socket), 2,
+	    FILTER_LOW32(0, AF_NETLINK), SCMP_CMP64(2, SCMP_CMP_GT, last));
+	for (n = 1; rc == 0 && n < last; n++)
 		rc = seccomp_rule_add(ctx, no, SCMP_SYS(socket), 2,
-		    FILTER_LOW32(0, AF_NETLINK),
-		    SCMP_CMP64(2, SCMP_CMP_NE, 0));
+		    FILTER_LOW32(0, AF_NETLINK), FILTER_LOW32(2, n));
 	return rc;
 }
 
@@ -352,6 +365,7 @@ filter_add_all(scmp_filter_ctx ctx, enum filter_kind kind)
 	    (rc = filter_add_unknown(ctx)) < 0 ||
 	    (rc = filter_add_clone(ctx)) < 0 ||
 	    (rc = filter_add_sockets(ctx)) < 0 ||
+	    (rc = filter_add_netlink(ctx, kind)) < 0 ||
 	    (rc = filter_add_ioctls(ctx)) < 0)
 		return rc;
 	if (kind == FILTER_BUILDER)

@@ -42,33 +42,68 @@ proxy_on_resume(evutil_socket_t fd, short what, void *arg)
 		event_add(p->acceptable, NULL);
 }
 
+/* How many came. */
+static size_t
+proxy_take(struct apw_egress_proxy *p, int *fds)
+{
+	size_t	n = 0, most = proxy_most(p) - p->n;
+
+	while (n < most && n < APW_PEER_BATCH) {
+		fds[n] = accept4(p->listen_fd, NULL, NULL, SOCK_NONBLOCK |
+		    SOCK_CLOEXEC);
+		if (fds[n] != -1)
+			n++;
+		else if (errno != EINTR && errno != ECONNABORTED) {
+			if (errno != EAGAIN)
+				proxy_pause(p, strerror(errno));
+			break;
+		}
+	}
+	return n;
+}
+
+static void
+proxy_turn_away(struct apw_egress_proxy *p, int fd)
+{
+	apw_peer_turn_away(fd);
+	if (p->strangers++ == 0)
+		apw_warn("a process that is not the engine's connected to its "
+		    "egress proxy and was turned away");
+}
+
 static void
 proxy_on_accept(evutil_socket_t fd, short what, void *arg)
 {
+	enum apw_peer		 whose[APW_PEER_BATCH] = { APW_PEER_UNKNOWN };
+	int			 fds[APW_PEER_BATCH];
 	struct apw_egress_proxy	*p;
-	unsigned		 i;
-	int			 client;
+	size_t			 n, i;
 
+	(void)fd;
 	(void)what;
 	APW_CAST(p, arg, PROXY_MAGIC);
-	for (i = 0; i < PROXY_ACCEPTS; i++) {
-		/* they wait in the backlog until others have gone */
-		if (p->n >= proxy_most(p)) {
-			event_del(p->acceptable);
-			return;
-		}
-		client = accept4(fd, NULL, NULL, SOCK_NONBLOCK |
-		    SOCK_CLOEXEC);
-		if (client == -1 && (errno == EINTR ||
-		    errno == ECONNABORTED))
-			continue;
-		if (client == -1) {
-			if (errno != EAGAIN)
-				proxy_pause(p, strerror(errno));
-			return;
-		}
-		egress_client_new(p, client);
+	/* they wait in the backlog until others have gone */
+	if (p->n >= proxy_most(p)) {
+		event_del(p->acceptable);
+		return;
 	}
+	n = proxy_take(p, fds);
+	if (p->guarded)
+		apw_peer_ask(&p->who, fds, whose, n);
+	for (i = 0; i < n; i++) {
+		if (p->guarded && whose[i] == APW_PEER_STRANGER)
+			proxy_turn_away(p, fds[i]);
+		else
+			egress_client_new(p, fds[i]);
+	}
+}
+
+void
+apw_egress_proxy_guard(struct apw_egress_proxy *p,
+    const struct apw_peer_who *who)
+{
+	p->guarded = true;
+	p->who = *who;
 }
 
 void

@@ -11,6 +11,7 @@
 #include <event2/event.h>
 
 #include "core/apw_err.h"
+#include "core/apw_peer.h"
 #include "core/apw_score.h"
 #include "egress/account.h"
 #include "egress/rules.h"
@@ -37,6 +38,11 @@ struct apw_egress_proxy *
 /* Closes everything, callbacks and connections under way included.  NULL is
  * fine. */
 void	apw_egress_proxy_free(struct apw_egress_proxy *);
+
+/* It listens where others than its clients can connect: who is known not to be
+ * among these is turned away as it comes. */
+void	apw_egress_proxy_guard(struct apw_egress_proxy *,
+	    const struct apw_peer_who *);
 
 /* A run begins: its id is in the lines from now on (copied), its sums and
  * its byte limit start at zero.  What a run before left open is closed. */

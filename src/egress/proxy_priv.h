@@ -70,6 +70,9 @@ struct apw_egress_proxy {
 	char			 run[64];	/* "": none */
 	uint64_t		 bytes;		/* of this run */
 	bool			 spent;		/* over the run's limit */
+	bool			 guarded;
+	struct apw_peer_who	 who;		/* whom it is for, then */
+	uint64_t		 strangers;	/* turned away so far */
 };
 
 /* proxy.c */

@@ -20,8 +20,10 @@
 
 /* how long the peer may take to read the last answer and hang up */
 #define LAST_MS		2000
-/* unread input beyond this stays in the kernel */
+/* unread input beyond this stays in the kernel; of who is not trusted, more
+ * than a head and what may follow it */
 #define INPUT_BYTES	65536
+#define EARLY_BYTES	(2 * APW_HTTP_HEAD_MAX)
 
 static void
 conn_timer(struct eio_conn *c, unsigned ms)
@@ -62,6 +64,20 @@ eio_conn_bury(struct eio_conn *c)
 	TAILQ_REMOVE(&c->server->conns, c, link);
 	TAILQ_INSERT_TAIL(&c->server->conn_grave, c, link);
 	c->server->nconns--;
+}
+
+void
+eio_conn_begin_body(struct eio_conn *c, struct apw_eio_session *s,
+    bool chunked, size_t n)
+{
+	c->state = EIO_CONN_BODY;
+	c->chunked = chunked;
+	c->chunks = (struct apw_chunk){ 0 };
+	c->body_left = chunked ? 0 : n;
+	c->body.max = eio_session_max_bytes(s) + 1;
+	if (s->trusted)
+		bufferevent_setwatermark(c->bev, EV_READ, 0, INPUT_BYTES);
+	conn_timer(c, c->server->conf.body_timeout_ms);
 }
 
 struct bufferevent *
@@ -199,6 +215,14 @@ conn_head(struct eio_conn *c)
 	return 1;
 }
 
+static void
+conn_body_ends(struct eio_conn *c)
+{
+	event_del(c->timer);
+	c->state = EIO_CONN_TAKE;
+	eio_request_body(c);
+}
+
 /* The same of a body that comes in chunks. */
 static int
 conn_chunks(struct eio_conn *c)
@@ -216,8 +240,7 @@ conn_chunks(struct eio_conn *c)
 		n = have;
 		while (!full && (got = apw_chunk_read(&c->chunks, &p, &n,
 		    &data)) == APW_CHUNK_DATA)
-			full = c->body.len + data.n >
-			    c->server->conf.max_payload_bytes ||
+			full = c->body.len + data.n > c->body.max - 1 ||
 			    apw_buf_put(&c->body, data.p, data.n) == -1;
 		evbuffer_drain(in, have - n);
 		conn_timer(c, c->server->conf.body_timeout_ms);
@@ -228,8 +251,7 @@ conn_chunks(struct eio_conn *c)
 	}
 	if (got != APW_CHUNK_END)
 		return 0;
-	event_del(c->timer);
-	eio_request_body(c);
+	conn_body_ends(c);
 	return 1;
 }
 
@@ -260,8 +282,7 @@ conn_body(struct eio_conn *c)
 	}
 	if (c->body_left > 0)
 		return 0;
-	event_del(c->timer);
-	eio_request_body(c);
+	conn_body_ends(c);
 	return 1;
 }
 
@@ -289,6 +310,7 @@ conn_on_read(struct bufferevent *bev, void *arg)
 			    SIZE_MAX);
 			more = 0;
 			break;
+		case EIO_CONN_TAKE:
 		case EIO_CONN_POLL:
 		case EIO_CONN_DEAD:
 			more = 0;
@@ -300,9 +322,9 @@ conn_on_read(struct bufferevent *bev, void *arg)
 	apw_eio_server_leave(s);
 }
 
-/* The peer hung up, or the connection broke. */
-static void
-conn_lost(struct eio_conn *c)
+/* The peer hung up, or the connection broke, or makes room for another. */
+void
+eio_conn_lost(struct eio_conn *c)
 {
 	struct apw_eio_session	*session = c->session;
 
@@ -322,7 +344,7 @@ conn_on_event(struct bufferevent *bev, short what, void *arg)
 	(void)bev;
 	(void)what;
 	apw_eio_server_enter(s);
-	conn_lost(c);
+	eio_conn_lost(c);
 	apw_eio_server_leave(s);
 }
 
@@ -350,12 +372,12 @@ conn_on_timer(evutil_socket_t fd, short what, void *arg)
 	apw_eio_server_enter(s);
 	if (c->state == EIO_CONN_BODY)
 		apw_debug("HTTP body stalled");
-	conn_lost(c);
+	eio_conn_lost(c);
 	apw_eio_server_leave(s);
 }
 
 void
-eio_conn_new(struct apw_eio_server *s, evutil_socket_t fd)
+eio_conn_new(struct apw_eio_server *s, evutil_socket_t fd, bool own)
 {
 	struct eio_conn	*c;
 	int		 on = 1;
@@ -367,8 +389,8 @@ eio_conn_new(struct apw_eio_server *s, evutil_socket_t fd)
 	}
 	c->magic = EIO_CONN_MAGIC;
 	c->server = s;
+	c->own = own;
 	c->state = EIO_CONN_HEAD;
-	c->body.max = s->conf.max_payload_bytes + 1;
 	c->timer = event_new(s->base, -1, 0, conn_on_timer, c);
 	c->bev = bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (c->bev == NULL)
@@ -382,7 +404,8 @@ eio_conn_new(struct apw_eio_server *s, evutil_socket_t fd)
 	s->nconns++;
 	bufferevent_setcb(c->bev, conn_on_read, conn_on_write, conn_on_event,
 	    c);
-	bufferevent_setwatermark(c->bev, EV_READ, 0, INPUT_BYTES);
+	bufferevent_setwatermark(c->bev, EV_READ, 0,
+	    s->conf.max_early_bytes == 0 ? INPUT_BYTES : EARLY_BYTES);
 	bufferevent_set_max_single_read(c->bev, INPUT_BYTES);
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 	conn_timer(c, s->conf.head_timeout_ms);

@@ -124,7 +124,8 @@ check(struct eio_conn *c, const struct apw_http_head *head,
 static void
 handshake_polling(struct eio_conn *c)
 {
-	struct apw_eio_session	*s = eio_session_new(c->server, false);
+	struct apw_eio_session	*s = eio_session_new(c->server, false,
+				     c->own);
 
 	if (s == NULL) {
 		c->keep_alive = false;
@@ -153,7 +154,8 @@ accept_websocket(struct eio_conn *c, const struct apw_http_head *head,
 		refuse_upgrade(c, EIO_ERROR_REQUEST);
 		return;
 	}
-	if (s == NULL && (s = eio_session_new(server, true)) == NULL) {
+	if (s == NULL && (s = eio_session_new(server, true,
+	    c->own)) == NULL) {
 		c->keep_alive = false;
 		answer_text(c, "503 Service Unavailable", "too many sessions");
 		return;
@@ -199,18 +201,13 @@ start_post(struct eio_conn *c, const struct apw_http_head *head,
 	c->session = s;
 	s->post = c;
 	if (!head->chunked && (uint64_t)head->content_length >
-	    c->server->conf.max_payload_bytes) {
+	    eio_session_max_bytes(s)) {
 		eio_request_broken(c, true);
 		return;
 	}
 	c->keep_alive = head->keep_alive;
-	c->state = EIO_CONN_BODY;
-	c->chunked = head->chunked;
-	c->chunks = (struct apw_chunk){ 0 };
-	c->body_left = head->chunked ? 0 : (size_t)head->content_length;
-	event_add(c->timer, &(struct timeval){
-	    c->server->conf.body_timeout_ms / 1000,
-	    c->server->conf.body_timeout_ms % 1000 * 1000 });
+	eio_conn_begin_body(c, s, head->chunked,
+	    (size_t)head->content_length);
 }
 
 static bool

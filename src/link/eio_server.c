@@ -1,28 +1,19 @@
 /*
- * Engine.IO server: life of the server, its listeners and its table of
- * sessions; see eio_server.h.  Room: link.
+ * Engine.IO server: life of the server, its table of sessions, and who makes
+ * room for whom; see eio_server.h.  Room: link.
  *
  * Nothing is freed while a callback of the server is on the stack: the dead
  * go to a grave that apw_eio_server_leave() empties.
  */
 #include "config.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <event2/bufferevent.h>
-#include <event2/listener.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "core/apw_log.h"
 #include "link/eio_server_priv.h"
-
-/* how long a listener rests when descriptors ran out */
-#define RETRY_MS	100
 
 static unsigned
 bucket_of(const char *sid)
@@ -62,158 +53,69 @@ apw_eio_server_new(struct event_base *base,
 	return s;
 }
 
-/* --- listening --- */
+/* --- room --- */
 
-static void
-server_on_accept(struct evconnlistener *listener, evutil_socket_t fd,
-    struct sockaddr *sa, int len, void *arg)
+/* The eldest connection that serves no session we trust; strangers', or those
+ * that may be, before our own. */
+static struct eio_conn *
+server_spare_conn(struct apw_eio_server *s)
 {
-	struct apw_eio_server	*s;
+	struct eio_conn	*c, *own = NULL;
 
-	APW_CAST(s, arg, EIO_SERVER_MAGIC);
-	(void)listener;
-	(void)sa;
-	(void)len;
-	apw_eio_server_enter(s);
-	if (s->nconns >= s->conf.max_connections) {
-		apw_warn("connection refused: too many",
-		    APW_I("connections", s->nconns));
-		evutil_closesocket(fd);
-	} else
-		eio_conn_new(s, fd);
-	apw_eio_server_leave(s);
-}
-
-static void
-server_on_retry(evutil_socket_t fd, short what, void *arg)
-{
-	struct eio_listener	*l = arg;
-
-	(void)fd;
-	(void)what;
-	evconnlistener_enable(l->listener);
-}
-
-static void
-server_on_accept_error(struct evconnlistener *listener, void *arg)
-{
-	struct timeval		 tv = { 0, RETRY_MS * 1000 };
-	struct apw_eio_server	*s;
-	struct eio_listener	*l;
-
-	APW_CAST(s, arg, EIO_SERVER_MAGIC);
-	apw_error("cannot accept a connection",
-	    APW_S("error", strerror(errno)));
-	SLIST_FOREACH(l, &s->listeners, link) {
-		if (l->listener == listener) {
-			evconnlistener_disable(listener);
-			event_add(l->retry, &tv);
-		}
+	TAILQ_FOREACH(c, &s->conns, link) {
+		if (c->session != NULL && c->session->trusted)
+			continue;
+		if (!c->own)
+			return c;
+		if (own == NULL)
+			own = c;
 	}
+	return own;
 }
 
-static int
-parse_address(const char *address, uint16_t port,
-    struct sockaddr_storage *ss, socklen_t *len)
+bool
+eio_server_room(struct apw_eio_server *s)
 {
-	struct sockaddr_in	*in = (struct sockaddr_in *)ss;
-	struct sockaddr_in6	*in6 = (struct sockaddr_in6 *)ss;
+	struct eio_conn	*c;
 
-	memset(ss, 0, sizeof(*ss));
-	if (inet_pton(AF_INET, address, &in->sin_addr) == 1) {
-		in->sin_family = AF_INET;
-		in->sin_port = htons(port);
-		*len = sizeof(*in);
-		return 0;
+	if (s->conf.max_early_bytes == 0)
+		return s->nconns < s->conf.max_connections;
+	/* those that are saying good-bye are sockets still */
+	if (s->nconns + s->leaving.n < s->conf.max_connections)
+		return true;
+	if (!TAILQ_EMPTY(&s->leaving.all)) {
+		apw_link_ws_free(TAILQ_FIRST(&s->leaving.all));
+		return true;
 	}
-	if (inet_pton(AF_INET6, address, &in6->sin6_addr) == 1) {
-		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons(port);
-		*len = sizeof(*in6);
-		return 0;
-	}
-	return -1;
+	if ((c = server_spare_conn(s)) == NULL)
+		return false;
+	eio_conn_lost(c);
+	return true;
 }
 
-static void
-listener_free(struct eio_listener *l)
+static bool
+spare_before(const struct apw_eio_session *a, const struct apw_eio_session *b)
 {
-	if (l->listener != NULL)
-		evconnlistener_free(l->listener);
-	if (l->retry != NULL)
-		event_free(l->retry);
-	free(l);
+	return b == NULL || (a->own != b->own ? b->own :
+	    a->number < b->number);
 }
 
-/* Takes what evconnlistener_new*() gave, NULL too. */
-static struct eio_listener *
-listener_new(struct apw_eio_server *s, struct evconnlistener *listener)
+bool
+eio_server_session_room(struct apw_eio_server *s)
 {
-	struct eio_listener	*l = calloc(1, sizeof(*l));
+	struct apw_eio_session	*one, *spare = NULL;
+	size_t			 i;
 
-	if (l == NULL || listener == NULL) {
-		if (listener != NULL)
-			evconnlistener_free(listener);
-		free(l);
-		return NULL;
-	}
-	l->listener = listener;
-	l->retry = event_new(s->base, -1, 0, server_on_retry, l);
-	if (l->retry == NULL) {
-		listener_free(l);
-		return NULL;
-	}
-	evconnlistener_set_error_cb(listener, server_on_accept_error);
-	SLIST_INSERT_HEAD(&s->listeners, l, link);
-	return l;
-}
-
-int
-apw_eio_server_listen(struct apw_eio_server *s, const char *address,
-    uint16_t port, struct apw_err *err)
-{
-	struct sockaddr_storage	 ss;
-	struct eio_listener	*l;
-	socklen_t		 len;
-
-	if (parse_address(address, port, &ss, &len) == -1)
-		return apw_err_set(err, 0, "\"%s\" is not a numeric address",
-		    address);
-	l = listener_new(s, evconnlistener_new_bind(s->base, server_on_accept,
-	    s, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC |
-	    LEV_OPT_REUSEABLE, 512, (struct sockaddr *)&ss, (int)len));
-	if (l == NULL || getsockname(evconnlistener_get_fd(l->listener),
-	    (struct sockaddr *)&ss, &len) == -1)
-		return apw_err_set(err, errno, "cannot listen on %s port %u",
-		    address, port);
-	return ntohs(ss.ss_family == AF_INET ?
-	    ((struct sockaddr_in *)&ss)->sin_port :
-	    ((struct sockaddr_in6 *)&ss)->sin6_port);
-}
-
-int
-apw_eio_server_adopt(struct apw_eio_server *s, int fd, struct apw_err *err)
-{
-	struct evconnlistener	*listener;
-
-	/* backlog 0: it listens already */
-	listener = evconnlistener_new(s->base, server_on_accept, s,
-	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-	if (listener == NULL)
-		close(fd);
-	return listener_new(s, listener) != NULL ? 0 :
-	    apw_err_set(err, errno, "cannot take a listener over");
-}
-
-void
-apw_eio_server_deafen(struct apw_eio_server *s)
-{
-	struct eio_listener	*l;
-
-	while ((l = SLIST_FIRST(&s->listeners)) != NULL) {
-		SLIST_REMOVE_HEAD(&s->listeners, link);
-		listener_free(l);
-	}
+	if (s->nsessions < s->conf.max_sessions)
+		return true;
+	for (i = 0; i < EIO_BUCKETS; i++)
+		TAILQ_FOREACH(one, &s->sessions[i], link)
+			if (!one->trusted && spare_before(one, spare))
+				spare = one;
+	if (spare == NULL)
+		return false;
+	eio_session_end(spare, "others came");
+	return s->nsessions < s->conf.max_sessions;
 }
 
 /* --- sessions --- */
@@ -238,6 +140,7 @@ void
 eio_server_add(struct apw_eio_server *s, struct apw_eio_session *one)
 {
 	TAILQ_INSERT_HEAD(&s->sessions[bucket_of(one->sid)], one, link);
+	one->number = s->next_number++;
 	s->nsessions++;
 }
 

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "core/apw_err.h"
+#include "core/apw_peer.h"
 #include "core/apw_str.h"
 
 struct event_base;
@@ -25,6 +26,9 @@ struct apw_eio_session;
 struct apw_eio_server_conf {
 	const char	*path;			/* without trailing slash */
 	size_t		 max_payload_bytes;	/* one message or POST body */
+	size_t		 max_early_bytes;	/* the same of a session that its
+						   owner does not trust yet;
+						   0: all are trusted */
 	size_t		 max_output_bytes;	/* queued for one session */
 	unsigned	 max_sessions;
 	unsigned	 max_connections;	/* TCP, sessions' ones included */
@@ -36,6 +40,14 @@ struct apw_eio_server_conf {
 	unsigned	 body_timeout_ms;	/* silence inside a body */
 };
 
+/* Whom a server listens to. */
+enum apw_eio_door {
+	APW_EIO_DOOR_OPEN,	/* whoever comes */
+	APW_EIO_DOOR_OWN,	/* whoever comes, and none but our own can */
+	APW_EIO_DOOR_KNOWN,	/* who is not known to be a stranger */
+	APW_EIO_DOOR_SHUT,	/* nobody */
+};
+
 struct apw_eio_server_events {
 	/* a new session; the returned pointer is its "data" */
 	void	*(*on_open)(void *arg, struct apw_eio_session *);
@@ -45,6 +57,9 @@ struct apw_eio_server_events {
 	void	 (*on_closed)(void *data, const char *reason);
 	/* it has left polling for a WebSocket; may be NULL */
 	void	 (*on_upgraded)(void *data);
+	/* So many connections were turned away at the door, in one turn of the
+	 * loop; may be NULL. */
+	void	 (*on_turned_away)(void *arg, unsigned n);
 };
 
 struct apw_eio_server *
@@ -65,6 +80,13 @@ int	 apw_eio_server_adopt(struct apw_eio_server *, int fd,
 
 /* Close all listeners; connections stay. */
 void	 apw_eio_server_deafen(struct apw_eio_server *);
+
+/*
+ * Whom to accept from now on; KNOWN: who is copied.  rest: nobody waits for
+ * those who come: a few are taken at a time, with rests in between.
+ */
+void	 apw_eio_server_door(struct apw_eio_server *, enum apw_eio_door,
+	    const struct apw_peer_who *, bool rest);
 
 /* Requests for another path go to "next", which has one of its own; it must
  * outlive s. */
@@ -88,6 +110,12 @@ void	 apw_eio_server_free(struct apw_eio_server *,
  * is being closed then, and on_closed follows. */
 int	 apw_eio_session_send(struct apw_eio_session *, bool binary,
 	    const struct apw_str *parts, size_t nparts);
+
+/* Its messages may be large from now on, and it is not given up for others. */
+void	 apw_eio_session_trust(struct apw_eio_session *);
+
+/* Is its connection known to be our own peer's? */
+bool	 apw_eio_session_own(const struct apw_eio_session *);
 
 /* Does it live on a WebSocket (already)?  NULL: no. */
 bool	 apw_eio_session_websocket(const struct apw_eio_session *);

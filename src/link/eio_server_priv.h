@@ -19,7 +19,6 @@
 
 #define EIO_BUCKETS	64
 
-struct evconnlistener;
 struct bufferevent;
 
 /* the codes of the error answers */
@@ -42,10 +41,12 @@ struct eio_conn {
 	enum {
 		EIO_CONN_HEAD,			/* a request head is awaited */
 		EIO_CONN_BODY,			/* the rest of a POST body */
+		EIO_CONN_TAKE,			/* a POST is being taken */
 		EIO_CONN_POLL,			/* a GET is parked */
 		EIO_CONN_LAST,			/* the last answer goes out */
 		EIO_CONN_DEAD
 	}			 state;
+	bool			 own;		/* it is known to be */
 	bool			 keep_alive;
 	bool			 head_only;	/* HEAD request: no body */
 	struct apw_buf		 body;		/* of the POST */
@@ -71,6 +72,9 @@ struct apw_eio_session {
 	TAILQ_ENTRY(apw_eio_session) link;	/* of its bucket or the grave */
 	struct apw_eio_server	*server;	/* borrowed */
 	void			*data;		/* of the owner; borrowed */
+	uint64_t		 number;	/* they count up */
+	bool			 own;		/* its connection is known to be */
+	bool			 trusted;
 	char			 sid[APW_EIO_SID_BYTES];
 	bool			 orphan;	/* the owner is done with it */
 	bool			 closed;
@@ -93,8 +97,10 @@ TAILQ_HEAD(eio_session_list, apw_eio_session);
 
 struct eio_listener {
 	SLIST_ENTRY(eio_listener) link;
-	struct evconnlistener	*listener;	/* owned */
-	struct event		*retry;		/* owned: out of descriptors */
+	struct apw_eio_server	*server;	/* borrowed */
+	int			 fd;		/* owned */
+	struct event		*acceptable;	/* owned */
+	struct event		*resume;	/* owned: the end of a rest */
 };
 
 struct apw_eio_server {
@@ -106,11 +112,15 @@ struct apw_eio_server {
 	char			*path;		/* owned, with trailing slash */
 	struct apw_eio_server	*next;		/* borrowed; other paths */
 	SLIST_HEAD(, eio_listener) listeners;
+	enum apw_eio_door	 door;
+	struct apw_peer_who	 who;		/* DOOR_KNOWN */
+	bool			 rests;
 	struct eio_session_list	 sessions[EIO_BUCKETS];
 	struct eio_session_list	 grave;		/* sessions to be freed */
 	struct eio_conn_list	 conns;
 	struct eio_conn_list	 conn_grave;
 	struct apw_link_ws_list	 leaving;	/* sockets saying good-bye */
+	uint64_t		 next_number;
 	unsigned		 nsessions;
 	unsigned		 nconns;
 	unsigned		 depth;
@@ -120,6 +130,10 @@ struct apw_eio_server {
 };
 
 /* eio_server.c */
+/* A new connection, or session, is there: is there room for it?  Where not
+ * all are trusted the eldest that is not makes room. */
+bool	eio_server_room(struct apw_eio_server *);
+bool	eio_server_session_room(struct apw_eio_server *);
 struct apw_eio_session *
 	eio_server_find(struct apw_eio_server *, const char *sid);
 void	eio_server_add(struct apw_eio_server *, struct apw_eio_session *);
@@ -127,7 +141,8 @@ void	eio_server_add(struct apw_eio_server *, struct apw_eio_session *);
 void	eio_server_bury(struct apw_eio_server *, struct apw_eio_session *);
 
 /* eio_conn.c: HTTP in and out */
-void	eio_conn_new(struct apw_eio_server *, evutil_socket_t);
+void	eio_conn_new(struct apw_eio_server *, evutil_socket_t, bool own);
+void	eio_conn_lost(struct eio_conn *);	/* the same, and its session */
 void	eio_conn_bury(struct eio_conn *);	/* close at once */
 void	eio_conn_destroy(struct eio_conn *);	/* free, on the way out */
 /* An answer; body may be NULL.  The connection goes on or ends after it. */
@@ -139,6 +154,9 @@ struct evbuffer *
 	eio_conn_answer_begin(struct eio_conn *, const char *status,
 	    const char *type, size_t n);
 void	eio_conn_answer_end(struct eio_conn *);
+/* The body of a POST to this session is to come; n: its length. */
+void	eio_conn_begin_body(struct eio_conn *, struct apw_eio_session *,
+	    bool chunked, size_t n);
 /* Give the connection to another server, which is entered. */
 void	eio_conn_move(struct eio_conn *, struct apw_eio_server *);
 /* Hand the TCP connection over to a WebSocket; the connection is gone. */
@@ -153,7 +171,9 @@ void	eio_request_broken(struct eio_conn *, bool large);
 
 /* eio_session.c */
 struct apw_eio_session *
-	eio_session_new(struct apw_eio_server *, bool websocket);
+	eio_session_new(struct apw_eio_server *, bool websocket, bool own);
+/* How long a message of it may be. */
+size_t	eio_session_max_bytes(const struct apw_eio_session *);
 void	eio_session_open(struct apw_eio_session *);	/* tell the owner */
 void	eio_session_destroy(struct apw_eio_session *);
 void	eio_session_end(struct apw_eio_session *, const char *reason);

@@ -111,17 +111,19 @@ session_hello(struct apw_eio_session *s)
 }
 
 struct apw_eio_session *
-eio_session_new(struct apw_eio_server *server, bool websocket)
+eio_session_new(struct apw_eio_server *server, bool websocket, bool own)
 {
 	struct apw_eio_session	*s;
 
-	if (server->dead || server->nsessions >= server->conf.max_sessions)
+	if (server->dead || !eio_server_session_room(server) || server->dead)
 		return NULL;
 	s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return NULL;
 	s->magic = EIO_SESSION_MAGIC;
 	s->server = server;
+	s->own = own;
+	s->trusted = server->conf.max_early_bytes == 0;
 	STAILQ_INIT(&s->out);
 	s->beat = event_new(server->base, -1, 0, session_on_beat, s);
 	s->fail_timer = event_new(server->base, -1, 0, session_on_fail, s);
@@ -165,6 +167,20 @@ eio_session_destroy(struct apw_eio_session *s)
 	free(s);
 }
 
+/* A body that is still on its way would be for nobody. */
+static void
+session_drop_post(struct apw_eio_session *s)
+{
+	struct eio_conn	*c = s->post;
+
+	s->post = NULL;
+	c->session = NULL;
+	if (c->state != EIO_CONN_BODY)
+		return;
+	c->keep_alive = false;
+	eio_conn_error(c, EIO_ERROR_SID);
+}
+
 void
 eio_session_end(struct apw_eio_session *s, const char *reason)
 {
@@ -178,10 +194,8 @@ eio_session_end(struct apw_eio_session *s, const char *reason)
 	event_del(s->fail_timer);
 	eio_server_bury(server, s);
 	eio_polling_noop(s, APW_EIO_CLOSE);
-	if (s->post != NULL) {
-		s->post->session = NULL;
-		s->post = NULL;
-	}
+	if (s->post != NULL)
+		session_drop_post(s);
 	if (s->probe != NULL)
 		apw_link_ws_close(s->probe, 0, &server->leaving);
 	if (s->ws != NULL)
@@ -292,6 +306,27 @@ apw_eio_session_send(struct apw_eio_session *s, bool binary,
 		apw_eio_session_fail(s, "transport error");
 	apw_eio_server_leave(server);
 	return r;
+}
+
+size_t
+eio_session_max_bytes(const struct apw_eio_session *s)
+{
+	return s->trusted ? s->server->conf.max_payload_bytes :
+	    s->server->conf.max_early_bytes;
+}
+
+void
+apw_eio_session_trust(struct apw_eio_session *s)
+{
+	s->trusted = true;
+	if (s->ws != NULL)
+		apw_link_ws_allow(s->ws, eio_session_max_bytes(s));
+}
+
+bool
+apw_eio_session_own(const struct apw_eio_session *s)
+{
+	return s->own;
 }
 
 bool

@@ -12,6 +12,9 @@
 #include "core/apw_log.h"
 #include "link/eio_server_priv.h"
 
+/* "2probe" and "5" */
+#define PROBE_BYTES	125
+
 static void
 probe_drop(struct apw_eio_session *s)
 {
@@ -33,6 +36,7 @@ probe_win(struct apw_eio_session *s)
 
 	event_del(s->probe_timer);
 	s->ws = s->probe;
+	apw_link_ws_allow(s->ws, eio_session_max_bytes(s));
 	s->probe = NULL;
 	s->probed = false;
 	eio_polling_noop(s, APW_EIO_NOOP);
@@ -123,7 +127,7 @@ static const struct apw_link_ws_events ws_events = {
 void
 eio_upgrade_direct(struct apw_eio_session *s, struct bufferevent *bev)
 {
-	s->ws = apw_link_ws_new(bev, true, s->server->conf.max_payload_bytes,
+	s->ws = apw_link_ws_new(bev, true, eio_session_max_bytes(s),
 	    &ws_events, s);
 	if (s->ws == NULL) {
 		s->orphan = true;
@@ -148,8 +152,7 @@ eio_upgrade_probe(struct apw_eio_session *s, struct bufferevent *bev)
 		bufferevent_free(bev);
 		return;
 	}
-	s->probe = apw_link_ws_new(bev, true,
-	    s->server->conf.max_payload_bytes, &ws_events, s);
+	s->probe = apw_link_ws_new(bev, true, PROBE_BYTES, &ws_events, s);
 	if (s->probe == NULL)
 		return;
 	event_add(s->probe_timer, &tv);

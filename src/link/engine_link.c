@@ -19,6 +19,12 @@
 /* connections beside the one that counts: polling, probes, strangers */
 #define CONNECTIONS_MAX	64
 #define SESSIONS_MAX	16
+/* of a message before the token: a CONNECT has a few hundred */
+#define EARLY_BYTES	16384
+/* engines attach nothing to what they say */
+#define ATTACHED_BYTES	(1024 * 1024)
+/* beside an operation as large as can be: answers to calls */
+#define OUTPUT_BYTES	(4 * 1024 * 1024)
 
 static bool
 token_ok(const struct apw_engine_link *l, struct apw_str auth)
@@ -42,7 +48,6 @@ link_on_connect(void *arg, struct apw_sio_socket *sock, struct apw_str nsp,
 	const char		*why = NULL;
 
 	APW_CAST(l, arg, ENGINE_LINK_MAGIC);
-	(void)sock;
 	if (!apw_str_is(nsp, "/"))
 		return "Invalid namespace";
 	if (!l->expecting)
@@ -55,8 +60,37 @@ link_on_connect(void *arg, struct apw_sio_socket *sock, struct apw_str nsp,
 		why = "wrong sandbox id";
 	if (why == NULL)
 		return NULL;
-	l->ev.on_refused(l->arg, why);
+	l->ev.on_refused(l->arg, why,
+	    apw_eio_session_own(apw_sio_socket_session(sock)));
 	return "unauthorized";
+}
+
+/*
+ * Who is listened to.  An engine that has come may poll, or upgrade: it is
+ * asked for still, but nobody waits for it.
+ */
+static void
+link_door(struct apw_engine_link *l)
+{
+	struct apw_eio_server	*eio = apw_sio_server_eio(l->sio);
+	bool			 rest = !l->due || (l->sock != NULL &&
+				    apw_eio_session_websocket(
+				    apw_sio_socket_session(l->sock)));
+
+	if (l->conf.guarded)
+		apw_eio_server_door(eio, !l->due ? APW_EIO_DOOR_SHUT :
+		    l->shared ? APW_EIO_DOOR_KNOWN : APW_EIO_DOOR_OWN,
+		    l->shared ? &l->who : NULL, rest);
+}
+
+static void
+link_on_turned_away(void *arg, unsigned n)
+{
+	struct apw_engine_link	*l;
+
+	APW_CAST(l, arg, ENGINE_LINK_MAGIC);
+	if (l->ev.on_strangers != NULL)
+		l->ev.on_strangers(l->arg, n);
 }
 
 /* Engines of this generation know one port only: whoever is in leaves it to
@@ -72,16 +106,20 @@ static void
 link_on_join(void *arg, struct apw_sio_socket *sock, struct apw_str auth)
 {
 	struct apw_engine_link	*l;
+	bool			 own;
 
 	APW_CAST(l, arg, ENGINE_LINK_MAGIC);
 	(void)auth;
 	if (l->sock != NULL) {
 		/* the first stays */
+		own = apw_eio_session_own(apw_sio_socket_session(sock));
 		apw_sio_socket_kick(sock);
-		l->ev.on_refused(l->arg, "second connection");
+		l->ev.on_refused(l->arg, "second connection", own);
 		return;
 	}
 	l->sock = sock;
+	apw_sio_socket_trust(sock);
+	link_door(l);
 	if (apw_eio_session_websocket(apw_sio_socket_session(sock)))
 		link_give_port_up(l);
 	l->ev.on_ready(l->arg);
@@ -93,8 +131,10 @@ link_on_upgraded(void *arg, struct apw_sio_socket *sock)
 	struct apw_engine_link	*l;
 
 	APW_CAST(l, arg, ENGINE_LINK_MAGIC);
-	if (sock == l->sock)
-		link_give_port_up(l);
+	if (sock != l->sock)
+		return;
+	link_door(l);
+	link_give_port_up(l);
 }
 
 static void
@@ -136,6 +176,7 @@ link_on_leave(void *arg, struct apw_sio_socket *sock, const char *reason)
 	l->sock = NULL;
 	l->busy = false;
 	engine_call_drop_all(l);
+	link_door(l);
 	l->ev.on_lost(l->arg, reason);
 }
 
@@ -163,7 +204,7 @@ conf_defaults(struct apw_engine_link_conf *c)
 	if (c->max_call_bytes == 0)
 		c->max_call_bytes = 2 * c->max_payload_bytes;
 	if (c->max_output_bytes == 0)
-		c->max_output_bytes = 2 * c->max_payload_bytes;
+		c->max_output_bytes = c->max_payload_bytes + OUTPUT_BYTES;
 }
 
 static bool
@@ -182,11 +223,13 @@ link_listen(struct apw_engine_link *l, struct apw_err *err)
 		.on_ack = link_on_ack,
 		.on_leave = link_on_leave,
 		.on_upgraded = link_on_upgraded,
+		.on_turned_away = link_on_turned_away,
 	};
 	const struct apw_sio_server_conf		conf = {
 		.eio = {
 			.path = l->conf.path,
 			.max_payload_bytes = l->conf.max_payload_bytes,
+			.max_early_bytes = EARLY_BYTES,
 			.max_output_bytes = l->conf.max_output_bytes,
 			.max_sessions = SESSIONS_MAX,
 			.max_connections = CONNECTIONS_MAX,
@@ -198,6 +241,7 @@ link_listen(struct apw_engine_link *l, struct apw_err *err)
 		},
 		.connect_timeout_ms = l->conf.connect_timeout_ms,
 		.close_refused = true,
+		.max_attached_bytes = ATTACHED_BYTES,
 	};
 	int						port;
 
@@ -205,8 +249,11 @@ link_listen(struct apw_engine_link *l, struct apw_err *err)
 		return apw_err_set(err, 0, "engine link: %s is not a loopback "
 		    "address", l->conf.address);
 	l->sio = apw_sio_server_new(l->base, &conf, &ev, l, err);
-	if (l->sio == NULL || l->conf.adopts)
-		return l->sio == NULL ? -1 : 0;
+	if (l->sio == NULL)
+		return -1;
+	link_door(l);
+	if (l->conf.adopts)
+		return 0;
 	port = apw_sio_server_listen(l->sio, l->conf.address, l->conf.port,
 	    err);
 	if (port == -1)
@@ -298,6 +345,16 @@ apw_engine_link_expect(struct apw_engine_link *l, const char *sandbox_id,
 	return 0;
 }
 
+void
+apw_engine_link_due(struct apw_engine_link *l, const struct apw_peer_who *who)
+{
+	l->due = l->expecting;
+	l->shared = who != NULL;
+	if (who != NULL)
+		l->who = *who;
+	link_door(l);
+}
+
 bool
 apw_engine_link_connected(const struct apw_engine_link *l)
 {
@@ -309,7 +366,7 @@ apw_engine_link_reset(struct apw_engine_link *l)
 {
 	struct apw_sio_socket	*sock = l->sock;
 
-	l->expecting = false;
+	l->expecting = l->due = false;
 	explicit_bzero(l->token, sizeof(l->token));
 	l->sandbox_id[0] = '\0';
 	l->sock = NULL;
@@ -319,6 +376,7 @@ apw_engine_link_reset(struct apw_engine_link *l)
 		apw_sio_socket_kick(sock);
 	if (l->conf.adopts)
 		apw_eio_server_deafen(apw_sio_server_eio(l->sio));
+	link_door(l);
 }
 
 void

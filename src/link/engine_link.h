@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "core/apw_err.h"
+#include "core/apw_peer.h"
 #include "core/apw_str.h"
 
 /* Engines of dialect A call back here and nowhere else. */
@@ -62,6 +63,8 @@ struct apw_engine_link_conf {
 	bool		 adopts;		/* binds nothing: listens on what
 						   it is given for each start,
 						   apw_engine_link_adopt() */
+	bool		 guarded;		/* nobody is listened to but who is
+						   due, apw_engine_link_due() */
 	const char	*address;		/* [127.0.0.1], loopback only */
 	uint16_t	 port;			/* [ephemeral] */
 	const char	*path;			/* [/worker/ws] */
@@ -78,8 +81,8 @@ struct apw_engine_link_conf {
 	unsigned	 max_calls;		/* [64] calls in flight */
 	size_t		 max_call_bytes;	/* [2 x max_payload_bytes] sum of
 						   calls in flight */
-	size_t		 max_output_bytes;	/* [2 x max_payload_bytes] unsent
-						   bytes held for a peer that
+	size_t		 max_output_bytes;	/* [max_payload_bytes and 4 MiB]
+						   unsent bytes held for a peer that
 						   does not read */
 };
 
@@ -88,10 +91,14 @@ struct apw_engine_link_events {
 	void	(*on_ready)(void *arg);
 	/*
 	 * Somebody was turned away: wrong token, wrong sandbox id, second
-	 * connection.  "why" is fit for a log: no secrets in it.  The
-	 * admitted engine, if any, is unharmed.
+	 * connection.  "why" is fit for a log: no secrets in it.  own: the
+	 * kernel says that it was the engine that is due, which will not try
+	 * again.  The admitted engine, if any, is unharmed.
 	 */
-	void	(*on_refused)(void *arg, const char *why);
+	void	(*on_refused)(void *arg, const char *why, bool own);
+	/* So many connections of processes that are not the engine's were
+	 * closed as they came, in one turn of the loop; may be NULL. */
+	void	(*on_strangers)(void *arg, unsigned n);
 	/* raw EngineResponse, or {"__rpcError":…} of an engine that could not
 	 * run it; exactly once per execute unless lost or reset */
 	void	(*on_result)(void *arg, struct apw_str response);
@@ -141,6 +148,15 @@ int	 apw_engine_link_adopt(struct apw_engine_link *, int fd,
 int	 apw_engine_link_expect(struct apw_engine_link *,
 	    const char *sandbox_id,
 	    char token_hex[APW_ENGINE_LINK_TOKEN_BYTES], struct apw_err *);
+
+/*
+ * The engine of the last expect has been started.  who: its process, on the
+ * host's loopback, where others can connect as well: what the kernel says is
+ * not its connection is closed at once.  NULL: it is in a network of its own.
+ * Of a link that is not guarded nobody is asked.
+ */
+void	 apw_engine_link_due(struct apw_engine_link *,
+	    const struct apw_peer_who *who);
 
 /*
  * Send an operation: the concatenated parts are the text of the "operation"

@@ -49,6 +49,9 @@ struct apw_engine_link {
 	struct apw_sio_server	*sio;		/* owned */
 	uint16_t		 port;
 	bool			 expecting;	/* a start was prepared */
+	bool			 due;		/* and the engine started */
+	bool			 shared;	/* where others can connect, too */
+	struct apw_peer_who	 who;
 	char			 sandbox_id[ENGINE_SANDBOX_ID_BYTES];
 	char			 token[APW_ENGINE_LINK_TOKEN_BYTES];
 	struct apw_sio_socket	*sock;		/* the admitted one; borrowed */

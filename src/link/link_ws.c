@@ -20,7 +20,9 @@
 #define KEEP_BYTES	4096
 /* a message is given this much room before it is there */
 #define RESERVE_BYTES	65536
-/* what may wait for a peer that does not read, beside two messages */
+/* what may wait for a peer that does not read, beside two messages: as much as
+ * so many more, and no more than this */
+#define OUTPUT_MESSAGES	16
 #define OUTPUT_BYTES	1048576
 
 /*
@@ -40,8 +42,10 @@ ws_destroy(struct apw_link_ws *ws)
 
 	if (ws->unsaid)
 		TAILQ_REMOVE(&unsaid, ws, unsaid_link);
-	if (list != NULL)
+	if (list != NULL) {
 		TAILQ_REMOVE(&list->all, ws, link);
+		list->n--;
+	}
 	if (ws->timer != NULL)
 		event_free(ws->timer);
 	if (ws->frames != NULL)
@@ -302,6 +306,15 @@ ws_take_piece(struct apw_link_ws *ws, const struct apw_ws_piece *piece)
 		apw_buf_reset(&ws->msg);
 }
 
+static size_t
+ws_max_unsent(const struct apw_link_ws *ws)
+{
+	size_t	max = ws->in.max_message_bytes;
+
+	return 2 * max + (max < OUTPUT_BYTES / OUTPUT_MESSAGES ?
+	    OUTPUT_MESSAGES * max : OUTPUT_BYTES);
+}
+
 void
 link_ws_input(struct apw_link_ws *ws, const char *p, size_t n)
 {
@@ -320,8 +333,7 @@ link_ws_input(struct apw_link_ws *ws, const char *p, size_t n)
 		else
 			break;
 	}
-	if (!ws->dead && apw_link_ws_unsent(ws) >
-	    2 * ws->in.max_message_bytes + OUTPUT_BYTES)
+	if (!ws->dead && apw_link_ws_unsent(ws) > ws_max_unsent(ws))
 		link_ws_fail(ws, "transport error: peer does not read");
 }
 
@@ -358,6 +370,13 @@ apw_link_ws_new(struct bufferevent *bev, bool server,
 		return NULL;
 	}
 	return ws;
+}
+
+void
+apw_link_ws_allow(struct apw_link_ws *ws, size_t max_message_bytes)
+{
+	ws->in.max_message_bytes = max_message_bytes;
+	ws->msg.max = max_message_bytes + 1;
 }
 
 int
@@ -420,6 +439,7 @@ apw_link_ws_close(struct apw_link_ws *ws, unsigned code,
 	ws->told = false;
 	ws->list = list;
 	TAILQ_INSERT_TAIL(&list->all, ws, link);
+	list->n++;
 	ws->timer = event_new(ws->base, -1, 0, ws_on_linger, ws);
 	if (over || ws->timer == NULL || event_add(ws->timer, &tv) == -1)
 		ws->dead = true;	/* nobody is left to talk to */
@@ -435,8 +455,10 @@ apw_link_ws_free(struct apw_link_ws *ws)
 		return;
 	link_ws_enter(ws);
 	ws->dead = true;
-	if (ws->list != NULL)
+	if (ws->list != NULL) {
 		TAILQ_REMOVE(&ws->list->all, ws, link);
+		ws->list->n--;
+	}
 	ws->list = NULL;
 	link_ws_io_stop(ws);
 	link_ws_leave(ws);

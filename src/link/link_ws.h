@@ -21,6 +21,7 @@ struct apw_link_ws;
 /* Sockets that are saying good-bye; they leave the list by themselves. */
 struct apw_link_ws_list {
 	TAILQ_HEAD(, apw_link_ws) all;
+	unsigned n;				/* of them */
 	void	(*on_empty)(void *arg);		/* the last has left; or NULL */
 	void	*arg;				/* borrowed */
 };
@@ -44,6 +45,9 @@ struct apw_link_ws *
 	apw_link_ws_new(struct bufferevent *, bool server,
 	    size_t max_message_bytes, const struct apw_link_ws_events *,
 	    void *arg);
+
+/* Longer messages from now on; and so many bytes more may wait for it. */
+void	 apw_link_ws_allow(struct apw_link_ws *, size_t max_message_bytes);
 
 /* Handle what arrived before apw_link_ws_new(), from the event loop. */
 void	 apw_link_ws_start(struct apw_link_ws *);

@@ -9,6 +9,12 @@ apw_sio_attach_init(struct apw_sio_attach *a, size_t max_bytes)
 }
 
 void
+apw_sio_attach_allow(struct apw_sio_attach *a, size_t max_bytes)
+{
+	a->text.max = a->bytes.max = max_bytes + 1;
+}
+
+void
 apw_sio_attach_free(struct apw_sio_attach *a)
 {
 	apw_buf_free(&a->text);

@@ -24,6 +24,8 @@ struct apw_sio_attach {
 /* The attachments of one packet together, and its text, are at most so
  * long each. */
 void	apw_sio_attach_init(struct apw_sio_attach *, size_t max_bytes);
+/* They may be longer from now on. */
+void	apw_sio_attach_allow(struct apw_sio_attach *, size_t max_bytes);
 void	apw_sio_attach_free(struct apw_sio_attach *);
 
 /*

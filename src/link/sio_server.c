@@ -42,6 +42,7 @@ struct sio_conn {
 	struct event		*timer;		/* owned: connect timeout */
 	struct apw_sio_attach	 attach;	/* packet that waits for bytes */
 	unsigned		 depth;		/* callbacks under way */
+	bool			 trusted;
 };
 
 struct apw_sio_server {
@@ -77,10 +78,12 @@ conn_release(struct sio_conn *c)
 	free(c);
 }
 
+/* Of strangers it is no news. */
 static void
 conn_violate(struct sio_conn *c, const char *what)
 {
-	apw_info("socket.io connection broke the protocol",
+	apw_log(c->trusted ? APW_LOG_INFO : APW_LOG_DEBUG,
+	    "socket.io connection broke the protocol",
 	    APW_S("reason", what));
 	if (c->session != NULL)
 		apw_eio_session_fail(c->session, "parse error");
@@ -112,6 +115,13 @@ conn_on_timer(evutil_socket_t fd, short what, void *arg)
 	conn_release(c);
 }
 
+static size_t
+attached_bytes(const struct apw_sio_server *s)
+{
+	return s->conf.max_attached_bytes != 0 ? s->conf.max_attached_bytes :
+	    s->conf.eio.max_payload_bytes;
+}
+
 static void *
 server_on_open(void *arg, struct apw_eio_session *session)
 {
@@ -126,7 +136,9 @@ server_on_open(void *arg, struct apw_eio_session *session)
 	c->magic = SIO_CONN_MAGIC;
 	c->server = s;
 	LIST_INIT(&c->sockets);
-	apw_sio_attach_init(&c->attach, s->conf.eio.max_payload_bytes);
+	c->trusted = s->conf.eio.max_early_bytes == 0;
+	apw_sio_attach_init(&c->attach, c->trusted ? attached_bytes(s) :
+	    s->conf.eio.max_early_bytes);
 	c->timer = event_new(s->base, -1, 0, conn_on_timer, c);
 	if (c->timer == NULL)
 		goto fail;
@@ -173,6 +185,16 @@ server_on_upgraded(void *data)
 	sock = LIST_FIRST(&c->sockets);
 	if (sock != NULL && c->server->ev.on_upgraded != NULL)
 		c->server->ev.on_upgraded(c->server->arg, sock);
+}
+
+static void
+server_on_turned_away(void *arg, unsigned n)
+{
+	struct apw_sio_server	*s;
+
+	APW_CAST(s, arg, SIO_SERVER_MAGIC);
+	if (!s->dead && s->ev.on_turned_away != NULL)
+		s->ev.on_turned_away(s->arg, n);
 }
 
 /* --- sending --- */
@@ -412,6 +434,7 @@ apw_sio_server_new(struct event_base *base,
 		.on_message = server_on_message,
 		.on_closed = server_on_closed,
 		.on_upgraded = server_on_upgraded,
+		.on_turned_away = server_on_turned_away,
 	};
 	struct apw_sio_server				*s;
 
@@ -481,6 +504,17 @@ void *
 apw_sio_socket_get(const struct apw_sio_socket *sock)
 {
 	return sock->data;
+}
+
+void
+apw_sio_socket_trust(struct apw_sio_socket *sock)
+{
+	struct sio_conn	*c = sock->conn;
+
+	c->trusted = true;
+	apw_sio_attach_allow(&c->attach, attached_bytes(c->server));
+	if (c->session != NULL)
+		apw_eio_session_trust(c->session);
 }
 
 const struct apw_eio_session *

@@ -29,6 +29,9 @@ struct apw_sio_server_conf {
 	struct apw_eio_server_conf eio;
 	unsigned	connect_timeout_ms;	/* until a namespace is joined */
 	bool		close_refused;		/* hang up behind CONNECT_ERROR */
+	size_t		max_attached_bytes;	/* of the attachments of a packet,
+						   and of its text then; 0: as a
+						   message */
 };
 
 struct apw_sio_server_events {
@@ -51,6 +54,8 @@ struct apw_sio_server_events {
 		    const char *reason);
 	/* the connection of this one has left polling; may be NULL */
 	void	(*on_upgraded)(void *arg, struct apw_sio_socket *);
+	/* as apw_eio_server_events */
+	void	(*on_turned_away)(void *arg, unsigned n);
 };
 
 struct apw_sio_server *
@@ -60,7 +65,7 @@ struct apw_sio_server *
 	    struct apw_err *);
 int	 apw_sio_server_listen(struct apw_sio_server *, const char *address,
 	    uint16_t port, struct apw_err *);
-/* The server under it, for apw_eio_server_chain(). */
+/* The server under it, for its doors. */
 struct apw_eio_server *
 	apw_sio_server_eio(struct apw_sio_server *);
 /* No callback follows but freed(arg); see apw_eio_server_free(). */
@@ -70,6 +75,9 @@ void	 apw_sio_server_free(struct apw_sio_server *, void (*freed)(void *),
 /* The owner's pointer, NULL at first. */
 void	 apw_sio_socket_set(struct apw_sio_socket *, void *data);
 void	*apw_sio_socket_get(const struct apw_sio_socket *);
+/* Whoever is there may send messages of any length that the server takes, and
+ * does not go when others come. */
+void	 apw_sio_socket_trust(struct apw_sio_socket *);
 /* Its connection, to ask about; NULL: gone. */
 const struct apw_eio_session *
 	 apw_sio_socket_session(const struct apw_sio_socket *);

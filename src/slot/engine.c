@@ -12,7 +12,7 @@
 #include "core/apw_log.h"
 #include "slot/command.h"
 
-#define ENGINE_REFUSED_MS	3000	/* for the right one to come after a wrong one */
+#define ENGINE_REFUSED_MS	3000	/* for ours to end when it was refused */
 #define ENGINE_REFUSALS_LOGGED	10	/* of one engine */
 #define ENGINE_AHEAD_AGAIN_MS	10000	/* after one that did not come up */
 
@@ -29,7 +29,7 @@ engine_link_ready(void *arg)
 }
 
 static void
-engine_link_refused(void *arg, const char *why)
+engine_link_refused(void *arg, const char *why, bool own)
 {
 	struct timeval		 tv = { ENGINE_REFUSED_MS / 1000, 0 };
 	struct apw_engine	*e;
@@ -37,15 +37,28 @@ engine_link_refused(void *arg, const char *why)
 	APW_CAST(e, arg, ENGINE_MAGIC);
 	if (e->refusals++ < ENGINE_REFUSALS_LOGGED)
 		apw_warn("a connection to the engine link was refused",
-		    APW_S("why", why));
-	if (e->step != &engine_boot || e->refused[0] != '\0')
+		    APW_S("why", why), APW_S("from", own ? "the engine" :
+		    "unknown"));
+	/* what others say means nothing for our engine's start */
+	if (!own || e->step != &engine_boot || e->refused[0] != '\0')
 		return;
-	/* if it was our engine it will not try again: wait a little for the
-	 * right one, not the whole start time */
+	/* it will not try again: wait a little, not the whole start time */
 	snprintf(e->refused, sizeof(e->refused), "%s", why);
 	if (e->env.cycle->engine.start_timeout_ms - (apw_now_ms() - e->booted_ms) >
 	    ENGINE_REFUSED_MS)
 		event_add(e->timer, &tv);
+}
+
+static void
+engine_link_strangers(void *arg, unsigned n)
+{
+	struct apw_engine	*e;
+
+	APW_CAST(e, arg, ENGINE_MAGIC);
+	if (e->strangers == 0)
+		apw_warn("a process that is not the engine's connected to its "
+		    "link and was turned away");
+	e->strangers += n;
 }
 
 static void
@@ -95,6 +108,7 @@ engine_link_lost(void *arg, const char *reason)
 const struct apw_engine_link_events engine_link_events = {
 	.on_ready = engine_link_ready,
 	.on_refused = engine_link_refused,
+	.on_strangers = engine_link_strangers,
 	.on_result = engine_link_result,
 	.on_call = engine_link_call,
 	.on_output = engine_link_output,

@@ -35,7 +35,7 @@ engine_net_settings(struct apw_engine *e, const struct apw_settings *s,
 	enum apw_engine_dialect		dialect = engine_dialect(e);
 	struct apw_engine_link_conf	conf = {
 		.dialect = dialect,
-		.silent = s->app->silent,
+		.silent = s->app->silent, .guarded = true,
 		/* the one port of dialect A is every slot's in turn */
 		.adopts = net->fence == APW_FENCE_NETNS ||
 		    dialect == APW_ENGINE_DIALECT_A,
@@ -120,7 +120,8 @@ engine_net_ports(struct apw_engine *e, unsigned *link, unsigned *proxy,
 
 /* Its clients may be waiting already: they are in the listener's queue. */
 static int
-engine_net_proxy(struct apw_engine *e, struct apw_err *err)
+engine_net_proxy(struct apw_engine *e, const struct apw_peer_who *who,
+    struct apw_err *err)
 {
 	const struct apw_egress_proxy_conf	conf = {
 		.listen_fd = apw_take_fd(&e->proxy_fd), .rules = e->rules,
@@ -130,14 +131,28 @@ engine_net_proxy(struct apw_engine *e, struct apw_err *err)
 	e->proxy = apw_egress_proxy_new(e->env.base, &conf, err);
 	if (e->proxy == NULL)
 		return -1;
+	if (who != NULL)
+		apw_egress_proxy_guard(e->proxy, who);
 	apw_egress_proxy_begin(e->proxy, e->run);
 	return 0;
+}
+
+/* Whom its listeners on the host's loopback are for.  A box's processes are
+ * below its first; of others those that lost their parent are below us. */
+static void
+engine_net_who(const struct apw_engine *e, struct apw_peer_who *who)
+{
+	const struct apw_child	*c = &e->child;
+
+	apw_peer_who(who, c->engine_pid, e->fence == APW_FENCE_PORTS ?
+	    getpid() : c->pid);
 }
 
 int
 engine_net_start(struct apw_engine *e, struct apw_err *err)
 {
 	struct apw_child	*c = &e->child;
+	struct apw_peer_who	 who;
 
 	if (e->fence == APW_FENCE_NETNS) {
 		if (c->link_fd == -1)
@@ -147,10 +162,15 @@ engine_net_start(struct apw_engine *e, struct apw_err *err)
 		    err) == -1)
 			return -1;
 		e->proxy_fd = apw_take_fd(&c->proxy_fd);
-	} else if (e->shares_port && apw_engine_link_adopt(e->link,
+		apw_engine_link_due(e->link, NULL);
+		return e->rules == NULL ? 0 : engine_net_proxy(e, NULL, err);
+	}
+	if (e->shares_port && apw_engine_link_adopt(e->link,
 	    apw_take_fd(&e->link_fd), err) == -1)
 		return -1;
-	return e->rules == NULL ? 0 : engine_net_proxy(e, err);
+	engine_net_who(e, &who);
+	apw_engine_link_due(e->link, &who);
+	return e->rules == NULL ? 0 : engine_net_proxy(e, &who, err);
 }
 
 /* The sums of the run so far go to the engine's books; what it left open is
@@ -170,9 +190,21 @@ engine_net_close_run(struct apw_engine *e)
 	e->account.received_bytes += sum.received_bytes;
 }
 
+/* Of those that were said once. */
+static void
+engine_net_strangers(const struct apw_engine *e)
+{
+	if (e->strangers > 1)
+		apw_warn("connections to an engine's link were turned away",
+		    APW_S("sandbox", e->sandbox_id),
+		    APW_I("count", e->strangers));
+}
+
 void
 engine_net_stop(struct apw_engine *e)
 {
+	engine_net_strangers(e);
+	e->strangers = 0;
 	engine_net_close_run(e);
 	apw_egress_proxy_free(e->proxy);
 	e->proxy = NULL;

@@ -30,9 +30,10 @@ on_ready(void *arg)
 }
 
 static void
-on_refused(void *arg, const char *why)
+on_refused(void *arg, const char *why, bool own)
 {
 	(void)arg;
+	(void)own;
 	say(NOTHING, "refused %s", why);
 }
 

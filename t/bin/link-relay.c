@@ -82,6 +82,14 @@ relay_on_text(void *arg, const char *text)
 }
 
 static void
+relay_on_refused(void *arg, const char *why, bool own)
+{
+	(void)arg;
+	(void)why;
+	(void)own;
+}
+
+static void
 relay_on_result(void *arg, struct apw_str response)
 {
 	(void)arg;
@@ -109,7 +117,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct apw_engine_link_events	engine = {
-		.on_ready = relay_on_ready, .on_refused = relay_on_text,
+		.on_ready = relay_on_ready, .on_refused = relay_on_refused,
 		.on_result = relay_on_result, .on_call = relay_on_call,
 		.on_output = relay_on_output, .on_lost = relay_on_text,
 	};

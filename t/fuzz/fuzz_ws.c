@@ -187,7 +187,7 @@ talk(const uint8_t *input, size_t n, size_t step, bool fresh)
 		FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
 		    fd) == 0);
 		apw_eio_server_enter(apw_sio_server_eio(sio));
-		eio_conn_new(apw_sio_server_eio(sio), fd[0]);
+		eio_conn_new(apw_sio_server_eio(sio), fd[0], false);
 		apw_eio_server_leave(apw_sio_server_eio(sio));
 		feed(base, fd[1], p, (size_t)(at - p), step);
 		close(fd[1]);
