@@ -177,8 +177,9 @@ static const struct apw_directive engine_directives[] = {
 	  .offset = ENGINE(memory_bytes), .limits = APW_BOUNDS(64 * MB,
 	  1024 * GB), .dflt = "auto", .reload = APW_NEW_SLOTS,
 	  .arg_help = "SIZE | auto",
-	  .help = "How much memory an engine and what it starts may use. "
-	      "auto: what the app's settings say." },
+	  .help = "How much memory an engine and what it starts may use; "
+	      "twice that where pieces run in a process of their own (from "
+	      "release 0.88.3 on).  auto: what the app's settings say." },
 	{ .name = "standby", .args = { 1, 1 }, .set = apw_set_unsigned,
 	  .offset = ENGINE(standby), .limits = APW_BOUNDS(0, 8), .dflt = "1",
 	  .reload = APW_NEW_SLOTS, .arg_help = "NUMBER",

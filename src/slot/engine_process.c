@@ -98,6 +98,15 @@ engine_watch(struct apw_engine *e, struct apw_err *err)
 	return 0;
 }
 
+/* Pieces run in a child whose heap has the engine's limit: room for both. */
+static uint64_t
+engine_memory(const struct apw_engine *e)
+{
+	uint64_t	bytes = e->settings->memory_mb * 1024 * 1024;
+
+	return apw_stock_engine_has_children(e->env.stock) ? 2 * bytes : bytes;
+}
+
 static int
 engine_spawn(struct apw_engine *e, struct apw_arena *arena,
     struct apw_err *err)
@@ -117,7 +126,7 @@ engine_spawn(struct apw_engine *e, struct apw_arena *arena,
 		.slot = e->env.slot, .seat = e->env.seat,
 		.ahead = !e->serving && e->yields, .sandbox_id = e->sandbox_id,
 		.argv = cmd.argv, .envp = cmd.envp, .cwd = ".",
-		.memory_bytes = e->settings->memory_mb * 1024 * 1024,
+		.memory_bytes = engine_memory(e),
 		.flow_version_id = e->tenant.flow_version_id,
 		.platform_id = e->tenant.platform_id,
 		.network = e->settings->network, .fence = e->fence,

@@ -1,12 +1,18 @@
-/* The engine in the stock: common/main.js, put there from the configured
- * bundle by content.  Room: stock; looked at by the slot, made by a keeper.
- * Running engines keep the old file; a new content is a new generation. */
+/* The engine in the stock: its files in common/engine/HASH, and links to them in
+ * common, put there from the configured bundle's folder by content.  Room:
+ * stock; looked at by the slot, made by a keeper.  Another content is another
+ * generation; engines that run keep the files of theirs. */
 #include "stock/stock_priv.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "core/apw_auto.h"
 
@@ -14,10 +20,13 @@
 #define ENGINE_MARK		"common/" STOCK_MARK
 #define ENGINE_MARK_BYTES	512
 #define ENGINE_LOCK_MS		120000
-#define ENGINE_MAP_BYTES	((off_t)512 << 20)
+#define ENGINE_FOLDER		"engine"	/* below common */
+#define ENGINE_LINK_BYTES	128
+#define ENGINE_KEPT		8	/* generations beside the newest */
+#define ENGINE_KEPT_S		86400	/* after they were replaced */
 
-/* What the mark says: the content, the installed file, and the bundle it came
- * from, so that a fresh process need not read either of them again. */
+/* What the mark says: the content, the installed files, and the files they came
+ * from, so that a fresh process need not read any of them again. */
 struct engine_mark {
 	char			hash[STOCK_HASH_SIZE];
 	struct stock_stamp	stamp;
@@ -58,26 +67,45 @@ mark_write(int common_fd, const struct engine_mark *mark, struct apw_err *err)
 	return rc;
 }
 
-/* The installed file is the one that the mark speaks of. */
+/* The installed files are those that the mark speaks of, and the link leads to
+ * them. */
 static bool
-installed(const struct apw_stock *stock, struct engine_mark *mark)
+installed(struct apw_stock *stock, struct engine_mark *mark)
 {
-	struct stock_stamp	now;
-	struct stat		st;
+	struct stock_engine_files	*f = &stock->engine.installed;
+	apw_autofree char		*path = NULL;
+	struct stock_stamp		 now;
+	char				 link[ENGINE_LINK_BYTES],
+					 want[ENGINE_LINK_BYTES];
+	ssize_t				 n;
+	bool				 same;
 
-	if (mark_read(stock, mark) == -1 || fstatat(stock->root_fd,
-	    "common/main.js", &st, AT_SYMLINK_NOFOLLOW) == -1)
+	if (mark_read(stock, mark) == -1)
 		return false;
-	stock_stamp(&st, &now);
-	return stock_stamp_eq(&now, &mark->stamp);
+	n = readlinkat(stock->root_fd, "common/main.js", link,
+	    sizeof(link) - 1);
+	if (n == -1)
+		return false;
+	link[n] = '\0';
+	snprintf(want, sizeof(want), ENGINE_FOLDER "/%s/main.js", mark->hash);
+	if (strcmp(link, want) != 0 || asprintf(&path, "%s/common/%s",
+	    stock->root, want) == -1 ||
+	    stock_engine_files_look(f, path, NULL) == -1)
+		return false;
+	same = stock_engine_files_stamp(f, &now, NULL) == 0 &&
+	    stock_stamp_eq(&now, &mark->stamp);
+	stock_engine_files_close(f);
+	return same;
 }
 
 int
-stock_engine_source(const struct apw_stock *stock, struct stock_stamp *stamp,
+stock_engine_source(struct apw_stock *stock, struct stock_stamp *stamp,
     struct apw_err *err)
 {
-	const char	*bundle = stock->cycle->engine.bundle;
-	struct stat	 st;
+	struct stock_engine_files	*f = &stock->engine.files;
+	const char			*bundle = stock->cycle->engine.bundle;
+	struct stat			 st;
+	int				 rc;
 
 	if (bundle == NULL)
 		return apw_err_set(err, 0, "no engine bundle is configured");
@@ -86,8 +114,11 @@ stock_engine_source(const struct apw_stock *stock, struct stock_stamp *stamp,
 	if (!S_ISREG(st.st_mode))
 		return apw_err_set(err, 0, "engine bundle %s is no file",
 		    bundle);
-	stock_stamp(&st, stamp);
-	return 0;
+	if (stock_engine_files_look(f, bundle, err) == -1)
+		return -1;
+	rc = stock_engine_files_stamp(f, stamp, err);
+	stock_engine_files_close(f);
+	return rc;
 }
 
 static uint64_t
@@ -134,128 +165,207 @@ stock_engine_learn(struct apw_stock *stock, const struct stock_stamp *source)
 	stock->engine.generation = generation_of(mark.hash);
 }
 
-static int
-copy(int from_fd, int dir_fd, const char *name, struct apw_err *err)
+bool
+apw_stock_engine_has_children(const struct apw_stock *stock)
 {
-	static char	block[65536];
-	apw_autofd int	to = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL |
-	    O_NOFOLLOW | O_CLOEXEC, 0644);
-	off_t		at = 0;
-	ssize_t		n, done;
+	return stock_engine_files_have(&stock->engine.files, "piece-child.js");
+}
 
-	if (to == -1)
-		return apw_err_set(err, errno, "cannot write %s", name);
-	while ((n = pread(from_fd, block, sizeof(block), at)) > 0) {
-		for (done = 0; done < n;) {
-			ssize_t w = write(to, block + done, n - done);
+/* NAME in common leads to the file of this generation.  Node looks for what it
+ * loads later in the folder that the link leads to. */
+static int
+engine_link(const struct stock_staging *st, int common_fd, const char *hash,
+    const char *name, struct apw_err *err)
+{
+	char	link[ENGINE_LINK_BYTES + NAME_MAX];
 
-			if (w == -1 && errno != EINTR)
-				return apw_err_set(err, errno,
-				    "cannot write %s", name);
-			done += w > 0 ? w : 0;
-		}
-		at += n;
-	}
-	if (n == -1 || fsync(to) == -1)
-		return apw_err_set(err, errno, "cannot copy to %s", name);
+	snprintf(link, sizeof(link), ENGINE_FOLDER "/%s/%s", hash, name);
+	unlinkat(st->fd, "link", 0);
+	if (symlinkat(link, st->fd, "link") == -1 ||
+	    renameat(st->fd, "link", common_fd, name) == -1)
+		return apw_err_set(err, errno, "cannot link %s", name);
 	return 0;
 }
 
-/* The map is for stack traces only: its absence is no error. */
+/* main.js comes last: with it the engine is the new one. */
 static int
-copy_map(const char *bundle, int dir_fd, struct apw_err *err)
+engine_links(const struct stock_staging *st, int common_fd,
+    const struct stock_engine_files *f, const char *hash, struct apw_err *err)
 {
-	apw_autofree char	*path = NULL;
-	apw_autofd int		 fd = -1;
-	struct stat		 st;
+	size_t	i;
 
-	if (asprintf(&path, "%s.map", bundle) == -1)
-		return apw_err_set(err, ENOMEM, "engine map");
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
-	    st.st_size > ENGINE_MAP_BYTES)
-		return 1;
-	return copy(fd, dir_fd, "main.js.map", err);
+	for (i = 0; i < f->n; i++)
+		if (strcmp(f->v[i].as, "main.js") != 0 &&
+		    engine_link(st, common_fd, hash, f->v[i].as, err) == -1)
+			return -1;
+	if (engine_link(st, common_fd, hash, "main.js", err) == -1)
+		return -1;
+	return fsync(common_fd) == 0 ? 0 : apw_err_set(err, errno,
+	    "cannot sync the engine's link");
+}
+
+/* Engines that run may still load files of theirs: what was replaced stays for
+ * a day, and a few of them at most. */
+static void
+engine_sweep(const struct stock_staging *st, int gens_fd, const char *keep)
+{
+	int		 fd = openat(gens_fd, ".", O_RDONLY | O_DIRECTORY |
+			    O_CLOEXEC);
+	DIR		*dir = fd == -1 ? NULL : fdopendir(fd);
+	struct dirent	*e;
+	struct stat	 s;
+	unsigned	 n = 0;
+	time_t		 old = time(NULL) - ENGINE_KEPT_S;
+
+	if (dir == NULL && fd != -1)
+		close(fd);
+	while (dir != NULL && (e = readdir(dir)) != NULL) {
+		if (e->d_name[0] == '.' || strcmp(e->d_name, keep) == 0 ||
+		    fstatat(gens_fd, e->d_name, &s, AT_SYMLINK_NOFOLLOW) == -1)
+			continue;
+		if (++n < ENGINE_KEPT && s.st_mtime > old)
+			continue;
+		if (renameat(gens_fd, e->d_name, st->fd, "old") == 0)
+			stock_tree_remove(st->fd, "old");
+	}
+	if (dir != NULL)
+		closedir(dir);
+}
+
+/* What was there until now was replaced now. */
+static void
+engine_mark_replaced(const struct apw_stock *stock, int gens_fd)
+{
+	struct engine_mark	last;
+
+	if (mark_read(stock, &last) == 0)
+		utimensat(gens_fd, last.hash, NULL, AT_SYMLINK_NOFOLLOW);
+}
+
+/* Into a folder of its own, then whole into its place. */
+static int
+engine_copy(const struct stock_staging *st, int gens_fd,
+    const struct stock_engine_files *f, const char *hash, struct apw_err *err)
+{
+	apw_autofd int	to = -1;
+	char		have[STOCK_HASH_SIZE];
+	struct stock_engine_files copied = { .n = 0 };
+	int		rc;
+
+	if (mkdirat(st->fd, "engine", 0755) == -1 || (to = openat(st->fd,
+	    "engine", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1)
+		return apw_err_set(err, errno, "cannot make the engine's "
+		    "folder");
+	if (stock_engine_files_copy(f, to, err) == -1)
+		return -1;
+	/* they may have been replaced meanwhile: half of each is none */
+	copied = *f;
+	copied.dir_fd = to;
+	for (size_t i = 0; i < copied.n; i++)
+		memcpy(copied.v[i].from, copied.v[i].as,
+		    sizeof(copied.v[i].from));
+	rc = stock_engine_files_hash(&copied, have, err);
+	if (rc == 0 && strcmp(have, hash) != 0)
+		rc = apw_err_set(err, EAGAIN, "the engine's files changed "
+		    "while they were copied");
+	if (rc == -1)
+		return -1;
+	/* what bears this name is not what it should be */
+	if (renameat(gens_fd, hash, st->fd, "broken") == -1 && errno != ENOENT)
+		return apw_err_set(err, errno, "cannot replace the engine");
+	if (renameat(st->fd, "engine", gens_fd, hash) == -1 ||
+	    fsync(gens_fd) == -1)
+		return apw_err_set(err, errno, "cannot install the engine");
+	return 0;
+}
+
+/* The files of this generation, as they are in the stock; -1: not, or others. */
+static int
+engine_there(const struct apw_stock *stock, struct engine_mark *mark)
+{
+	struct stock_engine_files	f = { .n = 0 };
+	apw_autofree char		*path = NULL;
+	char				 hash[STOCK_HASH_SIZE];
+	int				 rc;
+
+	if (asprintf(&path, "%s/common/" ENGINE_FOLDER "/%s/main.js",
+	    stock->root, mark->hash) == -1 ||
+	    stock_engine_files_look(&f, path, NULL) == -1)
+		return -1;
+	rc = stock_engine_files_stamp(&f, &mark->stamp, NULL) == 0 &&
+	    stock_engine_files_hash(&f, hash, NULL) == 0 &&
+	    strcmp(hash, mark->hash) == 0 ? 0 : -1;
+	stock_engine_files_close(&f);
+	return rc;
 }
 
 static int
-engine_install(struct stock_keeper *k, int from_fd, int common_fd,
-    struct engine_mark *mark, struct apw_err *err)
+engine_install(struct stock_keeper *k, const struct stock_engine_files *f,
+    int common_fd, struct engine_mark *mark, struct apw_err *err)
 {
 	struct stock_staging	st;
-	struct stat		now;
-	int			rc = -1, map;
+	apw_autofd int		gens = stock_mkdirs(common_fd, ENGINE_FOLDER,
+				    err);
+	bool			there = engine_there(k->stock, mark) == 0;
+	int			rc = -1;
 
-	if (stock_staging_begin(k, &st, err) == -1)
+	if (gens == -1 || stock_staging_begin(k, &st, err) == -1)
 		return -1;
-	if (copy(from_fd, st.fd, "main.js", err) == -1 ||
-	    (map = copy_map(k->stock->cycle->engine.bundle, st.fd, err)) == -1)
+	if (!there && (engine_copy(&st, gens, f, mark->hash, err) == -1 ||
+	    engine_there(k->stock, mark) == -1))
 		goto out;
-	/* the mark goes first: without it nobody trusts the file */
+	engine_mark_replaced(k->stock, gens);
+	/* the mark goes first: without it nobody trusts the link */
 	unlinkat(common_fd, STOCK_MARK, 0);
-	if (map == 0)
-		renameat(st.fd, "main.js.map", common_fd, "main.js.map");
-	else
-		unlinkat(common_fd, "main.js.map", 0);
-	if (renameat(st.fd, "main.js", common_fd, "main.js") == -1 ||
-	    fsync(common_fd) == -1 || fstatat(common_fd, "main.js", &now,
-	    AT_SYMLINK_NOFOLLOW) == -1) {
-		apw_err_set(err, errno, "cannot install the engine");
+	if (engine_links(&st, common_fd, f, mark->hash, err) == -1)
 		goto out;
-	}
-	stock_stamp(&now, &mark->stamp);
 	rc = mark_write(common_fd, mark, err);
-	apw_info("engine installed", APW_S("sha256", mark->hash),
-	    APW_I("bytes", mark->stamp.size));
+	engine_sweep(&st, gens, mark->hash);
+	if (rc == 0)
+		apw_info("engine installed", APW_S("sha256", mark->hash),
+		    APW_I("files", f->n), APW_I("bytes", mark->stamp.size));
 out:
 	stock_staging_end(&st);
 	return rc;
 }
 
-/* A file of the same content that somebody else put there gets a mark. */
-static bool
-engine_adopt(int common_fd, struct engine_mark *mark)
+/* Under the lock: somebody else may have installed it meanwhile. */
+static int
+engine_make(struct stock_keeper *k, struct stock_engine_files *f,
+    struct engine_mark *want, struct apw_err *err)
 {
-	apw_autofd int	fd = openat(common_fd, "main.js", O_RDONLY |
-	    O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	char		hash[STOCK_HASH_SIZE];
-	struct stat	st;
+	struct engine_mark	have;
+	apw_autofd int		lock = -1, common = -1;
 
-	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
-	    stock_hash_file(fd, hash, NULL) == -1 ||
-	    strcmp(hash, mark->hash) != 0)
-		return false;
-	stock_stamp(&st, &mark->stamp);
-	return mark_write(common_fd, mark, NULL) == 0;
+	if (stock_engine_files_check(f, err) == -1 ||
+	    stock_engine_files_hash(f, want->hash, err) == -1)
+		return -1;
+	if (installed(k->stock, &have) && strcmp(have.hash, want->hash) == 0)
+		return 0;
+	common = stock_mkdirs(k->stock->root_fd, "common", err);
+	if (common == -1 || stock_lock(k, ENGINE_KEY, ENGINE_LOCK_MS, &lock,
+	    err) == -1)
+		return -1;
+	if (installed(k->stock, &have) && strcmp(have.hash, want->hash) == 0)
+		return 0;
+	return engine_install(k, f, common, want, err);
 }
 
 enum apw_stock_fault
 stock_engine_make(struct stock_keeper *k, struct apw_err *err)
 {
-	const char		*bundle = k->stock->cycle->engine.bundle;
-	struct engine_mark	 want, have;
-	apw_autofd int		 lock = -1, from = -1, common = -1;
+	struct stock_engine_files	*f = &k->stock->engine.files;
+	const char			*bundle = k->stock->cycle->engine.bundle;
+	struct engine_mark		 want;
+	int				 rc;
 
-	if (stock_engine_source(k->stock, &want.source, err) == -1)
+	if (stock_engine_source(k->stock, &want.source, err) == -1 ||
+	    stock_engine_files_look(f, bundle, err) == -1)
 		return APW_STOCK_OURS;
-	from = open(bundle, O_RDONLY | O_CLOEXEC);
-	if (from == -1 || stock_hash_file(from, want.hash, err) == -1) {
-		apw_err_set(err, errno, "cannot read engine %s", bundle);
-		return APW_STOCK_OURS;
-	}
-	if (installed(k->stock, &have) && strcmp(have.hash, want.hash) == 0)
+	rc = engine_make(k, f, &want, err);
+	stock_engine_files_close(f);
+	if (rc == 0)
 		return APW_STOCK_OK;
-	common = stock_mkdirs(k->stock->root_fd, "common", err);
-	if (common == -1 || stock_lock(k, ENGINE_KEY, ENGINE_LOCK_MS, &lock,
-	    err) == -1)
-		return APW_STOCK_OURS;
-	if (installed(k->stock, &have) && strcmp(have.hash, want.hash) == 0)
-		return APW_STOCK_OK;
-	if (engine_adopt(common, &want))
-		return APW_STOCK_OK;
-	if (engine_install(k, from, common, &want, err) == -1) {
-		apw_err_wrap(err, "engine");
-		return APW_STOCK_OURS;
-	}
-	return APW_STOCK_OK;
+	apw_err_wrap(err, "engine");
+	return APW_STOCK_OURS;
 }

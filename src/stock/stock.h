@@ -136,6 +136,8 @@ int	apw_stock_built(struct apw_stock *, const struct apw_stock_order *,
 
 /* Paths for the engine's command line and environment. */
 const char *apw_stock_engine(const struct apw_stock *);	/* …/common/main.js */
+/* Does it start processes of its own (piece-child.js, from release 0.88.3 on)? */
+bool	apw_stock_engine_has_children(const struct apw_stock *);
 const char *apw_stock_codes(const struct apw_stock *);	/* …/codes */
 /* Changes when the engine on disk changes: a warm one booted before is stale.
  * 0 until the first order has found or installed the engine. */

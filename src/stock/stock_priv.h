@@ -33,10 +33,23 @@ struct stock_stamp {
 	int64_t		mtime_ns;
 };
 
+#define STOCK_ENGINE_FILES_MAX	32
+
+/* The files of an engine in one folder, and what the stock calls them. */
+struct stock_engine_files {
+	int			 dir_fd;	/* owned between look and close */
+	struct stock_stamp	 folder;	/* when the names were read */
+	size_t			 n;		/* 0: not yet */
+	struct stock_engine_file {
+		char	from[256], as[256];
+	} v[STOCK_ENGINE_FILES_MAX];
+};
+
 struct stock_engine {
-	struct stock_stamp	source;		/* of the bundle, when last hashed */
-	char			hash[STOCK_HASH_SIZE];	/* of the bundle then; "" not yet */
+	struct stock_stamp	source;		/* of the files, when last hashed */
+	char			hash[STOCK_HASH_SIZE];	/* of them then; "" not yet */
 	uint64_t		generation;
+	struct stock_engine_files files, installed;
 };
 
 /* What one that stands by may load ahead. */
@@ -341,7 +354,7 @@ bool	stock_engine_present(struct apw_stock *);	/* learns generation too */
 enum apw_stock_fault stock_engine_make(struct stock_keeper *, struct apw_err *);
 /* In the slot, after a keeper's success: what it hashed was `source`. */
 void	stock_engine_learn(struct apw_stock *, const struct stock_stamp *source);
-int	stock_engine_source(const struct apw_stock *, struct stock_stamp *,
+int	stock_engine_source(struct apw_stock *, struct stock_stamp *,
 	    struct apw_err *);
 
 /* spec.c: what may be asked of a registry */
@@ -353,6 +366,23 @@ int	stock_spec_overrides(struct json_t *user, struct json_t *to,
 	    struct apw_err *);
 int	stock_spec_resolutions(struct json_t *user, struct json_t *to,
 	    struct apw_err *);
+
+/* engine_files.c: look opens the folder of the bundle at path and reads the names
+ * where they may have changed; all others come between look and close. */
+int	stock_engine_files_look(struct stock_engine_files *, const char *path,
+	    struct apw_err *);
+void	stock_engine_files_close(struct stock_engine_files *);
+int	stock_engine_files_stamp(const struct stock_engine_files *,
+	    struct stock_stamp *all, struct apw_err *);
+int	stock_engine_files_hash(const struct stock_engine_files *,
+	    char out[STOCK_HASH_SIZE], struct apw_err *);
+int	stock_engine_files_copy(const struct stock_engine_files *, int dir_fd,
+	    struct apw_err *);
+/* -1: the bundle names a file that is not there; err says which. */
+int	stock_engine_files_check(const struct stock_engine_files *,
+	    struct apw_err *);
+bool	stock_engine_files_have(const struct stock_engine_files *,
+	    const char *name);		/* at any time after a look */
 
 /* package.c: a user's package.json */
 #define STOCK_NOTES_BYTES	((size_t)8192)
