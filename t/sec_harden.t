@@ -72,4 +72,20 @@ sub hardened {
 	@r = $api->told("$mode-3", { do => 'read', path => "$tmp/left" });
 	my ($left) = grep { $_->{what} eq 'read' } @r;
 	is($left->{error} // 'none', 'ENOENT', "$mode: and not for the next");
+
+	# deeper than a path can say, and closed to its owner
+	$api->push_job(flow_job(id => "$mode-4", engine => [ { do => 'exec',
+		argv => [ '/usr/bin/perl', '-e', <<'EOP', $tmp ] },
+chdir shift or die $!; my $d = 'd' x 250;
+for (1 .. 300) { mkdir $d or die $!; chdir $d or die $!; }
+open my $f, '>', 'left'; print $f 'x' x 1e6; close $f; chmod 0, '.';
+EOP
+		{ do => 'exit', code => 1 } ]));
+	$api->wait_done("$mode-4");
+	@r = $api->told("$mode-5", { do => 'exec', argv => [ '/bin/ls', '-A',
+		$tmp ] });
+	($left) = grep { $_->{what} eq 'exec' } @r;
+	is("$left->{code} $left->{out}", '0 ', "$mode: nor what is deep");
+	ok(wait_for(sub { !glob("$dir/state/tmp.1*.old-*") }, 'removal'),
+		"$mode: its space is given back");
 }

@@ -143,6 +143,10 @@ const char *apw_stock_codes(const struct apw_stock *);	/* …/codes */
  * 0 until the first order has found or installed the engine. */
 uint64_t apw_stock_generation(const struct apw_stock *);
 
+/* Removes a tree, however deep it is and whatever modes it has; links are not
+ * followed.  It may take long: in a process of its own. */
+void	apw_stock_tree_remove(int dir_fd, const char *name);
+
 /* What an engine that stands by may load before its job is known: node is to
  * run the script APW_STOCK_AHEAD of the engine's folder first, with this in
  * APW_AHEAD: a folder of packages, below the engine's; NULL: nothing. */

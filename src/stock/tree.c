@@ -1,18 +1,21 @@
-/* Removal of a whole tree, never through a link.  Room: stock, keeper: it
- * may take long, so the slot must not call it. */
+/* Removal of a whole tree, never through a link, however deep it is.  Room:
+ * stock, in a process of its own: it may take long, so the slot must not call
+ * it. */
 #include "stock/stock_priv.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <unistd.h>
 
-#define TREE_DEPTH_MAX	200	/* descriptors at once */
-#define TREE_ROUNDS	32	/* each takes so many levels off */
+#define TREE_DEPTH_MAX	40	/* descriptors at once */
 
 struct removal {
 	int		top_fd;		/* owned; of the tree itself; -1: not yet */
+	uint64_t	mark;		/* in names that nobody has guessed */
 	unsigned	deep;		/* folders moved up, in all rounds */
 };
 
@@ -41,7 +44,8 @@ tree_lift(struct removal *r, int dir_fd, const char *name)
 {
 	char	to[64];
 
-	snprintf(to, sizeof(to), ".deep-%d-%u", (int)getpid(), r->deep);
+	snprintf(to, sizeof(to), ".deep-%016llx-%u",
+	    (unsigned long long)r->mark, r->deep);
 	if (fchmodat(dir_fd, name, 0700, AT_SYMLINK_NOFOLLOW) == -1) {
 		/* the next line will tell */
 	}
@@ -66,6 +70,9 @@ tree_remove(struct removal *r, int dir_fd, const char *name, unsigned depth)
 	    fchmodat(dir_fd, name, 0700, AT_SYMLINK_NOFOLLOW) == 0)
 		fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
 		    O_CLOEXEC);
+	/* fewer descriptors than that */
+	if (fd == -1 && depth > 0 && (errno == EMFILE || errno == ENFILE))
+		tree_lift(r, dir_fd, name);
 	if (fd == -1)
 		return;
 	fchmod(fd, 0700);	/* a package may have made it read-only */
@@ -79,15 +86,22 @@ void
 stock_tree_remove(int dir_fd, const char *name)
 {
 	struct removal	r = { .deep = 0 };
-	unsigned	round, before;
+	unsigned	before;
 
-	for (round = 0; round < TREE_ROUNDS; round++) {
+	if (getrandom(&r.mark, sizeof(r.mark), 0) != sizeof(r.mark))
+		r.mark = (uint64_t)getpid();
+	/* each round takes so many levels off all that is there */
+	do {
 		before = r.deep;
 		r.top_fd = -1;
 		tree_remove(&r, dir_fd, name, 0);
 		if (r.top_fd != -1)
 			close(r.top_fd);
-		if (r.deep == before)
-			return;
-	}
+	} while (r.deep != before);
+}
+
+void
+apw_stock_tree_remove(int dir_fd, const char *name)
+{
+	stock_tree_remove(dir_fd, name);
 }

@@ -274,9 +274,13 @@ void
 apw_plain_end(const void *conf, const struct apw_child *child,
     struct apw_sandbox_end *end)
 {
+	const struct apw_plain_conf	*c = conf;
+
 	*end = (struct apw_sandbox_end){ .code = -1 };
 	if (apw_box_has(child))
 		apw_box_end(conf, child, end);
+	if (c->harden != APW_HARDEN_OFF)
+		apw_plain_tmp_end(child->seat);
 }
 
 /* Of hardened engines only what is admitted is seen. */

@@ -55,6 +55,8 @@ int	apw_plain_admit(const void *conf, const struct apw_child *,
 /* plain_tmp.c: the folder that hardened engines may write to; empty.  NULL
  * and err when it cannot be had. */
 const char *apw_plain_tmp(unsigned seat, struct apw_err *);
+/* Its engine has ended: what is in there goes, and its space. */
+void	apw_plain_tmp_end(unsigned seat);
 /* Its path, made or not. */
 int	apw_plain_tmp_path(unsigned seat, char *path, size_t size,
 	    struct apw_err *);
