@@ -6,6 +6,7 @@
 use strict;
 use warnings;
 
+use IO::Socket::UNIX;
 use Test::More;
 
 use lib 't/lib', 'lib';
@@ -62,6 +63,30 @@ is($code, 0, '-t is content') or diag($err);
 is($code, 1, '-t refuses');
 like($err, qr/c\.conf:5:1: error: .*SANDBOX_PROCESS.*user namespace/,
 	'and says where and why');
+
+# without "user" plain engines are root, and so is what they may open
+SKIP: {
+	skip 'not root', 3 if $> != 0;
+	my $path = $t->testdir() . '/docker.sock';
+	my $l = IO::Socket::UNIX->new(Local => $path, Listen => 1) or die $!;
+	chmod 0600, $path;
+	like(($t->run_command([ $daemon, 'doctor' ]))[1],
+		qr/^sockets of root\s+\S.*\n\s+-> without "user"/m,
+		'sockets of root are named');
+	my $plain = slurp($t->testdir() . '/c.conf') =~
+		s/SANDBOX_PROCESS.*/UNSANDBOXED;/r;
+	$t->write_file('plain.conf', $plain);
+	@test = ($daemon, '-t', '-c', $t->testdir() . '/plain.conf');
+	like(($t->run_command([ @test ]))[2],
+		qr/warning: .*root's sockets: .*docker.*"user NAME"/,
+		'and by -t');
+	$t->write_file('plain.conf', "user nobody;\n$plain");
+	unlike(($t->run_command([ @test ]))[2], qr/root's sockets/,
+		'with "user" there is nothing to say');
+	close $l;
+	unlink $path;
+	@test = ($daemon, '-t', '-c', $t->testdir() . '/c.conf');
+}
 
 # builders: less than is required
 like($err = ($t->run_command([ @poor, $daemon, 'doctor' ]))[1],

@@ -167,6 +167,20 @@ doctor_landlock(struct doctor *d)
 	    "sockets and signals apart, too" : NULL);
 }
 
+/* Of whom plain engines are. */
+static void
+doctor_sockets(const struct doctor *d, const struct apw_cycle *cycle)
+{
+	char	text[DOCTOR_TEXT];
+
+	if (geteuid() == 0 && apw_sockets_of_root(text, sizeof(text)) != 0)
+		doctor_line(d, "sockets of root", text, cycle != NULL &&
+		    cycle->main.user != NULL ? NULL : "without \"user\" "
+		    "engines of UNSANDBOXED and SANDBOX_CODE_ONLY, hardened "
+		    "or not, can open them: say \"user NAME\", or use a "
+		    "process mode");
+}
+
 static int
 doctor_mode_probe(const struct apw_module *m, const void *conf, char *text,
     size_t size)
@@ -351,6 +365,7 @@ apw_doctor(const struct apw_cycle *cycle, FILE *f)
 	doctor_cgroup(&d);
 	doctor_watch(&d);
 	doctor_node(&d, cycle);
+	doctor_sockets(&d, cycle);
 	fputs("\nNetworks:\n", f);
 	doctor_networks(&d, cycle);
 	fputs("\nBuilders:\n", f);

@@ -46,6 +46,7 @@ test(const struct apw_options *o, struct apw_cycle *cycle)
 	}
 	apw_dial_check(cycle, stderr);
 	apw_stock_check(cycle, stderr);
+	apw_sockets_check(cycle, stderr);
 	fprintf(stderr, "%s: configuration is good\n", file_name(o));
 	return APW_EXIT_OK;
 }
