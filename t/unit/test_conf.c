@@ -213,7 +213,7 @@ test_bounds(void **state)
 		{ "list", "a b c", true }, { "list", "a '' c", false },
 		{ "url", "http://a", true }, { "url", "https://a:1/b/", true },
 		{ "url", "https://[::1]:80", true }, { "url", "ftp://a", false },
-		{ "url", "HTTP://a", false }, { "url", "http://", false },
+		{ "url", "HTTP://a", true }, { "url", "http://", false },
 		{ "url", "http://:80", false }, { "url", "http://a:", false },
 		{ "url", "http://a:65536", false }, { "url", "http://a b", false },
 		{ "url", "http://u:p@a", false }, { "url", "http://[]:1", false },
