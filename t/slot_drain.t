@@ -54,6 +54,7 @@ $t->engine()->wait_record('fork');
 $t->log_mark()->signal('TERM');
 $t->wait_log(qr/drain|leaving|stopping|SIGTERM/i);
 my $t0 = Time::HiRes::time();
+wait_for(sub { Time::HiRes::time() - $t0 > 1.2 }, 'another second');
 $t->signal('TERM');
 my $code = $t->wait_exit();
 ok(defined $code, 'a second TERM ends it');

@@ -99,7 +99,9 @@ const struct apw_directive apw_conf_main_directives[] = {
 	{ .name = "log", .args = { 1, 2 }, .set = apw_conf_set_log,
 	  .offset = MAIN(log_path), .dflt = "stderr", .reload = APW_NOW,
 	  .arg_help = "PATH|stderr [LEVEL]",
-	  .help = "Where log lines go. The second argument is the same as "
+	  .help = "Where log lines go: a file, a FIFO (which needs no reader "
+	      "yet), or stderr. Who does not read costs lines, which are "
+	      "counted, and nothing else. The second argument is the same as "
 	      "log_level." },
 	{ .name = "log_level", .args = { 1, 1 }, .set = apw_set_enum,
 	  .offset = MAIN(log_level), .limits = apw_conf_log_levels, .dflt = "info",
@@ -115,9 +117,12 @@ const struct apw_directive apw_conf_main_directives[] = {
 	  .offset = MAIN(drain_timeout_ms),
 	  .limits = APW_BOUNDS(0, 7 * DAY), .dflt = "25s", .reload = APW_NOW,
 	  .arg_help = "TIME",
-	  .help = "How long jobs in hand may go on after SIGTERM or SIGINT. "
-	      "Keep it below what the service manager waits before it kills. "
-	      "SIGQUIT and a reload wait as long as the jobs take." },
+	  .help = "How long jobs in hand may go on after SIGTERM or SIGINT; a "
+	      "job that still comes has it from then on. Polls that are parked "
+	      "at the app are waited for beside it, up to poll_timeout: the "
+	      "service manager should wait for both, and half a minute more, "
+	      "before it kills. SIGQUIT and a reload wait as long as the jobs "
+	      "take." },
 	{ .name = "respawn_max", .args = { 1, 1 }, .set = apw_set_ms,
 	  .offset = MAIN(respawn_max_ms), .limits = APW_BOUNDS(100, HOUR),
 	  .dflt = "30s", .reload = APW_NOW, .arg_help = "TIME",

@@ -1,174 +1,138 @@
-/* The log.  Room: any; each process writes its own lines, one write(2) a
- * line, so that lines of several processes never mix.  Must never block the
- * caller on anything but that write. */
-#include "core/apw_log.h"
+/* The log; see apw_log.h.  Room: any; each process writes its own lines, one
+ * write(2) a line, so that lines of several processes never mix.  It never
+ * waits for who reads them: what cannot be written is counted, and told when
+ * it can. */
+#include "core/apw_log_priv.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/apw_clock.h"
 
-#define LOG_LINE_BYTES	4096
-#define LOG_VALUE_BYTES	1500	/* a longer value is cut, and says so */
+#define LOG_STDERR	"stderr"
 
 static struct {
-	int			 fd;
+	struct log_out		 out;
 	enum apw_log_level	 level;
 	enum apw_log_format	 format;
 	char			 path[1024];
 	char			 room[32];
 	char			 job[64];
-} log_state = { .fd = STDERR_FILENO, .level = APW_LOG_NOTICE,
+	_Atomic uint64_t	*dropped;	/* borrowed; NULL */
+	pid_t			 pid;		/* whose repeats are counted */
+} log_state = { .out = { .fd = STDERR_FILENO }, .level = APW_LOG_NOTICE,
     .room = "apworkerd" };
 
-static const char *const log_names[] = {
-	"alert", "error", "warn", "notice", "info", "debug",
-};
-
-struct log_line {
-	char	 text[LOG_LINE_BYTES];
-	size_t	 len;
-};
-
 static void
-line_put(struct log_line *l, const char *p, size_t n)
+log_dropped(int error)
 {
-	size_t	room = sizeof(l->text) - 1 - l->len;
+	struct log_out	*o = &log_state.out;
 
-	if (n > room)
-		n = room;
-	memcpy(l->text + l->len, p, n);
-	l->len += n;
-}
-
-static void
-line_puts(struct log_line *l, const char *s)
-{
-	line_put(l, s, strlen(s));
-}
-
-static void __attribute__((format(printf, 2, 3)))
-line_printf(struct log_line *l, const char *fmt, ...)
-{
-	char	 part[128];
-	va_list	 ap;
-
-	va_start(ap, fmt);
-	vsnprintf(part, sizeof(part), fmt, ap);
-	va_end(ap);
-	line_puts(l, part);
-}
-
-/* Quoted and escaped; never a raw newline or control byte in the log. */
-static void
-line_quoted(struct log_line *l, const char *p, size_t n)
-{
-	size_t	i, shown = n < LOG_VALUE_BYTES ? n : LOG_VALUE_BYTES;
-
-	line_puts(l, "\"");
-	for (i = 0; i < shown; i++) {
-		unsigned char c = p[i];
-
-		if (c == '"' || c == '\\')
-			line_printf(l, "\\%c", c);
-		else if (c == '\n')
-			line_puts(l, "\\n");
-		else if (c < 0x20 || c == 0x7f)
-			line_printf(l, "\\u%04x", c);
-		else
-			line_put(l, p + i, 1);
+	if (o->dropped++ == 0) {
+		o->since_ms = apw_now_ms();
+		o->error = error;
 	}
-	if (shown < n)
-		line_printf(l, "[%zu more]", n - shown);
-	line_puts(l, "\"");
+	if (log_state.dropped != NULL)
+		atomic_fetch_add(log_state.dropped, 1);
 }
 
-static bool
-value_is_plain(const char *p, size_t n)
+/* Lines go again: how many did not. */
+static int
+log_tell_dropped(void)
 {
-	size_t	i;
+	struct log_out	*o = &log_state.out;
+	struct log_line	 line;
+	const struct log_head h = { apw_wall_ms(), APW_LOG_WARN,
+	    log_state.format, log_state.room, "" };
+	const struct apw_field f[] = {
+		APW_I("lines", o->dropped),
+		APW_I("for_ms", apw_now_ms() - o->since_ms),
+		APW_S("why", o->error == EAGAIN ? "nobody read them" :
+		    strerror(o->error)), { .key = NULL }
+	};
 
-	if (n == 0 || n > 200)
-		return false;
-	for (i = 0; i < n; i++)
-		if ((unsigned char)p[i] <= 0x20 || p[i] == '"' ||
-		    p[i] == '\\' || p[i] == '=' || p[i] == 0x7f)
-			return false;
-	return true;
-}
-
-static size_t
-field_len(const struct apw_field *f)
-{
-	return f->n == SIZE_MAX ? strlen(f->s) : f->n;
-}
-
-static void
-line_text(struct log_line *l, const char *time, enum apw_log_level level,
-    const char *text, const struct apw_field *f)
-{
-	line_printf(l, "%s %s %s ", time, log_names[level], log_state.room);
-	if (log_state.job[0] != '\0')
-		line_printf(l, "job=%s ", log_state.job);
-	line_puts(l, text);
-	for (; f->key != NULL; f++) {
-		line_printf(l, " %s=", f->key);
-		if (f->s == NULL)
-			line_printf(l, "%" PRId64, f->i);
-		else if (value_is_plain(f->s, field_len(f)))
-			line_put(l, f->s, field_len(f));
-		else
-			line_quoted(l, f->s, field_len(f));
-	}
+	log_line_compose(&line, &h, "log lines were dropped: they could not "
+	    "be written", f);
+	if (log_out_write(o, line.text, line.len) == -1)
+		return -1;
+	o->dropped = 0;
+	return 0;
 }
 
 static void
-line_json(struct log_line *l, const char *time, enum apw_log_level level,
-    const char *text, const struct apw_field *f)
+log_say(enum apw_log_level level, const char *job, const char *text,
+    const struct apw_field *fields)
 {
-	line_printf(l, "{\"time\":\"%s\",\"level\":\"%s\",\"room\":\"%s\"",
-	    time, log_names[level], log_state.room);
-	if (log_state.job[0] != '\0')
-		line_printf(l, ",\"job\":\"%s\"", log_state.job);
-	line_puts(l, ",\"event\":");
-	line_quoted(l, text, strlen(text));
-	for (; f->key != NULL; f++) {
-		/* leave room, so that a cut line is still one JSON value */
-		if (l->len > sizeof(l->text) - 2 * LOG_VALUE_BYTES)
-			break;
-		line_printf(l, ",\"%s\":", f->key);
-		if (f->s == NULL)
-			line_printf(l, "%" PRId64, f->i);
-		else
-			line_quoted(l, f->s, field_len(f) > LOG_VALUE_BYTES / 6 ?
-			    LOG_VALUE_BYTES / 6 : field_len(f));
-	}
-	line_puts(l, "}");
+	const struct log_head h = { apw_wall_ms(), level, log_state.format,
+	    log_state.room, job };
+	struct log_line	line;
+
+	log_line_compose(&line, &h, text, fields);
+	if ((log_state.out.dropped > 0 && log_tell_dropped() == -1) ||
+	    log_out_write(&log_state.out, line.text, line.len) == -1)
+		log_dropped(errno);
+}
+
+/* What a parent has counted is the parent's to tell. */
+static void
+log_whose(void)
+{
+	pid_t	pid = getpid();
+
+	if (pid == log_state.pid)
+		return;
+	if (log_state.pid != 0)
+		log_repeat_forget();
+	log_state.pid = pid;
+	log_state.out.dropped = 0;
 }
 
 void
-apw_log_fields(enum apw_log_level level, const char *text,
+apw_log_fields(enum apw_log_level level, unsigned burst, const char *text,
     const struct apw_field *fields)
 {
-	int		 saved = errno;
-	char		 time[APW_ISO8601_SIZE];
-	struct log_line	 line = { .len = 0 };
+	int	saved = errno;
 
 	if (level > log_state.level)
 		return;
-	apw_iso8601(apw_wall_ms(), time);
-	if (log_state.format == APW_LOG_JSON)
-		line_json(&line, time, level, text, fields);
-	else
-		line_text(&line, time, level, text, fields);
-	line.text[line.len++] = '\n';
-	while (write(log_state.fd, line.text, line.len) == -1 && errno == EINTR)
-		;
+	log_whose();
+	if (burst == APW_LOG_EACH || log_repeat_pass(level, burst,
+	    log_state.job, text, fields, apw_now_ms(), log_say))
+		log_say(level, log_state.job, text, fields);
 	errno = saved;
+}
+
+void
+apw_log_tick(int64_t now_ms)
+{
+	int	saved = errno;
+
+	log_whose();
+	log_repeat_flush(now_ms, false, log_say);
+	if (log_state.out.dropped > 0)
+		(void)log_tell_dropped();
+	errno = saved;
+}
+
+void
+apw_log_finish(void)
+{
+	int	saved = errno;
+
+	log_whose();
+	log_repeat_flush(apw_now_ms(), true, log_say);
+	if (log_state.out.dropped > 0)
+		(void)log_tell_dropped();
+	errno = saved;
+}
+
+void
+apw_log_count_dropped(_Atomic uint64_t *counter)
+{
+	log_state.dropped = counter;
 }
 
 enum apw_log_level
@@ -177,42 +141,38 @@ apw_log_level(void)
 	return log_state.level;
 }
 
-const char *
-apw_log_level_name(enum apw_log_level level)
-{
-	return log_names[level];
-}
-
 int
 apw_log_open(const char *path, enum apw_log_level level,
     enum apw_log_format format, struct apw_err *err)
 {
-	int	fd = STDERR_FILENO;
+	struct log_out	next, *o = &log_state.out;
 
-	if (strcmp(path, "stderr") != 0) {
-		if (strlen(path) >= sizeof(log_state.path))
-			return apw_err_set(err, ENAMETOOLONG, "log %s", path);
-		fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC |
-		    O_NOCTTY, 0640);
-		if (fd == -1)
-			return apw_err_set(err, errno, "cannot open log %s",
-			    path);
-	}
-	if (log_state.fd != STDERR_FILENO)
-		close(log_state.fd);
-	log_state.fd = fd;
+	if (strlen(path) >= sizeof(log_state.path))
+		return apw_err_set(err, ENAMETOOLONG, "log %s", path);
+	if (strcmp(path, LOG_STDERR) == 0)
+		log_out_stderr(&next);
+	else if (log_out_open(&next, path, err) == -1)
+		return -1;
+	next.dropped = o->dropped;
+	next.since_ms = o->since_ms;
+	next.error = o->error;
+	if (o->fd != STDERR_FILENO)
+		close(o->fd);
+	*o = next;
 	log_state.level = level;
 	log_state.format = format;
 	snprintf(log_state.path, sizeof(log_state.path), "%s", path);
 	return 0;
 }
 
+/* Standard error stays what it is: nobody can move it away. */
 int
 apw_log_reopen(struct apw_err *err)
 {
 	char	path[sizeof(log_state.path)];
 
-	if (log_state.path[0] == '\0')
+	if (log_state.path[0] == '\0' ||
+	    strcmp(log_state.path, LOG_STDERR) == 0)
 		return 0;
 	memcpy(path, log_state.path, sizeof(path));
 	return apw_log_open(path, log_state.level, log_state.format, err);
@@ -221,7 +181,14 @@ apw_log_reopen(struct apw_err *err)
 int
 apw_log_fd(void)
 {
-	return log_state.fd;
+	return log_state.out.fd;
+}
+
+bool
+apw_log_is_stderr(void)
+{
+	return log_state.path[0] == '\0' ||
+	    strcmp(log_state.path, LOG_STDERR) == 0;
 }
 
 void
@@ -239,8 +206,34 @@ apw_log_job(const char *job_id)
 	    job_id == NULL ? "" : job_id);
 	for (i = 0; log_state.job[i] != '\0'; i++)
 		if ((unsigned char)log_state.job[i] <= 0x20 ||
-		    strchr("\"\\=\x7f", log_state.job[i]) != NULL)
+		    (unsigned char)log_state.job[i] >= 0x7f ||
+		    strchr("\"\\=", log_state.job[i]) != NULL)
 			log_state.job[i] = '_';
+}
+
+static ssize_t
+stream_write(void *cookie, const char *p, size_t n)
+{
+	static struct log_out	out = { .fd = STDERR_FILENO };
+	size_t			done, part;
+
+	(void)cookie;
+	for (done = 0; done < n; done += part) {
+		part = n - done < LOG_LINE_BYTES ? n - done : LOG_LINE_BYTES;
+		(void)log_out_write(&out, p + done, part);
+	}
+	return (ssize_t)n;
+}
+
+FILE *
+apw_log_stream(void)
+{
+	static const cookie_io_functions_t io = { .write = stream_write };
+	FILE	*f = fopencookie(NULL, "w", io);
+
+	if (f != NULL)
+		setvbuf(f, NULL, _IOLBF, LOG_LINE_BYTES);
+	return f;
 }
 
 _Noreturn void

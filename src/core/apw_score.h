@@ -24,7 +24,7 @@
 	X(starts) X(deaths) X(jobs_started) X(jobs_ok) X(jobs_failed)	\
 	X(engine_starts) X(engine_deaths) X(reconnects) X(busy_ms)	\
 	X(egress_allowed) X(egress_blocked) X(egress_failed)		\
-	X(egress_sent_bytes) X(egress_received_bytes)
+	X(egress_sent_bytes) X(egress_received_bytes) X(log_dropped)
 
 /* Life of a slot as its master sees it, then what it does while ready. */
 #define APW_SLOT_STATES(X)						\
@@ -71,6 +71,9 @@ struct apw_score_slot {
 	_Atomic uint64_t jobs_started, jobs_ok, jobs_failed;
 	_Atomic uint64_t engine_starts, engine_deaths;
 	_Atomic uint64_t reconnects;
+	_Atomic uint64_t log_dropped;	/* lines that could not be written */
+	_Atomic int64_t	 poll_until_ms;	/* monotonic; the poll that is parked
+					 * at the app is over then; 0: none */
 	_Atomic int32_t	 engine_pid;
 	_Atomic int64_t	 job_since_ms;	/* monotonic; 0: no job */
 	_Atomic uint64_t busy_ms;
@@ -126,6 +129,8 @@ struct apw_score {
 	_Atomic uint32_t past_seq;	/* odd while counts move to `past` */
 	_Atomic uint32_t inherited;	/* bool: `past` has what the binary
 					 * before us (SIGUSR2) has counted */
+	_Atomic int64_t	 jobs_until_ms;	/* monotonic; leaving: jobs in hand
+					 * have so long; 0: no limit */
 	struct apw_score_past past;	/* written by the master */
 	_Atomic uint32_t seq;		/* guards the text below; master writes */
 	char		 reload_error[512];
@@ -133,7 +138,10 @@ struct apw_score {
     };
     union {				/* written by the monitor */
 	char	 monitor_page[APW_SCORE_PAGE];
+	struct {
 	_Atomic int64_t	 monitor_tick_ms;
+	_Atomic uint64_t monitor_log_dropped;
+	};
     };
 	/* the part of `past` that slots of this number counted: written by
 	 * the master */

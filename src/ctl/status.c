@@ -45,6 +45,28 @@ age_of(const json_t *o, const char *key, char buf[32])
 	return buf;
 }
 
+/* "waits for: 2 slots busy, 13 s left; 2 polls parked, 31 s left" */
+static void
+print_leaving(const json_t *l)
+{
+	long long	busy = number_of(l, "busy");
+	long long	polls = number_of(l, "polls_parked");
+
+	if (busy + polls == 0)
+		return;
+	printf("waits for:");
+	if (busy > 0)
+		printf(" %lld slot%s busy", busy, busy == 1 ? "" : "s");
+	if (busy > 0 && json_is_integer(json_object_get(l, "jobs_left_ms")))
+		printf(", %lld s left", (number_of(l, "jobs_left_ms") + 999) /
+		    1000);
+	if (polls > 0)
+		printf("%s %lld poll%s parked, %lld s left",
+		    busy > 0 ? ";" : "", polls, polls == 1 ? "" : "s",
+		    (number_of(l, "poll_left_ms") + 999) / 1000);
+	printf("\n");
+}
+
 static void
 print_head(const json_t *st)
 {
@@ -66,6 +88,7 @@ print_head(const json_t *st)
 	    number_of(jobs, "ok"), number_of(jobs, "failed"),
 	    number_of(total, "deaths"),
 	    number_of(json_object_get(total, "engines"), "deaths"));
+	print_leaving(json_object_get(st, "leaving"));
 	if (number_of(reload, "ok") + number_of(reload, "failed") > 0)
 		printf("reloads: %lld ok, %lld refused, last at %s\n",
 		    number_of(reload, "ok"), number_of(reload, "failed"),

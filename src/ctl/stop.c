@@ -9,11 +9,13 @@
 #include "core/apw_auto.h"
 #include "core/apw_clock.h"
 #include "core/apw_exit.h"
+#include "core/apw_module.h"
 #include "ctl/commands.h"
+#include "master/master_priv.h"
 #include "master/pidfile.h"
+#include "modules/source/source.h"
 
-#define STOP_GAP_MS	20
-#define STOP_MARGIN_MS	10000	/* on top of drain_timeout */
+#define STOP_MARGIN_MS	20000	/* on top of what the daemon may take */
 #define STOP_FOREVER_MS	((int64_t)24 * 3600 * 1000)
 
 /* By pidfd: the number may be given to another process, the descriptor is
@@ -39,6 +41,19 @@ static int
 stop_signal(int pidfd, int signo)
 {
 	return (int)syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0);
+}
+
+/* Jobs have drain_timeout, also one that comes by the poll that is parked. */
+static int64_t
+stop_patience(const struct apw_cycle *cycle)
+{
+	const struct apw_module	*source = cycle->source;
+	int64_t			 park_ms = 0;
+
+	if (source != NULL && source->ops.source->park_ms != NULL)
+		park_ms = source->ops.source->park_ms(
+		    APW_MODULE_CONF(cycle, source));
+	return park_ms + cycle->main.drain_timeout_ms + STOP_MARGIN_MS;
 }
 
 int
@@ -68,17 +83,15 @@ apw_ctl_stop(int argc, char **argv, const struct apw_cycle *cycle)
 			apw_err_set(&err, errno, "pid %d has ended", (int)pid);
 		return ctl_fail(APW_EXIT_TEMP, &err);
 	}
-	rc = stop_signal(pidfd, drain ? SIGQUIT : SIGTERM);
-	/* two that arrive together may be seen in any order */
-	if (rc == 0 && now && stop_wait(pidfd, STOP_GAP_MS) == -1)
-		stop_signal(pidfd, SIGINT);
+	rc = stop_signal(pidfd, drain ? SIGQUIT : now ? APW_SIGNAL_NOW :
+	    SIGTERM);
 	if (rc == -1) {
 		apw_err_set(&err, errno, "cannot signal pid %d", (int)pid);
 		return ctl_fail(APW_EXIT_OS, &err);
 	}
 	if (wait_ms == 0)
-		wait_ms = drain ? STOP_FOREVER_MS :
-		    cycle->main.drain_timeout_ms + STOP_MARGIN_MS;
+		wait_ms = drain ? STOP_FOREVER_MS : now ? STOP_MARGIN_MS :
+		    stop_patience(cycle);
 	if (stop_wait(pidfd, wait_ms) == 0)
 		return APW_EXIT_OK;
 	apw_err_set(&err, 0, "pid %d is still there", (int)pid);

@@ -85,7 +85,7 @@ apw_egress_books_enter(struct apw_egress_books *b,
 	if (r->verdict == APW_EGRESS_ADDRESS ||
 	    r->verdict == APW_EGRESS_PORT || r->verdict == APW_EGRESS_LIMIT)
 		level = APW_LOG_WARN;
-	apw_log(level, "egress", APW_S("run", r->run),
+	apw_log_each(level, "egress", APW_S("run", r->run),
 	    APW_S("verdict", apw_egress_verdict_name(r->verdict)),
 	    APW_S("method", r->method), APW_S("host", r->host),
 	    APW_I("port", r->port), APW_S("address", r->address),

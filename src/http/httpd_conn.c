@@ -149,7 +149,7 @@ conn_answer(struct httpd_conn *c, struct apw_httpd_answer *a, bool with_body)
 	c->file_at = 0;
 	c->file_end = a->fd != -1 && with_body ? a->fd_bytes : 0;
 	if (c->out.failed) {
-		apw_error("an answer is too large: connection closed",
+		apw_error_often("an answer is too large: connection closed",
 		    APW_I("status", a->status));
 		httpd_conn_free(c);
 		return;

@@ -128,7 +128,7 @@ journal_sync(struct apw_journal *j)
 		return;
 	j->dirty = false;
 	if (fdatasync(j->fd) == -1)
-		apw_warn("cannot sync the lease journal",
+		apw_warn_often("cannot sync the lease journal",
 		    APW_S("file", j->name), APW_I("errno", errno));
 }
 

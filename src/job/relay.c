@@ -13,7 +13,6 @@
 #include "proto/apw_raw.h"
 
 #define RELAY_COPY_BYTES	(1024 * 1024)	/* larger ones are not repeated */
-#define RELAY_REFUSALS_LOGGED	10		/* of one job */
 
 /* one second less than the engine link's own limit */
 static const struct job_repeat relay_repeat = { .ms = 54000 };
@@ -140,7 +139,7 @@ relay_on_reply(struct apw_job *job, void *arg, const struct apw_reply *reply)
 	if (reply->kind == APW_REPLY_OK)
 		apw_engine_answer(job->env.engine, call, &reply->result, NULL);
 	else {
-		apw_warn("a call of the engine was not taken by the app",
+		apw_warn_often("a call of the engine was not taken by the app",
 		    APW_S("error", reply->error));
 		apw_engine_answer(job->env.engine, call, NULL, reply->error);
 	}
@@ -153,10 +152,9 @@ relay_refuse(struct apw_job *job, uint32_t call, struct apw_str method,
 	job->refused++;
 	if (method.n > 64)
 		method.n = 64;
-	if (job->refused <= RELAY_REFUSALS_LOGGED)
-		apw_warn("a call of the engine was refused",
-		    APW_SN("method", method), APW_S("wrong", key),
-		    APW_I("refused", job->refused));
+	apw_warn_often("a call of the engine was refused",
+	    APW_SN("method", method), APW_S("wrong", key),
+	    APW_I("refused", job->refused));
 	apw_engine_answer(job->env.engine, call, NULL,
 	    "the call is not one an engine may make about its job");
 }

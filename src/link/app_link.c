@@ -243,7 +243,7 @@ apw_app_link_open(struct apw_app_link *l)
 	l->state = APP_DIALING;
 	/* failing to begin is told as any other failure: from the loop */
 	if (app_conn_dial(l, &err) == -1) {
-		apw_error("cannot connect to the app", APW_E(&err));
+		apw_error_often("cannot connect to the app", APW_E(&err));
 		tv = now;
 	}
 	event_add(l->open_timer, &tv);

@@ -59,8 +59,8 @@ listener_take(struct eio_listener *l, int *fds)
 			break;
 	}
 	if (n < APW_PEER_BATCH && errno != EAGAIN) {
-		apw_error("cannot accept a connection",
-		    APW_S("error", strerror(errno)));
+		apw_error_often("cannot accept a connection",
+		    APW_K("error", strerror(errno)));
 		listener_rest(l, EMPTY_MS);
 	} else if (n > 0 && l->server->rests)
 		listener_rest(l, REST_MS);

@@ -76,7 +76,7 @@ call_on_timer(evutil_socket_t fd, short what, void *arg)
 		c = &l->calls[i];
 		if (c->handle == 0 || c->deadline_ms > now)
 			continue;
-		apw_warn("call of the engine was not answered in time");
+		apw_warn_often("call of the engine was not answered in time");
 		engine_call_refuse(l, c->id, "the worker got no answer in time");
 		call_forget(l, c);
 	}
@@ -94,7 +94,7 @@ void
 engine_call_settle(struct apw_engine_link *l)
 {
 	if (l->nrefused > 1)
-		apw_warn("calls of the engine were refused: too many in "
+		apw_warn_often("calls of the engine were refused: too many in "
 		    "flight", APW_I("count", l->nrefused));
 	l->nrefused = 0;
 }
@@ -119,7 +119,7 @@ engine_call_begin(struct apw_engine_link *l, struct apw_str method,
 	    l->call_bytes + bytes > l->conf.max_call_bytes) {
 		/* an engine may do this as fast as it can: said once */
 		if (l->nrefused++ == 0)
-			apw_warn("engine has too many calls in flight",
+			apw_warn_often("engine has too many calls in flight",
 			    APW_I("calls", l->ncalls),
 			    APW_I("bytes", l->call_bytes));
 		engine_call_refuse(l, id, "too many calls in flight");

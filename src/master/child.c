@@ -80,12 +80,13 @@ close_others(const int *keep, size_t n)
 	apw_child_close_others(fds, n + 1);
 }
 
-/* Faults keep their handlers: a sanitizer may have them. */
+/* Faults keep their handlers: a sanitizer may have them.  A pipe without a
+ * reader, or a file that may not grow, is an error here, not a death. */
 static void
 reset_signals(void)
 {
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL,
-	    SIGABRT, SIGTRAP };
+	    SIGABRT, SIGTRAP, SIGPIPE, SIGXFSZ };
 	int	signo;
 	size_t	i;
 
@@ -113,6 +114,8 @@ child_main(struct mproc *p)
 	setpgid(0, 0);
 	master_loop_forget(m);
 	apw_score_narrow(m->score, p->score);
+	apw_log_count_dropped(p->score != NULL ? &p->score->log_dropped :
+	    &m->score->monitor_log_dropped);
 	/* the first ones are born before the master itself lets go */
 	if (m->daemon)
 		apw_daemon_std_null(strcmp(conf->main.log_path, "stderr") == 0);
@@ -148,6 +151,7 @@ child_main(struct mproc *p)
 		    m->listeners.n);
 	} else
 		rc = apw_slot_main(conf, p->number, p->score);
+	apw_log_finish();
 	exit(rc);
 }
 

@@ -7,19 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/apw_child.h"
 #include "core/apw_exit.h"
-
-void
-apw_daemon_std_fds(void)
-{
-	int	fd;
-
-	do
-		fd = open("/dev/null", O_RDWR | O_NOCTTY);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
-}
 
 /* The starter's last act. */
 static _Noreturn void
@@ -64,6 +53,7 @@ apw_daemon_detach(int *report, struct apw_err *err)
 	if (chdir("/") == -1)
 		return apw_err_set(err, errno, "/");
 	*report = fds[1];
+	apw_child_close_others(&fds[1], 1);
 	return 0;
 }
 

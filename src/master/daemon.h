@@ -6,9 +6,8 @@
 
 #include "core/apw_err.h"
 
-/* Descriptors 0-2 are open afterwards, if only on /dev/null. */
-void	apw_daemon_std_fds(void);
-/* Returns in the daemon, detached; its starter waits in here and exits with
+/* Returns in the daemon, detached, with no descriptor of its starter's but 0
+ * to 2; its starter waits in here and exits with
  * what apw_daemon_up() says, or with APW_EXIT_OS when the daemon dies before
  * that.  *report is for apw_daemon_up(). */
 int	apw_daemon_detach(int *report, struct apw_err *);

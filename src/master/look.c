@@ -83,7 +83,7 @@ master_look(const struct mproc *p, const char *why)
 		apw_score_text(&p->score->seq, job, sizeof(job),
 		    p->score->job_id, sizeof(p->score->job_id));
 	}
-	apw_error("no progress: killing it", APW_S("process", name),
+	apw_error("no progress: killing it", APW_K("process", name),
 	    APW_I("pid", p->pid), APW_S("why", why),
 	    APW_S("job", job[0] == '\0' ? NULL : job),
 	    APW_S("phase", phase[0] == '\0' ? NULL : phase),

@@ -6,13 +6,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "broker/doctor.h"
 #include "core/apw_conf.h"
 #include "core/apw_exit.h"
 #include "core/apw_module.h"
+#include "core/apw_start.h"
 #include "dial/check.h"
 #include "master/child.h"
 #include "master/daemon.h"
@@ -21,6 +21,8 @@
 #include "master/options.h"
 #include "master/pidfile.h"
 #include "stock/check.h"
+
+static FILE	*complaints;	/* stderr, or one like it that never waits */
 
 static const char *
 file_name(const struct apw_options *o)
@@ -31,23 +33,24 @@ file_name(const struct apw_options *o)
 static int
 complain(const struct apw_err *err)
 {
-	fprintf(stderr, "apworkerd: %s\n", err->text);
+	fprintf(complaints, "apworkerd: %s\n", err->text);
 	return -1;
 }
 
 static int
 test(const struct apw_options *o, struct apw_cycle *cycle)
 {
-	if (master_check(cycle, stderr) == -1)
+	apw_start_daemon(complaints);
+	if (master_check(cycle, complaints) == -1)
 		return APW_EXIT_CONF;
 	if (o->dump) {
 		apw_conf_dump(cycle, stdout);
 		return APW_EXIT_OK;
 	}
-	apw_dial_check(cycle, stderr);
-	apw_stock_check(cycle, stderr);
-	apw_sockets_check(cycle, stderr);
-	fprintf(stderr, "%s: configuration is good\n", file_name(o));
+	apw_dial_check(cycle, complaints);
+	apw_stock_check(cycle, complaints);
+	apw_sockets_check(cycle, complaints);
+	fprintf(complaints, "%s: configuration is good\n", file_name(o));
 	return APW_EXIT_OK;
 }
 
@@ -102,7 +105,8 @@ serve(struct apw_options *o, struct apw_cycle *cycle,
 			     "stderr") == 0;
 	int		 report = -1, rc;
 
-	if (master_check(cycle, stderr) == -1) {
+	apw_start_daemon(complaints);
+	if (master_check(cycle, complaints) == -1) {
 		apw_cycle_free(cycle);
 		return APW_EXIT_CONF;
 	}
@@ -118,7 +122,7 @@ serve(struct apw_options *o, struct apw_cycle *cycle,
 	apw_title_set("apworkerd: master %s", file_name(o));
 	if (apw_master_start(&master, cycle, old, &err) == -1) {
 		complain(&err);
-		if (apw_log_fd() != STDERR_FILENO)
+		if (!apw_log_is_stderr())
 			apw_error("cannot start", APW_E(&err));
 		if (master.cycle == NULL)
 			apw_cycle_free(cycle);
@@ -145,9 +149,9 @@ read_conf(const struct apw_options *o)
 	struct apw_cycle	*cycle;
 
 	cycle = o->signal_name != NULL ? apw_conf_read_again(&o->conf) :
-	    apw_conf_read(&o->conf, stderr);
+	    apw_conf_read(&o->conf, complaints);
 	if (cycle == NULL)
-		fprintf(stderr, "apworkerd: %s: %s\n", file_name(o),
+		fprintf(complaints, "apworkerd: %s: %s\n", file_name(o),
 		    o->test ? "configuration is not good" :
 		    o->signal_name != NULL ? "no signal sent" : "not started");
 	return cycle;
@@ -192,6 +196,18 @@ doctor(int argc, char **argv)
 	return ok ? APW_EXIT_OK : APW_EXIT_OS;
 }
 
+/* Who started us may not read what we say, and signals that are for the daemon
+ * may come before it is up. */
+static void
+become_daemon(void)
+{
+	FILE	*patient = apw_log_stream();
+
+	if (patient != NULL)
+		complaints = patient;
+	apw_start_defer();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -201,8 +217,8 @@ main(int argc, char **argv)
 	static struct apw_handoff old;	/* its texts live as long as we */
 	int			 rc;
 
-	apw_daemon_std_fds();
-	umask(022);
+	apw_start();
+	complaints = stderr;
 	apw_title_init(argc, argv);
 	if (argc > 1 && strcmp(argv[1], "doctor") == 0)
 		return doctor(argc - 1, argv + 1);
@@ -228,6 +244,8 @@ main(int argc, char **argv)
 			apw_version_print();
 		return APW_EXIT_OK;
 	}
+	if (!o.test && o.signal_name == NULL)
+		become_daemon();
 	if ((cycle = read_conf(&o)) == NULL)
 		return APW_EXIT_CONF;
 	if (!o.test && o.signal_name == NULL)

@@ -1,5 +1,5 @@
-/* The master's loop: signals, the tick, and leaving.  Room: master.  It
- * starts and re-starts the others and must never wait for one of them; it
+/* The master's loop: signals and the tick; leaving is in leave.c.  Room:
+ * master.  It starts and re-starts the others and must never wait for one of them; it
  * reads nothing that comes from outside but signals and its own
  * configuration. */
 #include "config.h"
@@ -17,6 +17,7 @@
 #include "core/apw_auto.h"
 #include "core/apw_clock.h"
 #include "core/apw_exit.h"
+#include "core/apw_start.h"
 #include "master/dirs.h"
 #include "master/folders.h"
 #include "master/handoff.h"
@@ -26,8 +27,6 @@
 #define TICK_MS		1000
 #define TICK_BOOT_MS	50	/* while somebody is starting */
 #define TICK_LATE_MS	5000	/* we were stopped, or the host was */
-
-static void master_go_on_leaving(struct master *);
 
 static void
 tick_again(struct master *m, int64_t ms)
@@ -58,6 +57,7 @@ master_on_tick(evutil_socket_t fd, short what, void *arg)
 	master_notify_tick(m, now);
 	master_folders_tick(m, now);
 	master_note_innocents(m);
+	apw_log_tick(now);
 	m->tick_ms = now;
 	tick_again(m, hurry ? TICK_BOOT_MS : m->notify.watchdog_ms > 0 &&
 	    m->notify.watchdog_ms / 3 < TICK_MS ?
@@ -122,83 +122,6 @@ master_on_reopen(evutil_socket_t fd, short what, void *arg)
 	apw_notice("log reopened");
 }
 
-static void
-leave_now(struct master *m, const char *why)
-{
-	m->leave = LEAVE_NOW;
-	master_trial_refuse(m, "the daemon is leaving");
-	apw_notice("stopping at once", APW_S("why", why),
-	    APW_I("slots", master_slots_count(m)));
-	master_slots_feed(m, NULL, MPROC_EV_KILL);
-	master_go_on_leaving(m);
-}
-
-static void
-master_on_deadline(evutil_socket_t fd, short what, void *arg)
-{
-	struct master	*m;
-
-	(void)fd;
-	(void)what;
-	APW_CAST(m, arg, MASTER_MAGIC);
-	if (m->leave < LEAVE_NOW)
-		leave_now(m, "drain_timeout is over");
-}
-
-static void
-leave_begin(struct master *m, enum mleave how)
-{
-	const struct apw_main_conf *main = &m->cycle->conf->main;
-	const struct timeval tv = { main->drain_timeout_ms / 1000,
-	    (main->drain_timeout_ms % 1000) * 1000 };
-
-	if (m->upgrade.up)	/* the service goes on without us */
-		master_notify(m, "MAINPID=%d", (int)m->upgrade.pid);
-	else
-		master_notify(m, "STOPPING=1\nSTATUS=draining");
-	if (how == LEAVE_STOP) {
-		event_add(m->deadline, &tv);
-		apw_notice("stopping", APW_I("slots", master_slots_count(m)),
-		    APW_I("drain_timeout_ms", main->drain_timeout_ms));
-	} else
-		apw_notice("draining, then stopping",
-		    APW_I("slots", master_slots_count(m)));
-	m->leave = how;
-	m->progress_ms = apw_now_ms();
-	atomic_store(&m->score->draining, 1);
-	master_trial_refuse(m, "the daemon is leaving");
-	master_roll_end(m);
-	master_slots_feed(m, NULL, MPROC_EV_DRAIN);
-	master_go_on_leaving(m);
-}
-
-static void
-master_on_quit(evutil_socket_t fd, short what, void *arg)
-{
-	struct master	*m;
-
-	(void)fd;
-	(void)what;
-	APW_CAST(m, arg, MASTER_MAGIC);
-	if (m->leave == LEAVE_NOT)
-		leave_begin(m, LEAVE_DRAIN);
-}
-
-static void
-master_on_stop(evutil_socket_t signo, short what, void *arg)
-{
-	struct master	*m;
-
-	(void)what;
-	APW_CAST(m, arg, MASTER_MAGIC);
-	if (m->leave < LEAVE_STOP) {
-		leave_begin(m, LEAVE_STOP);
-		return;
-	}
-	m->hurry = true;
-	leave_now(m, signo == SIGINT ? "second SIGINT" : "second SIGTERM");
-}
-
 /* A terminal that changes its size sends SIGWINCH too: only those who have
  * none can mean it. */
 static void
@@ -219,30 +142,6 @@ master_on_winch(evutil_socket_t fd, short what, void *arg)
 	m->progress_ms = apw_now_ms();
 	atomic_store(&m->score->slots, 0);
 	master_slots_feed(m, NULL, MPROC_EV_DRAIN);
-}
-
-/* Once the slots are gone the monitor goes, then we do. */
-static void
-master_go_on_leaving(struct master *m)
-{
-	struct mproc	*p, *next;
-
-	if (m->leave == LEAVE_NOT || master_slots_count(m) != 0)
-		return;
-	m->monitor = NULL;
-	for (p = TAILQ_FIRST(&m->procs); p != NULL; p = next) {
-		next = TAILQ_NEXT(p, entry);
-		master_proc_feed(p, m->hurry ? MPROC_EV_KILL :
-		    MPROC_EV_DRAIN);
-	}
-	if (TAILQ_EMPTY(&m->procs))
-		event_base_loopexit(m->base, NULL);
-}
-
-void
-master_on_settled(struct master *m)
-{
-	master_go_on_leaving(m);
 }
 
 /* A fresh child has the master's loop, and must not touch what the kernel
@@ -272,7 +171,7 @@ master_loop_forget(struct master *m)
 static int
 master_events(struct master *m, struct apw_err *err)
 {
-	static const struct { int signo; event_callback_fn on; } signals[] = {
+	const struct { int signo; event_callback_fn on; } signals[] = {
 		{ SIGCHLD,  master_on_child  },
 		{ SIGHUP,   master_on_reload },
 		{ SIGQUIT,  master_on_quit   },
@@ -280,7 +179,8 @@ master_events(struct master *m, struct apw_err *err)
 		{ SIGINT,   master_on_stop   },
 		{ SIGUSR1,  master_on_reopen },
 		{ SIGWINCH, master_on_winch  },
-		{ SIGUSR2, master_on_upgrade },
+		{ SIGUSR2,  master_on_upgrade },
+		{ APW_SIGNAL_NOW, master_on_now },
 	};
 	size_t	i;
 
@@ -294,7 +194,7 @@ master_events(struct master *m, struct apw_err *err)
 			return apw_err_set(err, errno, "cannot watch signals");
 	m->tick = evtimer_new(m->base, master_on_tick, m);
 	m->sweeper = evtimer_new(m->base, master_on_sweep, m);
-	m->deadline = evtimer_new(m->base, master_on_deadline, m);
+	m->deadline = evtimer_new(m->base, master_on_leave_timer, m);
 	if (m->tick == NULL || m->sweeper == NULL || m->deadline == NULL)
 		return apw_err_set(err, 0, "out of memory");
 	return 0;
@@ -340,7 +240,6 @@ apw_master_start(struct master *m, struct apw_cycle *cycle,
     const struct apw_handoff *old, struct apw_err *err)
 {
 	apw_autofd int	given = -1;
-	sigset_t	none;
 
 	m->magic = MASTER_MAGIC;
 	m->pid = getpid();
@@ -360,9 +259,6 @@ apw_master_start(struct master *m, struct apw_cycle *cycle,
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) == -1)
 		return apw_err_set(err, errno, "cannot become subreaper");
 	given = apw_broker_home();
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 	if ((m->pid_path = strdup(cycle->main.pid_path)) == NULL)
 		return apw_err_set(err, ENOMEM, "pidfile");
 	if (apw_dirs_make(cycle, err) == -1 ||
@@ -376,11 +272,13 @@ apw_master_start(struct master *m, struct apw_cycle *cycle,
 	if ((m->score = apw_score_new(err)) == NULL)
 		return -1;
 	master_inherit_score(m, old);
+	apw_log_count_dropped(&m->score->past.log_dropped);
 	atomic_store(&m->score->master_pid, m->pid);
 	atomic_store(&m->score->started_wall_ms, apw_wall_ms());
 	atomic_store(&m->score->tick_ms, apw_now_ms());
 	if (master_events(m, err) == -1)
 		return -1;
+	apw_start_listen();
 	master_note_innocents(m);
 	apw_notice("starting", APW_S("version", PACKAGE_VERSION),
 	    APW_I("pid", m->pid), APW_S("file", cycle->file),
@@ -409,6 +307,7 @@ apw_master_run(struct master *m)
 	master_last_sweep(m);
 	apw_broker_sweep();
 	apw_notice("stopped", APW_I("exit", m->exit_code));
+	apw_log_finish();
 	return m->exit_code;
 }
 

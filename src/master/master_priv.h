@@ -62,7 +62,7 @@ struct mupgrade {
 struct mnotify {
 	int			 fd;		/* -1: nobody to tell */
 	char			 path[108];
-	char			 status[96];	/* as told last */
+	char			 status[160];	/* as told last */
 	int64_t			 watchdog_ms;	/* 0: none wanted */
 	int64_t			 fed_ms, told_ms;
 };
@@ -90,6 +90,9 @@ struct mfolders {
 	int64_t			 look_ms, retry_ms;
 };
 
+/* `apworkerctl stop --now` */
+#define APW_SIGNAL_NOW	SIGRTMIN
+
 #define MASTER_SIGNALS 9
 
 #define MASTER_MAGIC	0x6d617374
@@ -101,7 +104,7 @@ struct master {
 	struct event		*signals[MASTER_SIGNALS]; /* owned */
 	struct event		*tick;		/* owned */
 	struct event		*sweeper;	/* owned */
-	struct event		*deadline;	/* owned; of drain_timeout */
+	struct event		*deadline;	/* owned; leave.c */
 	struct apw_score	*score;		/* shared memory */
 	struct mcycle		*cycle;		/* the current one */
 	struct apw_listeners	 listeners;	/* the monitor's, of `cycle` */
@@ -126,6 +129,7 @@ struct master {
 	int			 state_fd;	/* the lock on `state` */
 	int64_t			 tick_ms;	/* of the last tick */
 	int64_t			 grace_until_ms;
+	int64_t			 stop_ms;	/* told to leave, last, then */
 	int64_t			 progress_ms;	/* last line about draining */
 	int64_t			 sweep_until_ms;
 	bool			 sweep_told;	/* of this end */
@@ -141,6 +145,25 @@ int	apw_master_start(struct master *, struct apw_cycle *,
 	    const struct apw_handoff *, struct apw_err *);
 void	apw_master_free(struct master *);
 void	master_loop_forget(struct master *);	/* in a fresh child */
+
+/* leave.c */
+void	master_on_quit(evutil_socket_t, short, void *);
+void	master_on_stop(evutil_socket_t, short, void *);
+void	master_on_now(evutil_socket_t, short, void *);
+void	master_on_leave_timer(evutil_socket_t, short, void *);
+void	master_go_on_leaving(struct master *);
+
+/* watch.c: what draining waits for. */
+struct mwaited {
+	unsigned		 busy, polls;	/* slots with a job, or a poll
+						 * that is parked */
+	int64_t			 longest_ms;	/* of the jobs, up to now */
+	int64_t			 poll_ms;	/* until the last poll is over */
+};
+void	master_waited(const struct master *, int64_t now, struct mwaited *);
+/* "2 slots busy, longest 41 s; 2 polls parked, 31 s left"; "": nothing. */
+void	master_waited_text(const struct master *, int64_t now,
+	    const struct mwaited *, char *buf, size_t);
 
 /* cycle.c */
 void	master_cycle_release(struct mcycle *);	/* one process less */

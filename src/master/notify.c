@@ -89,23 +89,25 @@ notify_status(struct master *m)
 {
 	struct mproc		*p;
 	enum apw_slot_state	 s;
-	unsigned		 busy = 0, able = 0, all = 0;
-	char			 text[sizeof(m->notify.status)];
+	unsigned		 able = 0, all = 0;
+	struct mwaited		 w;
+	char			 text[sizeof(m->notify.status)], what[128];
 
 	TAILQ_FOREACH(p, &m->procs, entry) {
 		if (p->score == NULL)
 			continue;
 		s = atomic_load(&p->score->state);
-		busy += atomic_load(&p->score->job_since_ms) != 0;
 		able += s == APW_SLOT_IDLE || s == APW_SLOT_BUSY;
 		all++;
 	}
+	master_waited(m, apw_now_ms(), &w);
+	master_waited_text(m, apw_now_ms(), &w, what, sizeof(what));
 	if (m->leave != LEAVE_NOT)
-		snprintf(text, sizeof(text), "draining: %u slots left, %u "
-		    "busy", all, busy);
+		snprintf(text, sizeof(text), "draining: %u slots left%s%.80s",
+		    all, what[0] == '\0' ? "" : ": ", what);
 	else
 		snprintf(text, sizeof(text), "%u of %u slots take jobs, %u "
-		    "busy", able, m->cycle->conf->main.slots, busy);
+		    "busy", able, m->cycle->conf->main.slots, w.busy);
 	if (strcmp(text, m->notify.status) == 0)
 		return;
 	strcpy(m->notify.status, text);

@@ -67,7 +67,7 @@ master_obituary(const struct mproc *p, const char *next, int64_t rest_ms)
 	score_copy(p, type, sizeof(type), s->job_type, sizeof(s->job_type));
 	score_copy(p, phase, sizeof(phase), s->phase, sizeof(s->phase));
 	if (p->number != 0)
-		f[n++] = (struct apw_field)APW_I("slot", p->number);
+		f[n++] = (struct apw_field)APW_KI("slot", p->number);
 	f[n++] = (struct apw_field)APW_I("pid", p->pid);
 	f[n++] = (struct apw_field)APW_I("age_ms", apw_now_ms() -
 	    p->started_ms);
@@ -92,7 +92,7 @@ master_obituary(const struct mproc *p, const char *next, int64_t rest_ms)
 		f[n++] = (struct apw_field)APW_I("rest_ms", rest_ms);
 	f[n] = (struct apw_field){ .key = NULL };
 	if (level <= apw_log_level())
-		apw_log_fields(level, strcmp(master_proc_name(p, name,
+		apw_log_fields(level, APW_LOG_BURST, strcmp(master_proc_name(p, name,
 		    sizeof(name)), "monitor") == 0 ? "monitor ended" :
 		    "slot ended", f);
 }

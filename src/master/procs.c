@@ -245,6 +245,7 @@ score_reset(struct mproc *p)
 	apw_score_end(&s->seq);
 	atomic_store(&s->engine_pid, 0);
 	atomic_store(&s->job_since_ms, 0);
+	atomic_store(&s->poll_until_ms, 0);
 	atomic_store(&s->step_until_ms, 0);
 	atomic_store(&s->proof, APW_PROOF_NONE);
 	atomic_store(&s->rest_until_ms, 0);
@@ -296,7 +297,7 @@ proc_spawn(struct mproc *p)
 		    &rests);
 		if (ms < 1000)
 			ms = 1000;	/* the system is short of something */
-		apw_error("cannot start a process", APW_S("process",
+		apw_error("cannot start a process", APW_K("process",
 		    master_proc_name(p, name, sizeof(name))), APW_E(&err),
 		    APW_I("rest_ms", ms));
 		proc_rest(p, ms, "cannot be started");
@@ -305,7 +306,7 @@ proc_spawn(struct mproc *p)
 	if (p->score != NULL)
 		atomic_store(&p->score->pid, p->pid);
 	proc_set(p, MPROC_BOOTING);
-	apw_info("process started", APW_S("process",
+	apw_info("process started", APW_K("process",
 	    master_proc_name(p, name, sizeof(name))), APW_I("pid", p->pid),
 	    APW_I("cycle", p->cycle->conf->number));
 	if (p->number == 0)	/* has nothing to get past */
@@ -352,7 +353,7 @@ proc_complain(struct mproc *p)
 {
 	char	name[32];
 
-	apw_error("killed process does not end", APW_S("process",
+	apw_error("killed process does not end", APW_K("process",
 	    master_proc_name(p, name, sizeof(name))), APW_I("pid", p->pid));
 	master_proc_signal(p, SIGKILL);
 	proc_wait(p, KILL_PATIENCE_MS);
@@ -424,7 +425,7 @@ proc_leave(struct mproc *p)
 	    WEXITSTATUS(p->status) != APW_EXIT_OK)
 		master_obituary(p, "was leaving", -1);
 	else
-		apw_info("process left", APW_S("process",
+		apw_info("process left", APW_K("process",
 		    master_proc_name(p, name, sizeof(name))),
 		    APW_I("pid", p->pid), APW_I("cycle",
 		    p->cycle->conf->number));

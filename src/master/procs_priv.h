@@ -59,6 +59,8 @@ struct mproc {
 	int			 status;	/* of the last end, as wait(2) has it */
 	bool			 stalled;	/* we killed it for that */
 	int64_t			 started_ms;
+	int64_t			 bye_since_ms;	/* leaving, with nothing in
+						 * hand, since; 0: not */
 	struct event		*timer;		/* owned */
 	int64_t			 death_ms[MPROC_DEATHS]; /* ring */
 	unsigned		 deaths;	/* ever; index of the next */
@@ -107,7 +109,7 @@ void	master_proc_signal(const struct mproc *, int signo);
  * been refused and the process record is gone. */
 bool	master_trial_lost(struct mproc *);
 
-/* master.c: the last word on a process that settled. */
+/* leave.c: the last word on a process that settled. */
 void	master_on_settled(struct master *);
 
 #endif

@@ -42,7 +42,7 @@ log_lines(const char *event, char *text, enum apw_log_level level)
 
 	while ((line = strsep(&rest, "\n")) != NULL)
 		if (line[0] != '\0')
-			apw_log(level, event, APW_S("what", line));
+			apw_log_each(level, event, APW_S("what", line));
 }
 
 static struct apw_cycle *

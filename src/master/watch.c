@@ -71,27 +71,66 @@ master_watch_boots(struct master *m)
 }
 
 void
-master_say_progress(struct master *m, int64_t now)
+master_waited(const struct master *m, int64_t now, struct mwaited *w)
 {
 	struct mproc	*p;
-	int64_t		 since, longest = 0;
-	unsigned	 busy = 0;
-	char		 text[96];
+	int64_t		 since, until;
+
+	*w = (struct mwaited){ 0 };
+	TAILQ_FOREACH(p, &m->procs, entry) {
+		if (p->score == NULL)
+			continue;
+		since = atomic_load(&p->score->job_since_ms);
+		until = atomic_load(&p->score->poll_until_ms);
+		w->busy += since != 0;
+		w->polls += until != 0;
+		if (since != 0 && now - since > w->longest_ms)
+			w->longest_ms = now - since;
+		if (until - now > w->poll_ms)
+			w->poll_ms = until - now;
+	}
+}
+
+/* Jobs have a limit when we were told to stop, not when to drain. */
+void
+master_waited_text(const struct master *m, int64_t now,
+    const struct mwaited *w, char *buf, size_t size)
+{
+	int64_t	until = atomic_load(&m->score->jobs_until_ms);
+	size_t	n = 0;
+
+	buf[0] = '\0';
+	if (w->busy > 0)
+		n = (size_t)snprintf(buf, size, "%u slot%s busy, longest %"
+		    PRId64 " s", w->busy, w->busy == 1 ? "" : "s",
+		    w->longest_ms / 1000);
+	if (w->busy > 0 && until > now && n < size)
+		n += (size_t)snprintf(buf + n, size - n, ", %" PRId64
+		    " s left", (until - now + 999) / 1000);
+	if (w->polls > 0 && n < size)
+		snprintf(buf + n, size - n, "%s%u poll%s parked, %" PRId64
+		    " s left", n > 0 ? "; " : "", w->polls,
+		    w->polls == 1 ? "" : "s", (w->poll_ms + 999) / 1000);
+}
+
+void
+master_say_progress(struct master *m, int64_t now)
+{
+	struct mwaited	w;
+	char		what[128], text[160];
 
 	if ((m->leave == LEAVE_NOT && !m->slots_drained) ||
 	    now - m->progress_ms < PROGRESS_MS || master_slots_count(m) == 0)
 		return;
+	master_waited(m, now, &w);
+	master_waited_text(m, now, &w, what, sizeof(what));
+	if (what[0] == '\0' && now - m->stop_ms < PROGRESS_MS)
+		return;
 	m->progress_ms = now;
-	TAILQ_FOREACH(p, &m->procs, entry) {
-		if (p->score == NULL ||
-		    (since = atomic_load(&p->score->job_since_ms)) == 0)
-			continue;
-		busy++;
-		if (now - since > longest)
-			longest = now - since;
-	}
-	snprintf(text, sizeof(text), "draining: %u slot%s busy, longest %"
-	    PRId64 " s", busy, busy == 1 ? "" : "s", longest / 1000);
-	apw_notice(text, APW_I("slots", master_slots_count(m)),
-	    APW_I("busy", busy), APW_I("longest_ms", longest));
+	snprintf(text, sizeof(text), "draining: %s", what[0] != '\0' ? what :
+	    "slots say good-bye");
+	apw_log_each(APW_LOG_NOTICE, text, APW_I("slots",
+	    master_slots_count(m)), APW_I("busy", w.busy),
+	    APW_I("longest_ms", w.longest_ms), APW_I("polls_parked", w.polls),
+	    APW_I("poll_left_ms", w.poll_ms));
 }

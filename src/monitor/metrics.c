@@ -97,6 +97,8 @@ mon_metrics_text(const struct mon_view *v, struct apw_buf *b)
 	    t->engine_deaths);
 	one(b, "reconnects_total", "counter", "Connections to the app lost.",
 	    t->reconnects);
+	one(b, "log_dropped_lines_total", "counter",
+	    "Log lines that could not be written.", t->log_dropped);
 	head(b, "egress_total", "counter", "Connections out, by verdict.");
 	apw_buf_printf(b, "apworkerd_egress_total{verdict=\"allowed\"} %" PRIu64
 	    "\napworkerd_egress_total{verdict=\"blocked\"} %" PRIu64

@@ -72,6 +72,7 @@ monitor_on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	APW_CAST(mon, arg, MONITOR_MAGIC);
 	atomic_store(&mon->score->monitor_tick_ms, apw_now_ms());
+	apw_log_tick(apw_now_ms());
 }
 
 static void

@@ -15,7 +15,7 @@ struct mon_slot {
 	int		pid, engine_pid;
 	enum apw_slot_state state;
 	int64_t		started_wall_ms, rest_until_ms, state_since_ms,
-			tick_ms, last_poll_ms, job_since_ms;
+			tick_ms, last_poll_ms, job_since_ms, poll_until_ms;
 	struct apw_score_counts counts;	/* of slots of this number */
 	char		phase[32], job_id[64], job_type[40], mode[32],
 			why[256], app_version[32], network[16],
@@ -27,7 +27,7 @@ struct mon_view {
 	int64_t		now_ms, wall_ms;
 	int		master_pid;
 	int64_t		tick_ms, started_wall_ms, reloaded_wall_ms;
-	int64_t		reload_began_ms;
+	int64_t		reload_began_ms, jobs_until_ms;
 	unsigned	cycle, slots_wanted, reloads_ok, reloads_failed;
 	bool		draining, reloading, refused;
 	char		reload_message[512];

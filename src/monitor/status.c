@@ -43,9 +43,9 @@ put_counters(struct apw_buf *b, const struct apw_score_counts *c)
 	    ",\"jobs\":{\"started\":%" PRIu64 ",\"ok\":%" PRIu64
 	    ",\"failed\":%" PRIu64 "},\"engines\":{\"starts\":%" PRIu64
 	    ",\"deaths\":%" PRIu64 "},\"reconnects\":%" PRIu64
-	    ",\"busy_ms\":%" PRIu64, c->starts, c->deaths, c->jobs_started,
+	    ",\"busy_ms\":%" PRIu64 ",\"log_dropped\":%" PRIu64, c->starts, c->deaths, c->jobs_started,
 	    c->jobs_ok, c->jobs_failed, c->engine_starts, c->engine_deaths,
-	    c->reconnects, c->busy_ms);
+	    c->reconnects, c->busy_ms, c->log_dropped);
 	apw_buf_printf(b, ",\"egress\":{\"allowed\":%" PRIu64
 	    ",\"blocked\":%" PRIu64 ",\"failed\":%" PRIu64
 	    ",\"sent_bytes\":%" PRIu64 ",\"received_bytes\":%" PRIu64 "}",
@@ -79,6 +79,8 @@ put_slot(struct apw_buf *b, const struct mon_view *v, const struct mon_slot *s)
 	put_age(b, "age_ms", v->wall_ms, s->started_wall_ms);
 	put_age(b, "tick_age_ms", v->now_ms, s->tick_ms);
 	put_age(b, "poll_age_ms", v->now_ms, s->last_poll_ms);
+	put_age(b, "poll_left_ms", s->poll_until_ms, s->poll_until_ms == 0 ?
+	    0 : v->now_ms);
 	if (s->rest_until_ms > v->now_ms)
 		apw_buf_printf(b, ",\"rest_ms\":%" PRId64,
 		    s->rest_until_ms - v->now_ms);
@@ -94,6 +96,32 @@ put_slot(struct apw_buf *b, const struct mon_view *v, const struct mon_slot *s)
 	apw_buf_printf(b, ",\"engine_pid\":%d", s->engine_pid);
 	put_job(b, v, s);
 	put_counters(b, &s->counts);
+	apw_buf_puts(b, "}");
+}
+
+/* What a daemon that leaves waits for. */
+static void
+put_leaving(struct apw_buf *b, const struct mon_view *v)
+{
+	unsigned	busy = 0, polls = 0;
+	int64_t		until = 0;
+	size_t		i;
+
+	if (!v->draining) {
+		apw_buf_puts(b, ",\"leaving\":null");
+		return;
+	}
+	for (i = 0; i < v->n; i++) {
+		busy += v->slot[i].job_since_ms != 0;
+		polls += v->slot[i].poll_until_ms != 0;
+		if (v->slot[i].poll_until_ms > until)
+			until = v->slot[i].poll_until_ms;
+	}
+	apw_buf_printf(b, ",\"leaving\":{\"busy\":%u,\"polls_parked\":%u",
+	    busy, polls);
+	put_age(b, "poll_left_ms", until, until == 0 ? 0 : v->now_ms);
+	put_age(b, "jobs_left_ms", v->jobs_until_ms, v->jobs_until_ms == 0 ?
+	    0 : v->now_ms);
 	apw_buf_puts(b, "}");
 }
 
@@ -119,7 +147,9 @@ mon_status_json(const struct mon_view *v, struct apw_buf *b)
 	    ",\"refused\":%s,\"pending\":%s", v->reload_began_ms,
 	    v->refused ? "true" : "false", v->reloading ? "true" : "false");
 	put_text(b, "message", v->reload_message);
-	apw_buf_puts(b, "},\"total\":{\"since\":\"start\"");
+	apw_buf_puts(b, "}");
+	put_leaving(b, v);
+	apw_buf_puts(b, ",\"total\":{\"since\":\"start\"");
 	put_counters(b, &v->total);
 	apw_buf_puts(b, "},\"slots\":[");
 	for (i = 0; i < v->n; i++) {

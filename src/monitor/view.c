@@ -45,6 +45,7 @@ copy_slot(struct mon_slot *to, const struct apw_score_slot *s)
 	NUMBER(state_since_ms);
 	NUMBER(tick_ms);
 	NUMBER(last_poll_ms);
+	NUMBER(poll_until_ms);
 	NUMBER(engine_pid);
 	NUMBER(job_since_ms);
 	TEXT(phase);
@@ -91,6 +92,8 @@ mon_view_take(struct mon_view *v, const struct apw_score *score)
 	copy_text(&score->seq, v->reload_message, score->reload_error,
 	    sizeof(v->reload_message));
 	apw_score_count(score, &v->total);
+	v->jobs_until_ms = atomic_load(&score->jobs_until_ms);
+	v->total.log_dropped += atomic_load(&score->monitor_log_dropped);
 	if (records > APW_SCORE_SLOTS)
 		records = APW_SCORE_SLOTS;
 	for (i = 0; i < records; i++)

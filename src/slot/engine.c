@@ -13,7 +13,6 @@
 #include "slot/command.h"
 
 #define ENGINE_REFUSED_MS	3000	/* for ours to end when it was refused */
-#define ENGINE_REFUSALS_LOGGED	10	/* of one engine */
 #define ENGINE_AHEAD_AGAIN_MS	10000	/* after one that did not come up */
 
 /* What the link tells. */
@@ -35,10 +34,9 @@ engine_link_refused(void *arg, const char *why, bool own)
 	struct apw_engine	*e;
 
 	APW_CAST(e, arg, ENGINE_MAGIC);
-	if (e->refusals++ < ENGINE_REFUSALS_LOGGED)
-		apw_warn("a connection to the engine link was refused",
-		    APW_S("why", why), APW_S("from", own ? "the engine" :
-		    "unknown"));
+	apw_warn_often("a connection to the engine link was refused",
+	    APW_K("why", why), APW_S("from", own ? "the engine" :
+	    "unknown"));
 	/* what others say means nothing for our engine's start */
 	if (!own || e->step != &engine_boot || e->refused[0] != '\0')
 		return;

@@ -73,7 +73,6 @@ struct apw_engine {
 	/* its end */
 	struct apw_evidence		 evidence;
 	char				 lost[128], refused[160], why[320];
-	unsigned			 refusals;
 	uint64_t			 strangers;	/* turned away, since its start */
 	struct apw_err			 start_error;
 	bool				 unfit;		/* it could not be fenced */

@@ -86,7 +86,6 @@ engine_start(struct apw_engine *e)
 	e->wanted = false;
 	e->serving = true;
 	e->lost[0] = e->refused[0] = '\0';
-	e->refusals = 0;
 	if (e->step != &engine_queue)
 		e->queued_ms = apw_now_ms();
 	if (engine_process_start(e, &err) == 0) {
@@ -126,12 +125,11 @@ engine_start_ahead(struct apw_engine *e)
 	memset(&e->tenant, 0, sizeof(e->tenant));
 	e->serving = false;
 	e->lost[0] = e->refused[0] = '\0';
-	e->refusals = 0;
 	if (engine_process_start(e, &err) == 0) {
 		engine_go(e, &engine_boot);
 		return;
 	}
-	apw_notice("no engine can stand by", APW_E(&err));
+	apw_notice_often("no engine can stand by", APW_E(&err));
 	e->unfit = e->fence != APW_FENCE_NONE;
 	e->ahead_failed_ms = apw_now_ms();
 	engine_process_kill(e);

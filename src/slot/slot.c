@@ -81,6 +81,7 @@ slot_on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	APW_CAST(s, arg, SLOT_MAGIC);
 	atomic_store(&s->score->tick_ms, apw_now_ms());
+	apw_log_tick(apw_now_ms());
 	slot_note_time(s);
 	slot_standby_idle(s);
 	/* nobody tells us */

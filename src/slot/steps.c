@@ -303,7 +303,7 @@ static const struct slot_step slot_busy = {
 	.on_lost = slot_busy_lost,
 };
 
-/* drain: a parked poll is called off; a job that still comes is run */
+/* drain: a parked poll is waited for; a job that still comes is run */
 
 static void
 slot_drain_enter(struct apw_slot *s)
@@ -325,7 +325,8 @@ static const struct slot_step slot_drain = {
 	.enter = slot_drain_enter,
 	.on_job = slot_idle_job,
 	.on_idle = slot_leave_now,
-	.on_timeout = slot_drain_timeout, .timeout_ms = 90000,
+	/* the source answers earlier: see its poll_timeout */
+	.on_timeout = slot_drain_timeout, .timeout_ms = 630000,
 };
 
 /* flush: requests of our own that nobody waited for are given a little time */

@@ -38,7 +38,8 @@ slot_source_lost(void *arg, const char *reason)
 
 	APW_CAST(s, arg, SLOT_MAGIC);
 	s->ready = false;
-	apw_notice("connection to the source lost", APW_S("reason", reason));
+	apw_log_upto(APW_LOG_NOTICE, 5, "connection to the source lost",
+	    APW_S("reason", reason));
 	slot_score_why(s, reason);
 	if (s->step == &slot_idle)		/* the wish stands */
 		apw_score_state(s->score, APW_SLOT_CONNECTING);

@@ -57,6 +57,7 @@ child_main(const struct stock_run *run, char *const *argv, char *const *envp,
 		_exit(127);
 	}
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
 	offer_to_oom_killer();
 	stock_limit_set(run->timeout_ms);
 	capng_clear(CAPNG_SELECT_BOTH);

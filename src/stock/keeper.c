@@ -37,12 +37,14 @@ keeper_main(struct apw_stock *stock, stock_work_fn *work, void *arg,
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	apw_child_signals();
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	/* a socket of the slot's that a keeper kept alive would hide the
 	 * slot's death from the app */
 	apw_child_close_others(keep, APW_COUNT(keep));
 	report.fault = work(&k, arg, &report.err);
 	stock_boxes_close(&k);
 	stock_cut_clean(report.err.text);
+	apw_log_finish();
 	while (write(report_fd, &report, sizeof(report)) == -1 &&
 	    errno == EINTR)
 		;

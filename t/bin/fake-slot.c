@@ -5,6 +5,7 @@
  * (slot-all when there is none):
  *
  *	busy=JOB	have this job until told to leave
+ *	parked=MS	have a poll parked that is over after so long
  *	linger		on a signal to leave, go on
  *	linger=MS	... and leave after so many milliseconds
  *	deaf		do not even turn the loop: block, signals included
@@ -118,6 +119,9 @@ up(void)
 		apw_score_state(fake.score, APW_SLOT_BUSY);
 	} else
 		apw_score_state(fake.score, APW_SLOT_IDLE);
+	if (order("parked", v) != NULL)
+		atomic_store(&fake.score->poll_until_ms, apw_now_ms() +
+		    atoi(v));
 }
 
 static bool

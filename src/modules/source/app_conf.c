@@ -81,7 +81,8 @@ const struct apw_directive app_directives[] = {
 	  .limits = APW_BOUNDS(1000, 600000), .dflt = "65s",
 	  .reload = APW_NEW_SLOTS, .arg_help = "TIME",
 	  .help = "How long the app may hold a poll; it means to hold it for "
-	    "50 seconds at most." },
+	    "50 seconds at most. A stop waits as long for a poll that is "
+	    "parked: it may still bring a job." },
 	{ .name = "lock_time", .args = { 1, 1 }, .set = apw_set_ms,
 	  .offset = offsetof(struct app_conf, lock_ms),
 	  .limits = APW_BOUNDS(1000, 3600000), .dflt = "120s",

@@ -1,5 +1,6 @@
 /* Polling the app: one poll at a time is parked there until it hands out a
- * job or 50 s are over.  Room: source, in a slot. */
+ * job or 50 s are over.  Room: source, in a slot.  Until when it is parked
+ * stands in the scoreboard: who ends the daemon waits for it. */
 #include "modules/source/app_priv.h"
 
 #include "core/apw_clock.h"
@@ -13,6 +14,13 @@
 #define POLL_RETRY_MIN_MS	1000
 #define POLL_RETRY_MAX_MS	25000
 
+/* 0: no poll is parked. */
+static void
+poll_parked(struct apw_source *src, int64_t until_ms)
+{
+	atomic_store(&src->env->score->poll_until_ms, until_ms);
+}
+
 static void
 poll_idle(struct apw_source *src)
 {
@@ -24,6 +32,7 @@ poll_idle(struct apw_source *src)
 static void
 poll_again(struct apw_source *src, int64_t pause_ms)
 {
+	poll_parked(src, 0);
 	if (src->unwanting)
 		poll_idle(src);
 	else if (pause_ms == 0)
@@ -37,6 +46,8 @@ poll_on_job(struct apw_source *src, struct apw_str job)
 {
 	src->wanted = src->unwanting = false;
 	src->events.on_job(src->arg, job);
+	/* after it: at no moment does it look as if we had neither */
+	poll_parked(src, 0);
 }
 
 static void
@@ -56,7 +67,7 @@ poll_on_reply(void *arg, const struct apw_app_link_reply *reply)
 			return;
 		}
 		if (apw_raw_type(reply->result) != APW_RAW_NULL)
-			apw_warn("the app's answer to a poll is neither a job "
+			apw_warn_often("the app's answer to a poll is neither a job "
 			    "nor null", APW_SN("answer", ((struct apw_str){
 			    reply->result.p, reply->result.n < 200 ?
 			    reply->result.n : 200 })));
@@ -70,7 +81,7 @@ poll_on_reply(void *arg, const struct apw_app_link_reply *reply)
 	default:
 		pause_ms = app_backoff_ms(POLL_RETRY_MIN_MS,
 		    POLL_RETRY_MAX_MS, src->poll_errors++);
-		apw_warn("poll failed", APW_S("reason", reply->error),
+		apw_warn_often("poll failed", APW_S("reason", reply->error),
 		    APW_I("retry_ms", pause_ms));
 		poll_again(src, pause_ms);
 	}
@@ -93,9 +104,10 @@ app_poll_go(struct apw_source *src)
 	src->parked = apw_app_link_rpc(src->link, "poll", &part, 1, NULL,
 	    src->conf->poll_timeout_ms, poll_on_reply, src, &err);
 	if (src->parked == 0) {
-		apw_warn("cannot poll", APW_E(&err));
+		apw_warn_often("cannot poll", APW_E(&err));
 		app_timer(src->poll_timer, POLL_RETRY_MIN_MS);
-	}
+	} else
+		poll_parked(src, src->polled_ms + src->conf->poll_timeout_ms);
 	apw_buf_free(&info);
 }
 
@@ -138,6 +150,7 @@ app_poll_lost(struct apw_source *src)
 {
 	src->parked = 0;
 	src->poll_errors = 0;
+	poll_parked(src, 0);
 	if (src->unwanting)
 		app_timer(src->poll_timer, 0);
 	else

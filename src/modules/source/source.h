@@ -88,6 +88,10 @@ struct apw_source_ops {
 	 * can still hand one out: then on_job, else on_idle; exactly one. */
 	void	(*unwant)(struct apw_source *);
 
+	/* How long after unwant() a poll that is parked can still hand a job
+	 * out, with this configuration of the module's.  NULL: not at all. */
+	int64_t	(*park_ms)(const void *conf);
+
 	/* Call a method of the worker contract.  The payload is the
 	 * concatenation of parts, copied before the function returns.
 	 * While not ready the call waits (bounded) and is sent after the

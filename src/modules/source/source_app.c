@@ -23,6 +23,9 @@
 #define APP_RETRY_MAX_MS	5000
 #define APP_REFUSED_MIN_MS	5000
 #define APP_REFUSED_MAX_MS	60000
+/* A connection that comes and goes is logged so often a minute. */
+#define APP_FLAPS_LOGGED	5
+
 static void app_connect(struct apw_source *);
 
 /* now..2^n times as long, at most max, half more or less at random. */
@@ -61,7 +64,8 @@ app_down(struct apw_source *src, const char *reason, bool refused)
 	    src->failures) :
 	    app_backoff_ms(APP_RETRY_MIN_MS, APP_RETRY_MAX_MS, src->failures);
 	src->failures++;
-	apw_warn(was_ready ? "connection to the app lost" : refused ?
+	apw_log_upto(APW_LOG_WARN, was_ready ? APP_FLAPS_LOGGED : 1,
+	    was_ready ? "connection to the app lost" : refused ?
 	    "the app refuses us; is the worker token right?" :
 	    "cannot connect to the app", APW_S("url", src->conf->url),
 	    APW_S("reason", reason), APW_I("retry_ms", ms));
@@ -171,7 +175,8 @@ app_take_settings(struct apw_source *src, struct apw_str settings)
 		    "release %s and hands out no jobs to release %s (directive "
 		    "version)", src->app_version, src->version);
 	if (src->blocked[0] != '\0')
-		apw_error("no jobs will come", APW_S("reason", src->blocked));
+		apw_error_often("no jobs will come", APW_S("reason",
+		    src->blocked));
 	apw_score_begin(&src->env->score->seq);
 	snprintf(src->env->score->app_version,
 	    sizeof(src->env->score->app_version), "%s", src->app_version);
@@ -193,8 +198,9 @@ app_on_settings(void *arg, const struct apw_app_link_reply *reply)
 		src->state = APP_READY;
 		src->failures = 0;
 		app_take_settings(src, reply->result);
-		apw_notice("connected to the app", APW_S("url", src->conf->url),
-		    APW_S("app_version", src->app_version),
+		apw_log_upto(APW_LOG_NOTICE, APP_FLAPS_LOGGED,
+		    "connected to the app", APW_S("url", src->conf->url),
+		    APW_K("app_version", src->app_version),
 		    APW_S("dialect", src->dialect->name));
 		if (src->ready_before)
 			atomic_fetch_add(&src->env->score->reconnects, 1);
@@ -454,6 +460,18 @@ app_terms(struct apw_source *src, struct apw_lease_terms *terms)
 	terms->scope = src->scope;
 }
 
+/* No release of the app lets a poll be called off: one whose connection is
+ * gone stays parked, and takes a job with it that nobody gets until the app's
+ * lock on it has run out (from 0.86 on, too: what goes back with a connection
+ * are jobs that were handed out before). */
+static int64_t
+app_park_ms(const void *conf)
+{
+	const struct app_conf	*app = conf;
+
+	return app->poll_timeout_ms;
+}
+
 static const struct apw_app_dialect *
 app_dialect(struct apw_source *src)
 {
@@ -464,6 +482,7 @@ static const struct apw_source_ops app_ops = {
 	.open = app_open,
 	.want = app_want,
 	.unwant = app_unwant,
+	.park_ms = app_park_ms,
 	.call = app_call, .call_binary = app_call_binary,
 	.cancel = app_cancel,
 	.internal_api_url = app_api_url,

@@ -87,12 +87,12 @@ files_refused(struct spool_files *fs, struct apw_str id, int status)
 	if (fs->refused++ > 0)
 		return;
 	if (status == 413)
-		apw_warn("a file of the engine is refused: too many, or too "
+		apw_warn_often("a file of the engine is refused: too many, or too "
 		    "large; the run goes on without it", APW_SN("file", id),
 		    APW_I("file_max", SPOOL_STORE_FILE),
 		    APW_I("job_max", SPOOL_STORE_BYTES));
 	else
-		apw_error("a file of the engine cannot be kept; the run goes "
+		apw_error_often("a file of the engine cannot be kept; the run goes "
 		    "on without it", APW_SN("file", id),
 		    APW_S("error", strerror(errno)));
 }
