@@ -43,8 +43,9 @@ put_counters(struct apw_buf *b, const struct apw_score_counts *c)
 	    ",\"jobs\":{\"started\":%" PRIu64 ",\"ok\":%" PRIu64
 	    ",\"failed\":%" PRIu64 "},\"engines\":{\"starts\":%" PRIu64
 	    ",\"deaths\":%" PRIu64 "},\"reconnects\":%" PRIu64
-	    ",\"busy_ms\":%" PRIu64 ",\"log_dropped\":%" PRIu64, c->starts, c->deaths, c->jobs_started,
-	    c->jobs_ok, c->jobs_failed, c->engine_starts, c->engine_deaths,
+	    ",\"busy_ms\":%" PRIu64 ",\"log_dropped\":%" PRIu64,
+	    c->starts, c->deaths, c->jobs_started, c->jobs_ok,
+	    c->jobs_failed, c->engine_starts, c->engine_deaths,
 	    c->reconnects, c->busy_ms, c->log_dropped);
 	apw_buf_printf(b, ",\"egress\":{\"allowed\":%" PRIu64
 	    ",\"blocked\":%" PRIu64 ",\"failed\":%" PRIu64
