@@ -18,7 +18,7 @@ use Test::Apworker;
 use Test::Apworker::Master;
 use Test::Apworker::Proc;
 
-my $t = Test::Apworker->new()->has(qw/fake_slots/)->plan(37);
+my $t = Test::Apworker->new()->has(qw/fake_slots/)->plan(46);
 $t->write_file('main.js', '');
 my $dir = $t->testdir();
 fake_conf($t);
@@ -39,6 +39,10 @@ sub test_run_stop {
 	is($code, 0, "$what: -t") or diag($out . $err);
 	$t->run();
 	ok($t->wait_status(sub { $_->{slots_able} == 2 }), "$what: works");
+	($code, $out, $err) = $t->run_command([ @{ $t->{as} },
+		$t->daemon_path('apworkerctl'), '-c', $t->conf_file(), '-g',
+		$t->globals(), 'status' ]);
+	is($code, 0, "$what: apworkerctl") or diag($out . $err);
 	return if $sig && $sig eq 'stay';
 	$t->signal($sig || 'TERM');
 	is($t->wait_exit(), 0, "$what: leaves");

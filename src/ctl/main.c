@@ -9,6 +9,7 @@
 #include "core/apw_conf.h"
 #include "core/apw_exit.h"
 #include "core/apw_module.h"
+#include "core/apw_start.h"
 #include "ctl/commands.h"
 #include "ctl/run.h"
 #include "master/options.h"
@@ -95,6 +96,7 @@ main(int argc, char **argv)
 	size_t			 i;
 	int			 at, rc;
 
+	apw_start();
 	if (argc > 1 && (strcmp(argv[1], "-h") == 0 ||
 	    strcmp(argv[1], "--help") == 0))
 		return usage(stdout);
