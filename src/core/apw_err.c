@@ -14,6 +14,7 @@ apw_err_set(struct apw_err *err, int code, const char *fmt, ...)
 	if (err == NULL)
 		return -1;
 	err->code = code;
+	err->fault = APW_FAULT_UNKNOWN;
 	va_start(ap, fmt);
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
@@ -40,5 +41,13 @@ apw_err_wrap(struct apw_err *err, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(err->text);
 	snprintf(err->text + n, sizeof(err->text) - n, ": %s", cause);
+	return -1;
+}
+
+int
+apw_err_blame(struct apw_err *err, enum apw_fault fault)
+{
+	if (err != NULL)
+		err->fault = fault;
 	return -1;
 }
