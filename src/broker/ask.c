@@ -17,6 +17,9 @@
 #include "core/apw_auto.h"
 #include "core/apw_clock.h"
 
+#define ASK_STOP_MS	2500	/* its box has 2 s to end */
+#define ASK_KILL_MS	500
+
 struct apw_broker {
 	pid_t	pid;
 	int	sock;		/* owned */
@@ -94,9 +97,16 @@ apw_broker_pid(const struct apw_broker *b)
 }
 
 void
+apw_broker_hang_up(struct apw_broker *b)
+{
+	shutdown(b->sock, SHUT_RDWR);
+}
+
+/* One that the kernel holds (its disk does not answer) is not waited for: who
+ * comes after us ends it. */
+void
 apw_broker_stop(struct apw_broker *b)
 {
-	int64_t	end = apw_now_ms() + 2000;
 	int	pidfd;
 
 	if (b == NULL)
@@ -108,11 +118,14 @@ apw_broker_stop(struct apw_broker *b)
 		return;
 	}
 	pidfd = (int)syscall(SYS_pidfd_open, b->pid, 0);
-	if (pidfd == -1 || message_wait(pidfd, end - apw_now_ms()) != 1)
+	if (pidfd == -1 || message_wait(pidfd, ASK_STOP_MS) != 1) {
 		kill(b->pid, SIGKILL);
+		if (pidfd != -1)
+			message_wait(pidfd, ASK_KILL_MS);
+	}
 	if (pidfd != -1)
 		close(pidfd);
-	waitpid(b->pid, NULL, 0);
+	waitpid(b->pid, NULL, pidfd == -1 ? 0 : WNOHANG);
 	free(b);
 }
 
@@ -127,8 +140,10 @@ static int
 ask_send(struct apw_broker *b, const struct broker_request *rq,
     const int *fds, int nfds, struct apw_err *err)
 {
-	return message_send(b->sock, rq, sizeof(*rq), fds, nfds) == -1 ?
-	    apw_err_set(err, errno, "the broker does not hear") : 0;
+	if (message_send(b->sock, rq, sizeof(*rq), fds, nfds) == 0)
+		return 0;
+	apw_err_set(err, errno, "the broker does not hear");
+	return apw_err_blame(err, APW_FAULT_OWN);
 }
 
 /* The answer to the eldest question; its fds become the caller's. */
@@ -138,23 +153,31 @@ ask_hear(struct apw_broker *b, uint32_t op, struct broker_reply *reply,
 {
 	ssize_t	n;
 
-	if (message_wait(b->sock, APW_BROKER_WAIT_MS) != 1)
-		return apw_err_set(err, 0, "the broker does not answer");
+	if (message_wait(b->sock, APW_BROKER_WAIT_MS) != 1) {
+		/* its answer would be taken for that to another question: it
+		 * is to end, and its slot with it */
+		apw_broker_hang_up(b);
+		apw_err_set(err, 0, "the broker does not answer");
+		return apw_err_blame(err, APW_FAULT_OWN);
+	}
 	n = message_recv(b->sock, reply, sizeof(*reply), got, ngot);
 	if (n != sizeof(*reply) || reply->op != op) {
 		ask_close(got, *ngot);
-		return apw_err_set(err, n == -1 ? errno : 0,
-		    "the broker has ended");
+		apw_err_set(err, n == -1 ? errno : 0, "the broker has ended");
+		return apw_err_blame(err, APW_FAULT_OWN);
 	}
 	if (reply->status == -1) {
 		ask_close(got, *ngot);
-		/* a box that failed on its way up is our child already */
+		/* a box that failed on its way up is our child already; one
+		 * that does not end is left to who reaps what nobody owns */
 		if (reply->pid > 0)
-			waitpid(reply->pid, NULL, 0);
+			waitpid(reply->pid, NULL, WNOHANG);
 		reply->text[sizeof(reply->text) - 1] = '\0';
 		apw_err_set(err, 0, "%s", reply->text);
-		if (err != NULL)
+		if (err != NULL) {
 			err->code = reply->code;
+			err->fault = (enum apw_fault)reply->fault;
+		}
 		return -1;
 	}
 	return 0;
@@ -315,6 +338,13 @@ apw_broker_try(struct apw_broker *b, unsigned flags, struct apw_err *err)
 	return ask_plain(b, &rq, &reply, err);
 }
 
+static int
+ask_too_long(struct apw_err *err)
+{
+	apw_err_set(err, ENAMETOOLONG, "what a box needs");
+	return apw_err_blame(err, APW_FAULT_APP);
+}
+
 int
 apw_broker_admit(struct apw_broker *b, enum apw_admit what, const char *id,
     struct apw_err *err)
@@ -323,7 +353,7 @@ apw_broker_admit(struct apw_broker *b, enum apw_admit what, const char *id,
 	struct broker_reply	reply;
 
 	if (strlen(id) >= sizeof(rq.id))
-		return apw_err_set(err, ENAMETOOLONG, "what a box needs");
+		return ask_too_long(err);
 	strcpy(rq.id, id);
 	return ask_plain(b, &rq, &reply, err) == -1 ? -1 : reply.status;
 }
@@ -340,8 +370,7 @@ apw_broker_admit_both(struct apw_broker *b, const char *flow_version_id,
 
 	for (i = 0; i < APW_COUNT(ids); i++)
 		if (ids[i] != NULL && strlen(ids[i]) >= sizeof(rq.id))
-			return apw_err_set(err, ENAMETOOLONG,
-			    "what a box needs");
+			return ask_too_long(err);
 	for (i = 0; i < APW_COUNT(ids); i++) {
 		if (ids[i] == NULL)
 			continue;

@@ -246,7 +246,9 @@ box_try_end(struct box_birth *birth)
 {
 	if (birth->pid != 0) {
 		syscall(SYS_pidfd_send_signal, birth->pidfd, SIGKILL, NULL, 0);
-		waitpid(birth->pid, NULL, 0);
+		/* who waits for us must not wait for one that cannot end */
+		message_wait(birth->pidfd, BOX_END_MS);
+		waitpid(birth->pid, NULL, WNOHANG);
 	}
 	while (*birth->nout > 0)
 		close(birth->out[--*birth->nout]);

@@ -110,8 +110,14 @@ broker_do_boot(struct broker *b, const struct broker_request *rq,
     const int *fds, struct broker_reply *reply, int *out, int *nout,
     struct apw_err *err)
 {
-	if (b->pid != 0)
-		return apw_err_set(err, EBUSY, "the broker has a box");
+	/* one that was late may have ended since */
+	if (b->pid != 0 && message_wait(b->pidfd, 0) == 1)
+		box_end(b, &reply->end, NULL);
+	if (b->pid != 0) {
+		apw_err_set(err, EBUSY, "the box before this one (process %d) "
+		    "has not ended, though it was killed", (int)b->pid);
+		return apw_err_blame(err, APW_FAULT_OWN);
+	}
 	if (broker_ready(b, rq->flags, err) == -1)
 		return -1;
 	broker_lean(b);
@@ -146,9 +152,11 @@ broker_do_admit(struct broker *b, const struct broker_request *rq,
 	if (rq->what != APW_ADMIT_FLOW && rq->what != APW_ADMIT_PLATFORM)
 		return apw_err_set(err, EPROTO, "an unknown admission");
 	if (memchr(rq->id, '\0', sizeof(rq->id)) == NULL ||
-	    !apw_str_is_segment(apw_str_c(rq->id)))
-		return apw_err_set(err, EPROTO, "what is to be admitted is "
-		    "no name of a folder");
+	    !apw_str_is_segment(apw_str_c(rq->id))) {
+		apw_err_set(err, EPROTO, "what is to be admitted is no name "
+		    "of a folder");
+		return apw_err_blame(err, APW_FAULT_APP);
+	}
 	/* what the lane leads to is made with the first box */
 	if (b->lane_fd == -1 && lane_open(b, err) == -1)
 		return -1;
@@ -219,6 +227,7 @@ broker_turn(struct broker *b)
 	reply.status = broker_do(b, &rq, fds, &reply, out, &nout, &err);
 	if (reply.status == -1) {
 		reply.code = err.code;
+		reply.fault = (int32_t)err.fault;
 		snprintf(reply.text, sizeof(reply.text), "%.*s",
 		    (int)sizeof(reply.text) - 1, err.text);
 	}

@@ -114,7 +114,11 @@ struct apw_broker *apw_broker_open(const struct apw_broker *,
 int	apw_broker_fd(const struct apw_broker *);
 /* Its process: the slot's child, reaped by apw_broker_stop(). */
 pid_t	apw_broker_pid(const struct apw_broker *);
-/* End the broker and its box.  NULL is allowed. */
+/* It is to end, and its box with it; the broker is still to be stopped.
+ * Several are told first, and end at the same time. */
+void	apw_broker_hang_up(struct apw_broker *);
+/* End the broker and its box, in three seconds at most; one that the kernel
+ * holds for longer is left to end later.  NULL is allowed. */
 void	apw_broker_stop(struct apw_broker *);
 
 /* A daemon that has been given a control group of version 2 moves to one

@@ -123,6 +123,7 @@ struct box_word {
 	X(COMMAND, "cannot read its command")				\
 	X(FORK, "cannot fork the engine")				\
 	X(STDIO, "cannot set up standard streams")			\
+	X(FDS, "cannot keep the descriptors of its first process")	\
 	X(CLOSE, "cannot close what is not its own")			\
 	X(LIMITS, "cannot set limits")					\
 	X(CWD, "cannot enter its directory")				\

@@ -28,8 +28,10 @@ static int
 init_fds(const struct box_plan *plan)
 {
 	/* out of the way of the numbers they are to have */
-	int	life = (int)CALL(fcntl, plan->life_fd, F_DUPFD_CLOEXEC, 64UL);
-	int	status = (int)CALL(fcntl, plan->status_fd, F_DUPFD_CLOEXEC, 64UL);
+	int	life = (int)CALL(fcntl, plan->life_fd, F_DUPFD_CLOEXEC,
+		    (unsigned long)INIT_FDS);
+	int	status = (int)CALL(fcntl, plan->status_fd, F_DUPFD_CLOEXEC,
+		    (unsigned long)INIT_FDS);
 
 	/* the broker's 0 and 1 are /dev/null */
 	if (life == -1 || status == -1 || call_dup(0, 2) == -1)
@@ -85,7 +87,7 @@ init_main(const struct box_plan *plan, pid_t engine)
 	if (call_prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
 		inside_fail(plan, BOX_DEATHSIG);
 	if (init_fds(plan) == -1)
-		inside_fail(plan, BOX_CLOSE);
+		inside_fail(plan, BOX_FDS);
 	for (;;) {
 		init_reap(engine);
 		/* the broker holds the other end and writes nothing */

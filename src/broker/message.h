@@ -40,6 +40,7 @@ struct broker_reply {
 	uint32_t	op;			/* of the request */
 	int32_t		status;			/* 0 or 1; -1: text says why */
 	int32_t		code;			/* of the error */
+	int32_t		fault;			/* enum apw_fault */
 	int32_t		pid;			/* BOOT; with pidfd, listeners */
 	int32_t		engine_pid;		/* BOOT; 0: not known */
 	struct apw_box_end end;			/* END */

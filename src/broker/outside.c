@@ -72,7 +72,8 @@ outside_keeper_fds(const int from[KEEPER_FDS])
 
 	/* out of the way of the numbers they are to have */
 	for (fd = KEEPER_LIFE; fd < KEEPER_FDS; fd++)
-		if ((high[fd] = fcntl(from[fd], F_DUPFD_CLOEXEC, 64)) == -1)
+		if ((high[fd] = fcntl(from[fd], F_DUPFD_CLOEXEC,
+		    KEEPER_FDS)) == -1)
 			return -1;
 	for (fd = KEEPER_LIFE; fd < KEEPER_FDS; fd++)
 		if (dup2(high[fd], fd) == -1)

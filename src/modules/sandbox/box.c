@@ -170,7 +170,9 @@ box_boot(struct box_seat *seat, struct apw_box_order *order,
 	order->out_fd = out_w;
 	order->err_fd = err_w;
 	if (apw_broker_boot(seat->broker, order, &seat->box, err) == -1)
-		return -1;
+		return err != NULL && (err->code == ENOENT || err->code ==
+		    EACCES || err->code == ENOEXEC) ?
+		    apw_err_wrap(err, "%s", order->argv[0]) : -1;
 	seat->open = true;
 	child->seat = (unsigned)(seat - box.seats);
 	child->pid = seat->box.pid;

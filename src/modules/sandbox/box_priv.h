@@ -23,6 +23,7 @@ struct box_slot {
 	struct box_seat		 seats[APW_SANDBOX_SEATS];
 	unsigned		 nseats;	/* with brokers */
 	bool			 yields;	/* boxes have a weight */
+	bool			 unborn;	/* no brokers at birth, as root */
 	int			 watch_fd;	/* all their pidfds; -1: none */
 	enum { HOST_UNKNOWN, HOST_READY, HOST_NOT } host; /* with host's files */
 	gid_t			 groups[NGROUPS_MAX];

@@ -216,7 +216,24 @@ apw_sandbox_begin(const struct apw_cycle *cycle, unsigned slot,
 {
 	box.cycle = cycle;
 	box.slot = slot;
-	return geteuid() != 0 ? 0 : box_start(cycle, slot, NULL, err);
+	if (geteuid() != 0)
+		return 0;
+	box.unborn = box_start(cycle, slot, NULL, err) == -1;
+	return box.unborn ? -1 : 0;
+}
+
+int
+apw_sandbox_unborn(struct apw_err *err)
+{
+	if (!box.unborn)
+		return 0;
+	return box_paths(box.cycle, err) == -1 ? -1 : 1;
+}
+
+int
+apw_sandbox_watch_fd(void)
+{
+	return box.watch_fd;
 }
 
 bool
@@ -242,7 +259,11 @@ void
 apw_sandbox_finish(void)
 {
 	struct box_seat	*seat;
+	unsigned	 i;
 
+	for (i = 0; i < box.nseats; i++)
+		if (box.seats[i].broker != NULL)
+			apw_broker_hang_up(box.seats[i].broker);
 	while (box.nseats > 0) {
 		seat = &box.seats[--box.nseats];
 		if (seat->pidfd != -1)

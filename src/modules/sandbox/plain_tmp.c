@@ -183,14 +183,19 @@ tmp_aside(const char *path, struct apw_err *err)
 const char *
 apw_plain_tmp(unsigned seat, struct apw_err *err)
 {
-	static char	path[PATH_MAX];
-	int		rc;
+	static char		 path[PATH_MAX];
+	const struct apw_cycle	*cycle;
+	int			 rc;
 
 	if (apw_plain_tmp_path(seat, path, sizeof(path), err) == -1)
 		return NULL;
 	tmp.more |= !tmp.looked;
 	tmp.looked = true;
-	if (mkdir(path, 0700) == -1 && errno != EEXIST) {
+	/* the state directory may have been taken away under us */
+	apw_sandbox_slot(&cycle);
+	if (mkdir(path, 0700) == -1 && (errno != ENOENT ||
+	    mkdir(cycle->main.state_path, 0750) == -1 ||
+	    mkdir(path, 0700) == -1) && errno != EEXIST) {
 		apw_err_set(err, errno, "cannot make %s", path);
 		return NULL;
 	}

@@ -124,6 +124,12 @@ struct apw_sandbox_ops {
 int	apw_sandbox_begin(const struct apw_cycle *, unsigned slot,
 	    struct apw_err *);
 void	apw_sandbox_finish(void);
+/* Could what needs privileges not be started at birth?  0: it could, or needed
+ * none; 1: it could not, and a slot that is born anew may; -1: that one could
+ * not either, err says why. */
+int	apw_sandbox_unborn(struct apw_err *);
+/* Readable when one of what was started then has ended; -1: there is none. */
+int	apw_sandbox_watch_fd(void);
 /* How many engines can be in boxes at a time, here and now. */
 unsigned apw_sandbox_seats(void);
 /* Does one that was booted ahead yield the processor to others? */
