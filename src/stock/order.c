@@ -135,6 +135,9 @@ ticket_settle(struct apw_stock_ticket *t)
 	stock_keeper_finish(&t->keeper, &t->report);
 	if (t->report.fault == APW_STOCK_OK && t->source_known)
 		stock_engine_learn(t->stock, &t->source);
+	if (t->report.fault == APW_STOCK_OURS && !t->janitor &&
+	    stock_host_fault(t->stock, &t->report.err))
+		t->report.fault = APW_STOCK_HOST;
 }
 
 /* Something came in: is it too much now?  Nobody waits for the answer. */
@@ -250,7 +253,7 @@ apw_stock_order(struct apw_stock *stock, const struct apw_stock_order *order,
 	else if (ticket_start_keeper(t) == 0)
 		return t;
 	else
-		t->report.fault = APW_STOCK_OURS;
+		t->report.fault = APW_STOCK_HOST;
 	if (t->ev != NULL)
 		event_free(t->ev);
 	t->ev = evtimer_new(stock->base, order_on_end, t);

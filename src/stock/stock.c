@@ -79,6 +79,25 @@ make_root(struct apw_stock *stock, struct apw_err *err)
 	return stock->root == NULL ? apw_err_set(err, ENOMEM, "stock") : 0;
 }
 
+int
+apw_stock_remake(const struct apw_stock *stock, struct apw_err *err)
+{
+	struct apw_stock	next = { .cycle = stock->cycle,
+				    .root_fd = -1 };
+	int			rc = make_root(&next, err);
+
+	if (next.root_fd != -1)
+		close(next.root_fd);
+	free(next.root);
+	return rc;
+}
+
+bool
+apw_stock_writable(const struct apw_stock *stock)
+{
+	return stock->writable;
+}
+
 /* Said once, rather than with each install that fails. */
 static void
 check_way(const struct apw_stock *stock)
@@ -124,6 +143,7 @@ apw_stock_open(struct event_base *base, const struct apw_cycle *cycle,
 	}
 	if (stock_use_open(stock, err) == -1)
 		goto fail;
+	stock_health_open(stock);
 	stock_tools_find(stock);
 	check_way(stock);
 	stock_ahead_open(stock);

@@ -31,6 +31,9 @@ enum apw_stock_fault {
 	APW_STOCK_OK,
 	APW_STOCK_USER,		/* unknown package, bad name: fails the run, no retry helps */
 	APW_STOCK_OURS,		/* registry down, disk full, tool missing: retry later */
+	APW_STOCK_HOST,		/* of those: not of what was asked for, but of
+				 * this host: the stock is gone or cannot be
+				 * written, no process, no descriptor */
 	APW_STOCK_YIELDED,	/* a background order gave way to another one */
 };
 
@@ -109,6 +112,17 @@ int	apw_stock_fit(struct apw_stock *, struct apw_err *);
 int	apw_stock_probe(const struct apw_cycle *, char *text, size_t size);
 /* Where connections of installers are counted; borrowed. */
 void	apw_stock_score(struct apw_stock *, struct apw_score_slot *);
+
+/* Are its folders the ones that it was opened with?  -1: taken away, or
+ * replaced by others, which boxes and descriptors know nothing of: the slot
+ * must be born again.  Three system calls. */
+int	apw_stock_look(const struct apw_stock *, struct apw_err *);
+/* Make the folders, for who opens it next. */
+int	apw_stock_remake(const struct apw_stock *, struct apw_err *);
+/* Can something be written?  Writes and removes 64 KiB. */
+int	apw_stock_try(const struct apw_stock *, struct apw_err *);
+/* Could it, when it was opened?  One that others fill is only read. */
+bool	apw_stock_writable(const struct apw_stock *);
 
 /* Code, engine and pieces for one job, in this order.  done is called once,
  * never from inside this call.  A compile error is not a failure: the step's

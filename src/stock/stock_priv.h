@@ -63,6 +63,13 @@ struct stock_ahead {
 /* Do builders work in boxes here?  Asked when it matters. */
 enum stock_boxes { STOCK_BOXES_UNKNOWN, STOCK_BOXES_READY, STOCK_BOXES_NOT };
 
+/* A folder as it was when the stock was opened. */
+#define STOCK_HELD	2
+struct stock_held {
+	dev_t	dev;
+	ino_t	ino;
+};
+
 struct apw_stock {
 	uint32_t		 magic;
 	struct event_base	*base;		/* borrowed */
@@ -84,6 +91,8 @@ struct apw_stock {
 	struct apw_score_slot	*score;		/* borrowed; NULL: no counters */
 	bool			 tidying;	/* a janitor is at work */
 	unsigned		 new_texts;	/* since the last one */
+	struct stock_held	 held[STOCK_HELD];	/* what boxes mount */
+	bool			 writable;	/* it was, when it was opened */
 	TAILQ_HEAD(, apw_stock_ticket) tickets;	/* owned */
 };
 
@@ -102,6 +111,10 @@ struct stock_keeper {
 	bool			 background;	/* gives way to the others */
 	int64_t			 hurry_ns;	/* when they called, at our start */
 };
+
+/* health.c */
+void	stock_health_open(struct apw_stock *);
+bool	stock_host_fault(struct apw_stock *, const struct apw_err *);
 
 /* path.c: names and files below a directory descriptor */
 bool	stock_is_step(const char *);
