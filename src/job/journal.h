@@ -125,6 +125,11 @@ struct apw_journal *apw_journals_take(struct apw_journals *);
 /* Done with it: a record that is still in it waits for the next one. */
 void	apw_journal_done(struct apw_journals *, struct apw_journal *);
 
+/* The slot leaves, or cannot do it: its record waits for whoever looks next.
+ * The slot's own file becomes anybody's; it has another one from the next
+ * job on.  NULL is allowed. */
+void	apw_journal_part(struct apw_journals *, struct apw_journal *);
+
 const struct apw_journal_record *apw_journal_record(const struct apw_journal *);
 
 /* NULL journals are fine below: then nothing happens.  What fails is logged;

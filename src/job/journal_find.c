@@ -35,6 +35,14 @@ journal_still_at(struct apw_journals *js, const char *name, int fd)
 	    held.st_dev == there.st_dev;
 }
 
+/* Not the file's fault, and not for ever. */
+static bool
+journal_passes(int error)
+{
+	return error == ENOSPC || error == EROFS || error == EDQUOT ||
+	    error == EMFILE || error == ENFILE;
+}
+
 static void
 journal_refuse(const struct apw_journals *js, const char *name,
     const char *why)
@@ -52,7 +60,7 @@ journal_open_file(struct apw_journals *js, const char *name, bool make)
 	struct stat	st;
 
 	if (fd == -1) {
-		if (errno != ENOENT && errno != ENOSPC && errno != EROFS)
+		if (errno != ENOENT && !journal_passes(errno))
 			journal_refuse(js, name, errno == ELOOP ?
 			    "it is a symbolic link" : strerror(errno));
 		return -1;
@@ -140,8 +148,7 @@ journal_lock(struct apw_journals *js, const char *name, bool make,
 		return 0;
 	fd = journal_open_file(js, name, make);
 	if (fd == -1)
-		return errno == ENOSPC || errno == EROFS || errno == EDQUOT ?
-		    -1 : 0;
+		return journal_passes(errno) ? -1 : 0;
 	if (flock(fd, LOCK_EX | LOCK_NB) == -1 ||
 	    !journal_still_at(js, name, fd))
 		return 0;
@@ -245,16 +252,22 @@ struct apw_journal *
 apw_journals_own(struct apw_journals *js)
 {
 	struct apw_err	err = APW_ERR_NONE;
+	bool		due;
 
 	if (js == NULL)
 		return NULL;
 	journals_follow(js);
-	if (js->own == NULL && apw_now_ms() - js->tried_ms >=
-	    JOURNAL_RETRY_MS) {
-		if (journals_have_own(js, &err) == 0)
-			apw_notice("jobs are journalled again");
-		else
-			apw_error("jobs are not journalled", APW_E(&err));
+	due = apw_now_ms() - js->tried_ms >= JOURNAL_RETRY_MS;
+	if (js->own == NULL && (js->parted || due)) {
+		if (journals_have_own(js, &err) == -1) {
+			if (due)
+				apw_error("jobs are not journalled",
+				    APW_E(&err));
+		} else {
+			if (!js->parted)
+				apw_notice("jobs are journalled again");
+			js->parted = false;
+		}
 	}
 	/* one that was had late may hold a record of a former life */
 	return js->own == NULL || js->own->rec.state == APW_JOURNAL_EMPTY ?
@@ -330,6 +343,23 @@ apw_journal_done(struct apw_journals *js, struct apw_journal *j)
 }
 
 void
+apw_journal_part(struct apw_journals *js, struct apw_journal *j)
+{
+	if (j == NULL)
+		return;
+	apw_journal_leave(j);
+	if (j == js->taken)
+		js->taken = NULL;
+	journal_sync(j);
+	if (j == js->own) {
+		js->own = NULL;
+		js->parted = true;
+	}
+	js->look = true;
+	journal_free(j);
+}
+
+void
 apw_journals_look(struct apw_journals *js)
 {
 	const struct timeval	tv = { JOURNAL_LOOK_MS / 1000, 0 };
@@ -393,7 +423,9 @@ apw_journals_open(struct apw_journals **jp, struct event_base *base,
     void *arg, struct apw_err *err)
 {
 	struct apw_journals	*js = calloc(1, sizeof(*js));
+	struct apw_journal_clock now;
 
+	apw_journal_now(&now);	/* what it remembers is read while it can be */
 	*jp = NULL;
 	if (js == NULL)
 		return apw_err_set(err, ENOMEM, "leases");

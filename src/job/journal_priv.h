@@ -30,6 +30,7 @@ struct apw_journals {
 	struct event_base	*base;		/* borrowed */
 	struct apw_journal	*own;		/* owned; NULL: none could be had */
 	int64_t			 tried_ms;	/* to have one */
+	bool			 parted;	/* from the one there was */
 	struct apw_journal	*taken;		/* owned; may be own */
 	bool			 look;		/* there may be orphans */
 	bool			 said;		/* that the folder is gone */
