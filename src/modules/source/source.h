@@ -120,6 +120,11 @@ struct apw_source_ops {
 	 * by others. */
 	void	(*look)(struct apw_source *);
 
+	/* The job that it handed out has not begun and cannot be done here:
+	 * somebody else may.  0: it is not ours any more.  The function itself
+	 * may be NULL. */
+	int	(*put_back)(struct apw_source *, struct apw_err *);
+
 	/* NULL: the source itself remembers whose jobs are in hand. */
 	void	(*terms)(struct apw_source *, struct apw_lease_terms *);
 

@@ -265,6 +265,19 @@ spool_source_unwant(struct apw_source *src)
 	spool_look_soon(src);
 }
 
+static int
+spool_source_put_back(struct apw_source *src, struct apw_err *err)
+{
+	if (src->job == NULL)
+		return apw_err_set(err, 0, "there is no job");
+	if (spool_put_back(&src->spool, src->job, err) == -1)
+		return -1;
+	spool_job_free(src->job);
+	src->job = NULL;
+	spool_run_end(&src->run);
+	return 0;
+}
+
 static const char *
 spool_source_api_url(struct apw_source *src)
 {
@@ -312,6 +325,7 @@ static const struct apw_source_ops spool_source_ops = {
 	.cancel = spool_cancel,
 	.internal_api_url = spool_source_api_url,
 	.receipts = true,
+	.put_back = spool_source_put_back,
 	.leave = spool_source_leave,
 	.close = spool_source_close,
 };

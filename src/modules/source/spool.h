@@ -87,6 +87,8 @@ int	spool_claim(struct spool *, struct spool_job **job, struct apw_err *);
 /* Write what came of it and give the job up; frees nothing. */
 int	spool_settle(struct spool *, struct spool_job *,
 	    const struct spool_outcome *, struct apw_err *);
+/* It has not begun: back to new/ with it, where whoever is idle finds it. */
+int	spool_put_back(struct spool *, struct spool_job *, struct apw_err *);
 void	spool_job_free(struct spool_job *);
 
 /* Where the spool of a configured `source spool` is. */

@@ -182,6 +182,10 @@ spool_claim_new(struct spool *sp, const char *name, struct spool_job **job,
 	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd == -1 && errno == ENOENT)
 		return 0;
+	/* not the file's fault */
+	if (fd == -1 && (errno == EMFILE || errno == ENFILE ||
+	    errno == ENOMEM || errno == EIO))
+		return apw_err_set(err, errno, "cannot open %s", name);
 	if (fd == -1)
 		apw_err_set(&why, errno, "%s", errno == ELOOP ?
 		    "found a symbolic link; expected a file" :
@@ -208,6 +212,24 @@ spool_claim_new(struct spool *sp, const char *name, struct spool_job **job,
 	if (*job == NULL)
 		return apw_err_set(err, ENOMEM, "spool");
 	return spool_load(sp, job, err);
+}
+
+int
+spool_put_back(struct spool *sp, struct spool_job *job, struct apw_err *err)
+{
+	char	from[NAME_MAX], to[NAME_MAX];
+
+	spool_run_name(from, job->id, job->attempt);
+	snprintf(to, sizeof(to), "%.*s.json", (int)strcspn(job->id, "~"),
+	    job->id);
+	/* who is woken by its name finds no lock.  One that looks among the
+	 * dead ones' in this moment has it: that will do as well */
+	flock(job->lock_fd, LOCK_UN);
+	if (renameat2(sp->dir_fd[SPOOL_RUN], from, sp->dir_fd[SPOOL_NEW], to,
+	    RENAME_NOREPLACE) == 0 || errno == ENOENT)
+		return 0;
+	apw_err_set(err, errno, "cannot put %s back", job->id);
+	return flock(job->lock_fd, LOCK_EX | LOCK_NB) == -1 ? 0 : -1;
 }
 
 /* A job whose slot died too often is not given another one. */
