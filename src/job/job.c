@@ -2,7 +2,8 @@
  *
  * It goes through the steps below in their order; back only to the engine, for
  * a second operation (job_run_again) or when an engine was lost before it had
- * seen the first (job_step_boot_again).  Whoever knows how it ends says so with
+ * seen the first (job_step_boot_again), and to the stock, when this host kept
+ * it from beginning (wait.c).  Whoever knows how it ends says so with
  * job_conclude(), and the walk goes on with the report. */
 #include "job/job_priv.h"
 
@@ -104,6 +105,8 @@ late_stock(struct apw_job *job)
 static void
 late_boot(struct apw_job *job)
 {
+	if (job_wait(job, "no engine came up in time"))
+		return;
 	job_conclude(job, APW_ENDING_BROKEN,
 	    "SANDBOX_INTERNAL_ERROR: no engine came up in time");
 }
@@ -180,6 +183,10 @@ const struct job_step job_step_stop = { "stop",
 const struct job_step job_step_boot_again = { "boot",
 	    NULL,			late_boot,	limit_boot };
 
+/* nothing of it has begun, and the slot is not able to begin it */
+const struct job_step job_step_kept = { "kept",
+	    NULL,			job_wait_over,	job_wait_limit };
+
 static void
 job_phase(struct apw_job *job, const char *phase)
 {
@@ -215,6 +222,12 @@ job_next(struct apw_job *job)
 		step = &job_walk[WALK_BOOT];
 	APW_ASSERT(step >= job_walk && step < &job_walk[WALK_COMPLETE]);
 	job_go(job, step + 1);
+}
+
+void
+job_provision_again(struct apw_job *job)
+{
+	job_go(job, &job_walk[WALK_STOCK]);
 }
 
 void

@@ -44,6 +44,12 @@ struct apw_job_env {
 	struct apw_publisher		*publisher;	/* of flow bundles */
 	/* the job is over and its lease closed: free it, take the next */
 	void				(*on_end)(void *arg);
+	/* This host, or the slot itself, cannot give it what it needs before
+	 * it has begun: it is kept, its lease is extended, and it waits for
+	 * apw_job_resume().  over: it has been kept for as long as it might
+	 * run, and is to be given back. */
+	void				(*on_kept)(void *arg, const char *why,
+					    bool over);
 	void				*arg;
 };
 
@@ -61,6 +67,13 @@ void	apw_job_begin(struct apw_job *);
 /* The job is not ours any more: kill its engine and report nothing; on_end
  * follows. */
 void	apw_job_abandon(struct apw_job *, const char *why);
+/* A kept job goes on, with this engine.  proven: the slot has just shown that
+ * it can boot one; a job that meets the same again and again is to blame
+ * itself. */
+void	apw_job_resume(struct apw_job *, struct apw_engine *, bool proven);
+/* Has nothing of it been given to an engine yet?  Then another slot may do it
+ * as well. */
+bool	apw_job_untouched(const struct apw_job *);
 /* Forget it at once (end of the slot): no callback. */
 void	apw_job_free(struct apw_job *);
 

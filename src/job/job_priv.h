@@ -91,6 +91,10 @@ struct apw_job {
 	bool		 marked;			/* pieces told as used */
 	int64_t		 boot_ms;			/* monotonic; 0: not begun */
 	unsigned	 engine_tries;
+	unsigned	 proven;			/* the slot could, this
+							   job could not */
+	int64_t		 kept_until_ms;			/* monotonic; 0: never
+							   kept so far */
 	int64_t		 run_ms;			/* monotonic, at the first execute */
 	size_t		 relayed;			/* calls of the engine passed on */
 	size_t		 refused;			/* and not passed on */
@@ -120,7 +124,8 @@ void	job_end(struct apw_job *);
 void	job_run_again(struct apw_job *);		/* one more operation */
 void	job_go_report(struct apw_job *);
 extern const struct job_step job_step_stop, job_step_boot_again,
-    job_step_follow;
+    job_step_follow, job_step_kept;
+void	job_provision_again(struct apw_job *);
 
 /* fields.c */
 int	job_read(struct apw_job *, struct apw_err *);
@@ -153,6 +158,12 @@ int64_t	job_lease_left_ms(const struct apw_job *);
 bool	job_keep_begin(struct apw_job *);
 bool	job_keep_forbids(struct apw_job *);
 void	job_keep_result(struct apw_job *);
+
+/* wait.c: the host's failures, or the slot's own.  true: the job is kept; the
+ * text is why.  false: it is the job that fails. */
+bool	job_wait(struct apw_job *, const char *why);
+int64_t	job_wait_limit(const struct apw_job *);
+void	job_wait_over(struct apw_job *);
 
 /* flow_version.c, resolve.c, archive.c, provision.c, run.c */
 void	job_flow_version_enter(struct apw_job *);

@@ -9,6 +9,8 @@ stock_on_done(void *arg, enum apw_stock_fault fault, const struct apw_err *err)
 
 	APW_CAST(job, arg, JOB_MAGIC);
 	job->ticket = NULL;
+	if (fault == APW_STOCK_HOST && job_wait(job, err->text))
+		return;
 	if (fault != APW_STOCK_OK) {
 		apw_warn("provisioning failed", APW_S("fault",
 		    fault == APW_STOCK_USER ? "user" : "ours"), APW_E(err));

@@ -113,6 +113,22 @@ run_on_call(void *arg, uint32_t call, struct apw_str method,
 	job_relay(job, call, method, payload);
 }
 
+/* The engine ended and has not seen the operation: was that the host?  Not if
+ * it was we who ended it, for the operation's sake. */
+static bool
+run_kept(struct apw_job *job, const struct apw_evidence *ev,
+    struct apw_str text)
+{
+	char	why[400];
+
+	if (apw_verdict_fault(ev) != APW_FAULT_HOST &&
+	    (ev->timer || ev->ours != NULL))
+		return false;
+	snprintf(why, sizeof(why), "%.*s", (int)(text.n < 399 ? text.n : 399),
+	    text.p);
+	return job_wait(job, why);
+}
+
 static void
 run_on_gone(void *arg, const struct apw_evidence *ev, const struct apw_err *err)
 {
@@ -126,6 +142,8 @@ run_on_gone(void *arg, const struct apw_evidence *ev, const struct apw_err *err)
 	if (job->step == &job_step_follow)	/* it has had its say */
 		return;
 	if (ev == NULL) {
+		if (err->fault != APW_FAULT_APP && job_wait(job, err->text))
+			return;
 		job_conclude(job, APW_ENDING_BROKEN,
 		    "SANDBOX_INTERNAL_ERROR: the engine could not be "
 		    "started: %s", err->text);
@@ -141,6 +159,10 @@ run_on_gone(void *arg, const struct apw_evidence *ev, const struct apw_err *err)
 	}
 	verdict = apw_verdict(ev);
 	apw_verdict_message(verdict, ev, &text);
+	if (!job->operation_sent && run_kept(job, ev, apw_buf_view(&text))) {
+		apw_buf_free(&text);
+		return;
+	}
 	job_conclude_text(job, apw_ending_of_verdict(verdict),
 	    apw_buf_view(&text));
 	apw_buf_free(&text);

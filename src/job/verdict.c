@@ -67,6 +67,14 @@ apw_verdict(const struct apw_evidence *ev)
 	return APW_VERDICT_EXITED;
 }
 
+enum apw_fault
+apw_verdict_fault(const struct apw_evidence *ev)
+{
+	return !ev->connected && !ev->timer &&
+	    (ev->ours == NULL || ev->late_start) ? APW_FAULT_HOST :
+	    APW_FAULT_UNKNOWN;
+}
+
 #define VERDICT_NAME(name, text)	text,
 
 const char *

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "core/apw_buf.h"
+#include "core/apw_err.h"
 #include "core/apw_str.h"
 
 /* What is known about the end of an engine; filled in by the slot. */
@@ -13,6 +14,7 @@ struct apw_evidence {
 	const char	*sandbox_id;
 	bool		 connected;	/* it had called back */
 	bool		 timer;		/* we killed it: the time limit */
+	bool		 late_start;	/* and that is why: it was to connect */
 	const char	*ours;		/* we killed it for this reason; NULL: not so */
 	bool		 ended;		/* its process has been reaped */
 	int		 code;		/* exit code, -1 when a signal ended it */
@@ -48,6 +50,9 @@ extern const char *const apw_verdict_heap_words[];	/* NULL-terminated */
 extern const char	 apw_verdict_log_size_words[];
 
 enum apw_verdict apw_verdict(const struct apw_evidence *);
+/* Whose failure it is: an engine that never called back has seen nothing of a
+ * job. */
+enum apw_fault apw_verdict_fault(const struct apw_evidence *);
 const char *apw_verdict_name(enum apw_verdict);
 
 /* Append the error text that the app and its users see. */

@@ -80,6 +80,23 @@ slot_watch_builders(struct apw_slot *s, struct apw_err *err)
 	return 0;
 }
 
+/* Before there are settings: what was started at our birth may die any time. */
+int
+slot_watch_birth(struct apw_slot *s, struct apw_err *err)
+{
+	int	fd = apw_sandbox_watch_fd();
+
+	if (slot_watch_builders(s, err) == -1)
+		return -1;
+	if (fd == -1)
+		return 0;
+	s->sandbox_gone = event_new(s->base, fd, EV_READ,
+	    slot_on_sandbox_gone, s);
+	if (s->sandbox_gone == NULL || event_add(s->sandbox_gone, NULL) == -1)
+		return apw_err_set(err, errno, "cannot watch the broker");
+	return 0;
+}
+
 static int
 slot_watch_sandbox(struct apw_slot *s, const struct apw_sandbox_ops *ops,
     const void *conf, struct apw_err *err)
@@ -98,8 +115,8 @@ slot_watch_sandbox(struct apw_slot *s, const struct apw_sandbox_ops *ops,
 	return 0;
 }
 
-/* Behind its filter a slot forks no broker that could do its work: it is
- * born again, and asks for one first. */
+/* Behind its filter, or without the privileges of its birth, a slot forks no
+ * broker that could do its work: it is born again, and asks for one first. */
 static void
 slot_on_want_broker(evutil_socket_t fd, short what, void *arg)
 {
@@ -119,8 +136,11 @@ slot_wants_broker(struct apw_slot *s, const struct apw_sandbox_ops *ops,
     const void *conf, struct apw_err *err)
 {
 	struct timeval	now = { 0, 0 };
+	int		unborn = ops->boxed ? apw_sandbox_unborn(err) : 0;
 
-	if (!apw_harden_slot_is_on() || !ops->boxed ||
+	if (unborn == -1)
+		return -1;
+	if ((!apw_harden_slot_is_on() && unborn == 0) || !ops->boxed ||
 	    ops->watch_fd(conf) != -1)
 		return 0;
 	if (event_base_once(s->base, -1, EV_TIMEOUT, slot_on_want_broker, s,
@@ -176,9 +196,14 @@ slot_fit_sandbox(struct apw_slot *s, struct apw_err *err)
 	conf = APW_MODULE_CONF(s->cycle, m);
 	if (slot_fit_group(s, m->ops.sandbox, err) == -1)
 		return -1;
-	if (slot_wants_broker(s, m->ops.sandbox, conf, err) == -1 ||
-	    m->ops.sandbox->probe(conf, err) == -1)
+	if (slot_wants_broker(s, m->ops.sandbox, conf, err) == -1)
 		return -1;
+	if (m->ops.sandbox->probe(conf, err) == -1) {
+		/* brokers that it has started may be dead already */
+		if (m->ops.sandbox->boxed)
+			slot_watch_sandbox(s, m->ops.sandbox, conf, NULL);
+		return -1;
+	}
 	if (slot_fit_network(s, m->ops.sandbox, conf, &net, err) == -1)
 		return -1;
 	if (slot_engines_settings(s, m->ops.sandbox, conf, &net, err) == -1 ||
@@ -199,6 +224,8 @@ slot_fit(struct apw_slot *s)
 
 	s->refit = false;
 	if (slot_fit_sandbox(s, &err) == 0) {
+		if (s->blocked[0] != '\0')
+			apw_notice("what was missing is there: jobs are taken");
 		s->blocked[0] = '\0';
 		return;
 	}

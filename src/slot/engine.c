@@ -208,7 +208,8 @@ apw_engine_retire(struct apw_engine *e)
 	APW_ASSERT(!e->taken);
 	e->settings = NULL;
 	e->fingerprint = 0;
-	if (e->child.pid != 0 && e->step != &engine_dying)
+	if (e->child.pid != 0 && e->step != &engine_dying &&
+	    e->step != &engine_late)
 		engine_end(e, false, "the settings do not fit");
 }
 
@@ -247,6 +248,8 @@ engine_ahead(const struct apw_engine *e)
 enum apw_engine_stand
 apw_engine_stand(const struct apw_engine *e)
 {
+	if (e->step == &engine_late)
+		return APW_ENGINE_LATE;
 	if (e->taken)
 		return APW_ENGINE_BUSY;
 	if (e->step == &engine_cold)
@@ -330,8 +333,11 @@ apw_engine_acquire(struct apw_engine *e, const struct apw_tenant *tenant,
 	engine_keep_tenant(e);
 	if (e->step == &engine_cold)
 		engine_start(e);
-	else
+	else {
 		e->wanted = true;
+		if (e->step == &engine_late)
+			engine_go(e, &engine_late);	/* it says so */
+	}
 	return 0;
 }
 
@@ -413,7 +419,9 @@ apw_engine_shutdown(struct apw_engine *e, void (*done)(void *), void *arg)
 	e->done = done;
 	e->done_arg = arg;
 	e->taken = e->serving = e->wanted = false;
-	if (e->child.pid != 0 && e->step != &engine_dying)
+	if (e->step == &engine_late)
+		engine_go(e, &engine_late);
+	else if (e->child.pid != 0 && e->step != &engine_dying)
 		engine_end(e, false, "the slot ends");
 	else if (e->child.pid == 0 && e->step != &engine_sweep)
 		engine_to_sweep(e);

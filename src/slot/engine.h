@@ -39,6 +39,11 @@ struct apw_engine_env {			/* borrowed for the engine's life */
 	struct apw_resolver *resolver;	/* of the slot */
 	/* An operation has been sent: an engine can be booted ahead. */
 	void			(*on_execute)(void *arg);
+	/* One that nobody waited for came up (NULL), or did not. */
+	void			(*on_ahead)(void *arg, const char *why_not);
+	/* One that was killed does not end (told with true), and has ended
+	 * after all (false).  Until then nothing can be booted here. */
+	void			(*on_late)(void *arg, bool);
 	void			*arg;
 };
 
@@ -53,7 +58,8 @@ struct apw_engine_events {
 	void	(*on_call)(void *arg, uint32_t call, struct apw_str method,
 		    struct apw_str payload);
 	/* there is no engine: it did not come up, or it ended.  err: why it
-	 * could not even be started, else NULL and evidence is set */
+	 * could not even be started (and whose failure that is), else NULL
+	 * and evidence is set */
 	void	(*on_gone)(void *arg, const struct apw_evidence *,
 		    const struct apw_err *err);
 };
@@ -90,12 +96,16 @@ void	apw_engine_prepare(struct apw_engine *, bool yield);
 /* There is nobody any more whom one that is there or boots could yield to. */
 void	apw_engine_hurry(struct apw_engine *);
 enum apw_engine_stand {
+	APW_ENGINE_LATE,		/* it was killed and does not end */
 	APW_ENGINE_BUSY,		/* somebody has it, or it ends */
 	APW_ENGINE_COLD,
 	APW_ENGINE_BOOTING,		/* ahead */
 	APW_ENGINE_STANDBY,		/* booted, nobody's */
 };
 enum apw_engine_stand apw_engine_stand(const struct apw_engine *);
+/* Of one that does not end: its process, and the state that the kernel names
+ * for it; for people. */
+const char *apw_engine_late_text(const struct apw_engine *, char *, size_t);
 
 /* Take the engine for a job: 1 it is warm and ready now (on_ready does not
  * come), 0 on_ready or on_gone will come. */
@@ -124,7 +134,8 @@ bool	apw_engine_info(const struct apw_engine *, const char **sandbox_id,
 	    pid_t *pid, bool *busy);
 
 /* End the engine and what is below it; done(arg) when nothing is left, or
- * 5 s have passed.  Also when there was none. */
+ * 5 s have passed, or when it was known before not to end.  Also when there
+ * was none. */
 void	apw_engine_shutdown(struct apw_engine *, void (*done)(void *),
 	    void *arg);
 void	apw_engine_free(struct apw_engine *);

@@ -76,6 +76,8 @@ struct apw_engine {
 	uint64_t			 strangers;	/* turned away, since its start */
 	struct apw_err			 start_error;
 	bool				 unfit;		/* it could not be fenced */
+	int64_t				 killed_ms;
+	bool				 late;		/* killed, and did not end */
 	struct apw_capture		 capture;
 
 	struct event			*sweep_timer;	/* owned */
@@ -103,14 +105,16 @@ int	engine_process_start(struct apw_engine *, struct apw_err *);
 void	engine_process_kill(struct apw_engine *);
 /* It is the one that the scoreboard shows. */
 void	engine_show(const struct apw_engine *);
+/* What it wrote last. */
+void	engine_last_words(struct apw_engine *);
 /* Reap; fills in the evidence and closes descriptors. */
 void	engine_process_reap(struct apw_engine *);
 void	engine_process_forget(struct apw_engine *);
 
 /* engine_steps.c */
 extern const struct engine_step engine_cold, engine_queue, engine_boot, engine_idle,
-    engine_ready, engine_run, engine_linger, engine_dying, engine_sweep,
-    engine_failed;
+    engine_ready, engine_run, engine_linger, engine_dying, engine_late,
+    engine_sweep, engine_failed;
 void	engine_go(struct apw_engine *, const struct engine_step *);
 void	engine_start(struct apw_engine *);
 void	engine_start_ahead(struct apw_engine *);

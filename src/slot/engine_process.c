@@ -2,12 +2,15 @@
 #include "slot/engine_priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/apw_auto.h"
 #include "core/apw_child.h"
 #include "core/apw_clock.h"
 #include "core/apw_log.h"
@@ -185,6 +188,31 @@ engine_show(const struct apw_engine *e)
 	atomic_store(&e->env.score->engine_pid, e->child.engine_pid);
 }
 
+/* As the kernel has it: "process 12, state D, in io_schedule". */
+const char *
+apw_engine_late_text(const struct apw_engine *e, char *text, size_t size)
+{
+	char	path[64], stat[512] = "", wchan[64] = "", *p;
+	ssize_t	n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)e->child.pid);
+	apw_autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd != -1 && (n = read(fd, stat, sizeof(stat) - 1)) > 0)
+		stat[n] = '\0';
+	snprintf(path, sizeof(path), "/proc/%d/wchan", (int)e->child.pid);
+	apw_autofd int where = open(path, O_RDONLY | O_CLOEXEC);
+	if (where == -1 || (n = read(where, wchan, sizeof(wchan) - 1)) < 0)
+		n = 0;
+	wchan[n] = '\0';
+	/* the name may hold anything: the state follows its last ')' */
+	p = strrchr(stat, ')');
+	snprintf(text, size, "process %d, state %c%s%s", (int)e->child.pid,
+	    p != NULL && p[1] == ' ' && p[2] != '\0' ? p[2] : '?',
+	    wchan[0] == '\0' || wchan[0] == '0' ? "" : ", in ", wchan[0] ==
+	    '0' ? "" : wchan);
+	return text;
+}
+
 void
 engine_process_kill(struct apw_engine *e)
 {
@@ -194,7 +222,7 @@ engine_process_kill(struct apw_engine *e)
 
 /* What is in the pipes now is its last word: a grandchild that still holds
  * them open is not waited for. */
-static void
+void
 engine_last_words(struct apw_engine *e)
 {
 	engine_drain(e, e->child.out_fd, 1, ENGINE_READS_AT_END);

@@ -2,6 +2,7 @@
  *
  *	cold ─ boot ─ idle ─ ready ─ run	a warm engine goes round
  *	  └─ sweep ─ linger, lost, dying	every end comes through sweep
+ *			late ─┘		killed, and held by the kernel
  *
  * A step is one struct: what happens on each event, and its deadline.  There
  * is one watcher for the process from start to end, so an exit is noticed in
@@ -102,6 +103,9 @@ engine_start(struct apw_engine *e)
 		engine_go(e, &engine_queue);
 		return;
 	}
+	/* nothing of the job's is in there yet, but for the names of its code */
+	if (e->start_error.fault == APW_FAULT_UNKNOWN)
+		apw_err_blame(&e->start_error, APW_FAULT_HOST);
 	/* a box that does not prove itself says so by not starting */
 	e->unfit = e->fence != APW_FENCE_NONE;
 	engine_go(e, &engine_failed);
@@ -136,6 +140,7 @@ engine_start_ahead(struct apw_engine *e)
 	engine_process_forget(e);
 	apw_engine_link_reset(e->link);
 	engine_to_sweep(e);
+	e->env.on_ahead(e->env.arg, err.text);
 }
 
 /* Nothing is left of the last one. */
@@ -143,7 +148,9 @@ static void
 engine_clean(struct apw_engine *e)
 {
 	void	(*done)(void *) = e->done;
+	bool	late = e->late;
 
+	e->late = false;
 	engine_go(e, &engine_cold);
 	event_del(e->sweep_timer);
 	if (done != NULL) {
@@ -151,6 +158,8 @@ engine_clean(struct apw_engine *e)
 		done(e->done_arg);
 	} else if (e->wanted)
 		engine_start(e);
+	if (late)
+		e->env.on_late(e->env.arg, false);
 }
 
 void
@@ -207,36 +216,62 @@ engine_to_sweep(struct apw_engine *e)
 	event_active(e->sweep_timer, EV_TIMEOUT, 0);
 }
 
+static void
+engine_tell_job(struct apw_engine *e)
+{
+	struct apw_evidence	*ev = &e->evidence;
+	struct apw_buf		 out = APW_BUF_INIT(0), err = APW_BUF_INIT(0);
+
+	atomic_fetch_add(&e->env.score->engine_deaths, 1);
+	engine_evidence(e, &out, &err);
+	apw_warn("engine ended", APW_S("sandbox", e->sandbox_id),
+	    APW_S("verdict", apw_verdict_name(apw_verdict(ev))),
+	    APW_I("code", ev->code), APW_I("signal", ev->signal),
+	    APW_I("ran_ms", ev->ran_ms),
+	    APW_S("lost", ev->lost), APW_S("refused", ev->refused));
+	apw_capture_end(&e->capture);
+	e->events.on_gone(e->arg, ev, NULL);
+	apw_buf_free(&out);
+	apw_buf_free(&err);
+}
+
+/* Nobody had it. */
+static void
+engine_tell_idle(struct apw_engine *e)
+{
+	struct apw_evidence	*ev = &e->evidence;
+	char			 why[96];
+
+	if (!ev->connected && ev->ours != NULL && !ev->late_start)
+		return;		/* we wanted it away */
+	if (ev->connected && (ev->ours != NULL || ev->timer))
+		return;
+	e->ahead_failed_ms = apw_now_ms();
+	atomic_fetch_add(&e->env.score->engine_deaths, 1);
+	apw_warn("idle engine ended", APW_S("sandbox", e->sandbox_id),
+	    APW_I("code", ev->code), APW_I("signal", ev->signal),
+	    APW_I("ran_ms", ev->ran_ms), APW_S("why", ev->ours));
+	if (ev->connected)
+		return;
+	snprintf(why, sizeof(why), "it %.32s (code %d, signal %d)",
+	    ev->ours != NULL ? ev->ours : "exited before connecting",
+	    ev->code, ev->signal);
+	e->env.on_ahead(e->env.arg, why);
+}
+
 /* The end of a process is known and it has been reaped: clean up below it,
  * and tell the job if it was the job's. */
 static void
 engine_finish(struct apw_engine *e)
 {
-	struct apw_evidence	*ev = &e->evidence;
-	struct apw_buf		 out = APW_BUF_INIT(0), err = APW_BUF_INIT(0);
-	bool			 serving = e->serving;
+	bool	serving = e->serving;
 
 	e->serving = false;
 	engine_to_sweep(e);
-	if (serving) {
-		atomic_fetch_add(&e->env.score->engine_deaths, 1);
-		engine_evidence(e, &out, &err);
-		apw_warn("engine ended", APW_S("sandbox", e->sandbox_id),
-		    APW_S("verdict", apw_verdict_name(apw_verdict(ev))),
-		    APW_I("code", ev->code), APW_I("signal", ev->signal),
-		    APW_I("ran_ms", ev->ran_ms),
-		    APW_S("lost", ev->lost), APW_S("refused", ev->refused));
-		apw_capture_end(&e->capture);
-		e->events.on_gone(e->arg, ev, NULL);
-	} else if (ev->ours == NULL && !ev->timer) {
-		e->ahead_failed_ms = apw_now_ms();
-		atomic_fetch_add(&e->env.score->engine_deaths, 1);
-		apw_warn("idle engine ended", APW_S("sandbox", e->sandbox_id),
-		    APW_I("code", ev->code), APW_I("signal", ev->signal),
-		    APW_I("ran_ms", ev->ran_ms));
-	}
-	apw_buf_free(&out);
-	apw_buf_free(&err);
+	if (serving)
+		engine_tell_job(e);
+	else
+		engine_tell_idle(e);
 }
 
 /* Kill the process; its end leads to engine_finish(). */
@@ -244,6 +279,7 @@ void
 engine_end(struct apw_engine *e, bool timer, const char *why)
 {
 	e->evidence.timer = timer;
+	e->killed_ms = apw_now_ms();
 	snprintf(e->why, sizeof(e->why), "%s", why == NULL ? "" : why);
 	e->evidence.ours = timer ? NULL : e->why;
 	engine_process_kill(e);
@@ -269,6 +305,7 @@ engine_boot_link(struct apw_engine *e)
 		/* its broker, which admits the job to come, yields with it */
 		apw_engine_hurry(e);
 		engine_go(e, &engine_idle);
+		e->env.on_ahead(e->env.arg, NULL);
 		return;
 	}
 	e->jobs = 1;
@@ -290,6 +327,7 @@ engine_boot_timeout(struct apw_engine *e)
 
 	snprintf(why, sizeof(why), "did not connect within %lld seconds",
 	    (long long)(apw_now_ms() - e->booted_ms + 500) / 1000);
+	e->evidence.late_start = true;
 	engine_end(e, false, why);
 }
 
@@ -433,18 +471,78 @@ static const struct engine_step engine_lost = {
 
 /* dying: killed by us */
 
+/* The kernel holds it: a disk that does not answer, a tracer, no memory.  The
+ * job need not wait for that. */
 static void
 engine_dying_timeout(struct apw_engine *e)
 {
-	apw_alert("engine does not end after SIGKILL",
-	    APW_I("pid", e->child.pid));
-	engine_exit_now(e);
+	bool	serving = e->serving;
+	char	text[160];
+
+	apw_error("a killed engine does not end: nothing is booted in its "
+	    "place before it has", APW_S("sandbox", e->sandbox_id),
+	    APW_S("process", apw_engine_late_text(e, text, sizeof(text))));
+	engine_last_words(e);
+	e->evidence.ran_ms = apw_now_ms() - e->booted_ms;
+	e->serving = false;
+	e->late = true;
+	apw_engine_link_reset(e->link);
+	engine_net_stop(e);
+	engine_go(e, &engine_late);
+	if (serving)
+		engine_tell_job(e);
+	e->env.on_late(e->env.arg, true);
 }
 
 const struct engine_step engine_dying = {
 	.name = "dying",
 	.on_exit = engine_exit_now,
 	.on_timeout = engine_dying_timeout, .timeout_ms = 5000,
+};
+
+/* late: as dying, and nobody waits for it any more */
+
+static void
+engine_late_exit(struct apw_engine *e)
+{
+	apw_notice("the engine that did not end has ended",
+	    APW_S("sandbox", e->sandbox_id), APW_I("pid", e->child.pid),
+	    APW_I("after_ms", apw_now_ms() - e->killed_ms));
+	engine_process_reap(e);
+	engine_to_sweep(e);
+}
+
+static int64_t
+engine_late_limit(const struct apw_engine *e)
+{
+	return e->wanted || e->done != NULL ? 1 : 0;
+}
+
+/* Who waits for an engine, or for its end, is told that there will be none. */
+static void
+engine_late_tell(struct apw_engine *e)
+{
+	void	(*done)(void *) = e->done;
+	char	text[160];
+
+	if (e->wanted) {
+		e->wanted = false;
+		apw_err_set(&e->start_error, 0, "the engine before it was "
+		    "killed and does not end: %s", apw_engine_late_text(e,
+		    text, sizeof(text)));
+		apw_err_blame(&e->start_error, APW_FAULT_OWN);
+		e->events.on_gone(e->arg, NULL, &e->start_error);
+	} else if (done != NULL) {
+		e->done = NULL;
+		done(e->done_arg);
+	}
+}
+
+const struct engine_step engine_late = {
+	.name = "late",
+	.on_exit = engine_late_exit,
+	.on_timeout = engine_late_tell,
+	.limit = engine_late_limit,
 };
 
 /* sweep: what it left below us is being ended */

@@ -1,7 +1,10 @@
 /* A canary shows that its configuration works: settings fetched, sandbox fit,
  * an engine in the stock, booted in its box and linked to us.  Room: slot.
  * Until then it takes no job; the engine stays warm for the first one where
- * the mode allows. */
+ * the mode allows.
+ *
+ * A slot that could start no engine for a job shows the same way that it can
+ * again (unwell.c), while that job waits, or when it has been given back. */
 #include "slot/slot_priv.h"
 
 #include <stdio.h>
@@ -16,6 +19,11 @@ prove_fail(struct apw_slot *s, const char *what, const char *why)
 	char	text[sizeof(s->blocked)];
 
 	snprintf(text, sizeof(text), "%s: %.200s", what, why);
+	if (!slot_must_prove(s)) {
+		slot_unwell_fail(s, text);
+		slot_proved(s);
+		return;
+	}
 	memcpy(s->blocked, text, sizeof(text));
 	slot_score_why(s, text);
 	atomic_store(&s->score->proof, APW_PROOF_FAILED);
@@ -30,8 +38,11 @@ prove_on_ready(void *arg)
 	APW_CAST(s, arg, SLOT_MAGIC);
 	apw_engine_release(s->engine);
 	s->proving = false;
-	apw_notice("the new configuration works");
-	atomic_store(&s->score->proof, APW_PROOF_PASSED);
+	if (slot_must_prove(s)) {
+		apw_notice("the new configuration works");
+		atomic_store(&s->score->proof, APW_PROOF_PASSED);
+	}
+	slot_unwell_over(s);
 	slot_proved(s);
 }
 
@@ -75,7 +86,19 @@ void
 slot_prove_enter(struct apw_slot *s)
 {
 	static struct apw_stock_order	order;
+	struct apw_err			err = APW_ERR_NONE;
+	int				rc = 0;
 
+	if (!slot_must_prove(s)) {
+		slot_unwell_show(s);
+		slot_engine_pick(s);
+		if ((rc = slot_look_at_stock(s, &err)) == 1)
+			return;
+	}
+	if (rc == -1) {
+		prove_fail(s, "the stock is unfit", err.text);
+		return;
+	}
 	if (s->blocked[0] != '\0') {
 		prove_fail(s, "no sandbox", s->blocked);
 		return;

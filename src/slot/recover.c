@@ -150,13 +150,30 @@ recover_refused(struct apw_slot *s, const struct apw_journal_record *r)
 	return apw_journal_left_ms(r, &now, &why) > 0 ? NULL : why;
 }
 
+/* It waits on, for whoever is well first. */
+static void
+recover_nursed(struct apw_slot *s)
+{
+	struct apw_journal	*j = s->found->journal;
+
+	slot_recover_forget(s);
+	apw_journal_part(s->journals, j);
+	slot_rest(s);
+}
+
 static void
 recover_go_on(struct apw_slot *s)
 {
 	struct slot_found		*f = s->found;
 	const struct apw_journal_record	*r = apw_journal_record(f->journal);
 
-	apw_notice("a job goes on whose slot died",
+	if (f->nursed) {
+		apw_journal_extend(f->journal, f->ours_until_ms);
+		recover_nursed(s);
+		return;
+	}
+	apw_notice(strcmp(r->phase, "kept") == 0 ? "a job goes on that no "
+	    "slot could begin" : "a job goes on whose slot died",
 	    APW_S("phase", r->phase),
 	    APW_S("with", r->state == APW_JOURNAL_RESULT ? "its result" :
 	    "its request"), APW_I("deaths", r->crashes +
@@ -201,6 +218,33 @@ recover_on_reply(void *arg, const struct apw_reply *reply)
 		recover_go_on(s);
 	} else
 		recover_later(s);
+}
+
+/* Does a job that waits need to be extended now?  One that has waited for as
+ * long as a run might last is left to the app, by its lock. */
+static bool
+recover_needs(struct apw_slot *s)
+{
+	const struct apw_journal_record	*r =
+					    apw_journal_record(s->found->journal);
+	struct apw_journal_clock	 now;
+	struct apw_lease_terms		 terms;
+	const char			*why;
+	int64_t				 left;
+
+	s->ops->terms(s->source, &terms);
+	apw_journal_now(&now);
+	left = apw_journal_left_ms(r, &now, &why);
+	return left <= 0 || (left < terms.lock_ms / 2 && now.boot_ms -
+	    r->taken_boot_ms < s->settings->flow_timeout_ms);
+}
+
+bool
+slot_nurse_wanted(struct apw_slot *s)
+{
+	return s->ready && s->settings != NULL && s->found != NULL &&
+	    s->settings->release < APW_RELEASE(0, 86, 0) &&
+	    apw_journals_take(s->journals) != NULL;
 }
 
 /* `{"jobId":…,"token":…,"queueName":…}` out of the request. */
@@ -248,19 +292,28 @@ recover_try(struct apw_slot *s)
 }
 
 static void
-recover_enter(struct apw_slot *s)
+recover_open(struct apw_slot *s, bool nursed)
 {
 	struct slot_found	*f = s->found;
 	struct apw_err		 err = APW_ERR_NONE;
 
-	slot_score_why(s, "");
 	f->refusals = 0;
+	f->nursed = nursed;
 	f->journal = apw_journals_take(s->journals);
 	if (apw_journal_read(f->journal, &f->request, &f->report,
 	    &f->complete, &err) == -1)
 		recover_drop(s, err.text);
+	else if (nursed && !recover_needs(s))
+		recover_nursed(s);
 	else
 		recover_try(s);
+}
+
+static void
+recover_enter(struct apw_slot *s)
+{
+	slot_score_why(s, "");
+	recover_open(s, false);
 }
 
 /* The journal stays ours; with the next connection it is looked at again. */
@@ -276,5 +329,20 @@ const struct slot_step slot_recover = {
 	.score = APW_SLOT_BUSY,
 	.enter = recover_enter,
 	.on_lost = recover_lost,
+	.on_timeout = recover_try,
+};
+
+static void
+nurse_enter(struct apw_slot *s)
+{
+	recover_open(s, true);
+}
+
+const struct slot_step slot_nurse = {
+	.name = "nurse",
+	.score = APW_SLOT_BLOCKED,
+	.enter = nurse_enter,
+	.on_lost = recover_lost,
+	.on_drain = recover_lost,
 	.on_timeout = recover_try,
 };

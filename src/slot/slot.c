@@ -83,6 +83,7 @@ slot_on_tick(evutil_socket_t fd, short what, void *arg)
 	atomic_store(&s->score->tick_ms, apw_now_ms());
 	apw_log_tick(apw_now_ms());
 	slot_note_time(s);
+	slot_watch_stock(s);
 	slot_standby_idle(s);
 	/* nobody tells us */
 	if (atomic_load(&s->score->watched) == 0)
@@ -271,7 +272,7 @@ slot_open(struct apw_slot *s, struct apw_err *err)
 	if ((s->base = event_base_new()) == NULL || slot_signals(s) == -1 ||
 	    slot_timers(s) == -1)
 		return apw_err_set(err, errno, "cannot make an event loop");
-	if (slot_open_egress(s, err) == -1)
+	if (slot_watch_birth(s, err) == -1 || slot_open_egress(s, err) == -1)
 		return -1;
 	if ((s->stock = apw_stock_open(s->base, s->cycle, err)) == NULL)
 		return -1;

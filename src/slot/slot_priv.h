@@ -73,6 +73,15 @@ struct apw_slot {
 	struct apw_stock_ticket		*proof_ticket;	/* NULL: none */
 	bool				 proving;	/* has the engine */
 	char				 blocked[256];	/* why no job is wanted; "" */
+	unsigned			 faults;	/* the host's or our own, in
+							   a row */
+	bool				 unwell;	/* no job before an engine was
+							   booted for nobody */
+	bool				 proven;	/* that has just been shown */
+	char				 ill[256];	/* why it could not be; "" */
+	char				 doubt[256];	/* what it met last */
+	int64_t				 retry_ms, retry_at_ms;	/* of what is
+							   blocked */
 	int64_t				 tick_ms;	/* by apw_boot_ms() */
 	int64_t				 stood_ms, woke_ms;	/* the loop, last */
 	int				 exit_code;
@@ -82,6 +91,7 @@ struct apw_slot {
 struct slot_found {
 	struct apw_journal	*journal;	/* borrowed */
 	struct apw_buf		 request, report, complete;	/* owned */
+	bool			 nursed;	/* it is to wait on, no more */
 	uint32_t		 call;		/* extendLock; 0: not under way */
 	int64_t			 asked_ms;	/* by apw_boot_ms() */
 	int64_t			 ours_until_ms;	/* once it is proven */
@@ -99,7 +109,29 @@ void	slot_take(struct apw_slot *, struct apw_str, struct slot_found *found);
 void	slot_begin(struct apw_slot *);
 void	slot_end_now(struct apw_slot *);
 void	slot_note_time(struct apw_slot *);
-extern const struct slot_step slot_idle;
+void	slot_busy_lost(struct apw_slot *);
+void	slot_retry_now(struct apw_slot *);
+/* The job is not in hand any more; it has been freed. */
+void	slot_job_over(struct apw_slot *);
+extern const struct slot_step slot_idle, slot_busy, slot_prove, slot_blocked;
+
+/* unwell.c */
+bool	slot_usable(const struct apw_slot *);	/* has an engine that could boot */
+/* What a proof came to. */
+void	slot_unwell_fail(struct apw_slot *, const char *why);
+void	slot_unwell_over(struct apw_slot *);
+void	slot_unwell_forget(struct apw_slot *);
+/* How long to wait before what is blocked is looked at again. */
+int64_t	slot_unwell_pause(struct apw_slot *);
+/* 1: the slot ends, to begin anew. */
+int	slot_look_at_stock(struct apw_slot *, struct apw_err *);
+void	slot_watch_stock(struct apw_slot *);
+void	slot_on_ahead(void *arg, const char *why_not);
+void	slot_on_late(void *arg, bool late);
+void	slot_on_kept(void *arg, const char *why, bool over);
+void	slot_tend(struct apw_slot *);
+void	slot_give_back(struct apw_slot *, const char *why, bool must);
+void	slot_unwell_show(struct apw_slot *);
 
 /* told.c */
 extern const struct apw_source_events slot_source_events;
@@ -118,13 +150,16 @@ void	slot_engines_shutdown(struct apw_slot *); /* slot_engines_ended() follows *
 void	slot_engines_free(struct apw_slot *);
 
 /* recover.c */
-extern const struct slot_step slot_recover;
+extern const struct slot_step slot_recover, slot_nurse;
+/* Nobody is well: a job that waits is kept from running out. */
+bool	slot_nurse_wanted(struct apw_slot *);
 bool	slot_recover_wanted(struct apw_slot *);
 void	slot_recover_forget(struct apw_slot *);
 void	slot_recover_free(struct apw_slot *);
 int	slot_journals_open(struct apw_slot *);
 
-/* prove.c: a canary's first step; slot_proved() is the way on. */
+/* prove.c: a canary's first step, and the way back of a slot that is unwell;
+ * slot_proved() is the way on. */
 bool	slot_must_prove(const struct apw_slot *);
 void	slot_prove_enter(struct apw_slot *);
 void	slot_prove_forget(struct apw_slot *);
@@ -133,6 +168,7 @@ void	slot_proved(struct apw_slot *);		/* steps.c */
 /* adopt.c: take over the newest settings, if there are any; only between
  * jobs, whose environment they are. */
 void	slot_adopt_settings(struct apw_slot *);
+int	slot_watch_birth(struct apw_slot *, struct apw_err *);
 void	slot_score_why(struct apw_slot *, const char *);
 
 /* network.c: what the settings' network means for engines of this module.

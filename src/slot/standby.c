@@ -33,6 +33,7 @@ standby_on_execute(void *arg)
 	struct apw_slot	*s;
 
 	APW_CAST(s, arg, SLOT_MAGIC);
+	slot_unwell_forget(s);
 	standby_later(s, STANDBY_AFTER_MS);
 }
 
@@ -82,7 +83,7 @@ standby_on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	APW_CAST(s, arg, SLOT_MAGIC);
-	if (s->draining || !s->ready || s->proving || s->sandbox == NULL ||
+	if (s->draining || !s->ready || s->proving || s->unwell || s->sandbox == NULL ||
 	    !s->sandbox->boxed || s->blocked[0] != '\0' ||
 	    (s->job != NULL && !apw_sandbox_yields()))
 		return;
@@ -98,6 +99,8 @@ standby_on_timer(evutil_socket_t fd, short what, void *arg)
 			break;
 		case APW_ENGINE_COLD:
 			cold = s->engines[i];
+			break;
+		case APW_ENGINE_LATE:
 			break;
 		case APW_ENGINE_BUSY:
 			/* or stale: then it goes */
@@ -117,7 +120,8 @@ standby_add(struct apw_slot *s, struct apw_err *err)
 	struct apw_engine_env	env = { .cycle = s->cycle, .score = s->score,
 	    .slot = s->number, .seat = s->nengines, .base = s->base,
 	    .resolver = s->resolver, .stock = s->stock,
-	    .on_execute = standby_on_execute, .arg = s };
+	    .on_execute = standby_on_execute, .on_ahead = slot_on_ahead,
+	    .on_late = slot_on_late, .arg = s };
 
 	s->engines[s->nengines] = apw_engine_new(&env, err);
 	if (s->engines[s->nengines] == NULL)

@@ -1,7 +1,8 @@
 /* The steps of a slot.  Room: slot.  What the source tells it is in told.c.
  *
  *	connect ─ idle ─ busy ─ idle …	the round of a slot
- *	  ├── prove			a canary's, before it is idle
+ *	  ├── prove			a canary's, before it is idle; and when
+ *	  │				no engine would start (unwell.c)
  *	  ├── blocked			ready, but must not take a job
  *	  └── recover ─ busy		a slot died and left a job (recover.c)
  *	drain ─ leave ─ stop		asked to go: a poll that is parked may
@@ -20,8 +21,8 @@
 
 #define SLOT_FLUSH_MS	10000	/* of requests that are under way at the end */
 
-static const struct slot_step slot_connect, slot_prove, slot_blocked,
-    slot_busy, slot_drain, slot_flush, slot_leave, slot_stop;
+static const struct slot_step slot_connect, slot_drain, slot_flush,
+    slot_leave, slot_stop;
 
 void
 slot_go(struct apw_slot *s, const struct slot_step *step)
@@ -58,15 +59,24 @@ slot_score_job(struct apw_slot *s, bool busy)
 void
 slot_rest(struct apw_slot *s)
 {
+	if (s->job != NULL) {
+		slot_tend(s);
+		return;
+	}
 	slot_adopt_settings(s);
+	if (s->sandbox != NULL && !slot_usable(s))
+		s->unwell = true;
 	if (s->draining)
 		slot_go(s, &slot_flush);
 	else if (!s->ready)
 		slot_go(s, &slot_connect);
 	else if (slot_must_prove(s))
 		slot_go(s, &slot_prove);
-	else if (s->blocked[0] != '\0')
+	else if (s->blocked[0] != '\0' || (s->unwell &&
+	    apw_now_ms() < s->retry_at_ms))
 		slot_go(s, &slot_blocked);
+	else if (s->unwell)
+		slot_go(s, &slot_prove);
 	else if (slot_recover_wanted(s))
 		slot_go(s, &slot_recover);
 	else
@@ -103,11 +113,19 @@ slot_prove_stop(struct apw_slot *s)
 	slot_rest(s);
 }
 
-static const struct slot_step slot_prove = {
+static void
+slot_prove_lost(struct apw_slot *s)
+{
+	if (s->job != NULL)
+		slot_busy_lost(s);
+	slot_prove_stop(s);
+}
+
+const struct slot_step slot_prove = {
 	.name = "prove",
 	.score = APW_SLOT_CONNECTING,
 	.enter = slot_prove_enter,
-	.on_lost = slot_prove_stop,
+	.on_lost = slot_prove_lost,
 	.on_drain = slot_prove_stop,
 };
 
@@ -116,25 +134,55 @@ static const struct slot_step slot_prove = {
 static void
 slot_blocked_enter(struct apw_slot *s)
 {
-	slot_score_why(s, s->blocked);
+	int64_t		ms = s->retry_at_ms - apw_now_ms();
+	struct timeval	tv;
+
+	if (ms <= 0)
+		ms = slot_unwell_pause(s);
+	tv.tv_sec = ms / 1000;
+	tv.tv_usec = ms % 1000 * 1000;
+	event_add(s->timer, &tv);
+	if (s->blocked[0] != '\0')
+		slot_score_why(s, s->blocked);
+	else
+		slot_unwell_show(s);
 }
 
 /* What was missing may have come. */
 static void
 slot_blocked_retry(struct apw_slot *s)
 {
-	s->refit = true;
+	s->refit = s->blocked[0] != '\0';
+	if (s->job == NULL && slot_nurse_wanted(s))
+		slot_go(s, &slot_nurse);
+	else
+		slot_rest(s);
+}
+
+static void
+slot_blocked_lost(struct apw_slot *s)
+{
+	if (s->job != NULL)
+		slot_busy_lost(s);
 	slot_rest(s);
 }
 
-static const struct slot_step slot_blocked = {
+void
+slot_retry_now(struct apw_slot *s)
+{
+	s->retry_at_ms = 0;
+	if (s->step == &slot_blocked)
+		slot_blocked_retry(s);
+}
+
+const struct slot_step slot_blocked = {
 	.name = "blocked",
 	.score = APW_SLOT_BLOCKED,
 	.enter = slot_blocked_enter,
 	.on_ready = slot_rest,
-	.on_lost = slot_rest,
-	.on_drain = slot_leave_now,
-	.on_timeout = slot_blocked_retry, .timeout_ms = 30000,
+	.on_lost = slot_blocked_lost,
+	.on_drain = slot_rest,
+	.on_timeout = slot_blocked_retry,
 };
 
 /* idle: a job is wanted */
@@ -157,9 +205,21 @@ static void
 slot_idle_enter(struct apw_slot *s)
 {
 	slot_score_why(s, "");
+	s->retry_ms = s->retry_at_ms = 0;
 	slot_warm(s);
 	slot_standby_idle(s);
 	s->ops->want(s->source);
+}
+
+void
+slot_job_over(struct apw_slot *s)
+{
+	s->journal = NULL;
+	apw_log_job(NULL);
+	slot_score_job(s, false);
+	/* it may have ended while an engine is booted for nobody */
+	if (s->step != &slot_prove)
+		slot_rest(s);
 }
 
 static void
@@ -171,10 +231,7 @@ slot_on_job_end(void *arg)
 	apw_job_free(s->job);
 	s->job = NULL;
 	apw_journal_done(s->journals, s->journal);
-	s->journal = NULL;
-	apw_log_job(NULL);
-	slot_score_job(s, false);
-	slot_rest(s);
+	slot_job_over(s);
 }
 
 /* When the lease of a job ends that was read right after the loop had stood
@@ -204,7 +261,7 @@ slot_take(struct apw_slot *s, struct apw_str text, struct slot_found *found)
 		.fetcher = s->fetcher, .publisher = s->publisher,
 		.settings = s->settings, .sandbox = s->sandbox,
 		.score = s->score,
-		.on_end = slot_on_job_end, .arg = s,
+		.on_end = slot_on_job_end, .on_kept = slot_on_kept, .arg = s,
 	};
 
 	s->journal = found != NULL ? found->journal :
@@ -240,7 +297,7 @@ static void
 slot_idle_ready(struct apw_slot *s)
 {
 	slot_adopt_settings(s);
-	if (s->blocked[0] != '\0') {
+	if (s->blocked[0] != '\0' || s->unwell) {
 		s->ops->unwant(s->source);	/* then on_idle, or a last job */
 		return;
 	}
@@ -289,7 +346,7 @@ const struct slot_step slot_idle = {
 /* busy: a job is in hand; it has its own steps and deadlines */
 
 /* From 0.86 on the app takes the job back with the connection. */
-static void
+void
 slot_busy_lost(struct apw_slot *s)
 {
 	if (s->settings->release >= APW_RELEASE(0, 86, 0))
@@ -297,7 +354,7 @@ slot_busy_lost(struct apw_slot *s)
 		    "has put the job back");
 }
 
-static const struct slot_step slot_busy = {
+const struct slot_step slot_busy = {
 	.name = "busy",
 	.score = APW_SLOT_BUSY,
 	.on_lost = slot_busy_lost,

@@ -214,6 +214,25 @@ test_streams(void **state)
 	apw_buf_free(&b);
 }
 
+/* Whoever never called back has seen nothing of a job; what we ended ourselves
+ * says nothing of the host, but for one that was too late. */
+static void
+test_whose(void **state)
+{
+	struct apw_evidence	ev = { .code = 9 };
+
+	(void)state;
+	assert_int_equal(apw_verdict_fault(&ev), APW_FAULT_HOST);
+	ev.ours = "its job was given up";
+	assert_int_equal(apw_verdict_fault(&ev), APW_FAULT_UNKNOWN);
+	ev.late_start = true;
+	assert_int_equal(apw_verdict_fault(&ev), APW_FAULT_HOST);
+	ev.connected = true;
+	assert_int_equal(apw_verdict_fault(&ev), APW_FAULT_UNKNOWN);
+	ev = (struct apw_evidence){ .timer = true };
+	assert_int_equal(apw_verdict_fault(&ev), APW_FAULT_UNKNOWN);
+}
+
 static void
 test_names(void **state)
 {
@@ -229,6 +248,7 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(test_whose),
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_streams),
 		cmocka_unit_test(test_names),
