@@ -122,6 +122,12 @@ master_check(const struct apw_cycle *c, FILE *out)
 {
 	struct apw_err	err = APW_ERR_NONE;
 
+	/* the probe's boxes need them, too */
+	if (master_files(c, &err) == -1) {
+		fprintf(out, "%s: error: %s\n",
+		    c->file == NULL ? "environment" : c->file, err.text);
+		return -1;
+	}
 	if (!has_probe(c) && c->stock.jail != APW_JAIL_REQUIRE)
 		return 0;
 	if (probe(c, &err) == 0)

@@ -210,6 +210,9 @@ void	master_notify_tick(struct master *, int64_t now);
 /* check.c: what parsing cannot tell: can this host run the sandbox mode?
  * Complaints go to `out`.  Returns -1 when there was any. */
 int	master_check(const struct apw_cycle *, FILE *out);
+/* files.c: raise the soft limit of open files to what this configuration
+ * needs; -1: the hard one does not allow that. */
+int	master_files(const struct apw_cycle *, struct apw_err *);
 
 /* reap.c */
 void	master_on_child(evutil_socket_t, short, void *);

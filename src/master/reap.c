@@ -22,6 +22,7 @@
 #define CHILDREN_MAX	4096
 #define SWEEP_FOR_MS	1000	/* after the end of a slot */
 #define SWEEP_EVERY_MS	20
+#define SWEEP_STUCK_MS	1000	/* what does not end is looked at so often */
 #define SWEEP_QUIET_MS	4000	/* after it: strangers are not a slot's */
 
 /* "PID (NAME) STATE PPID ...": the name may hold anything. */
@@ -149,7 +150,9 @@ master_sweep(struct master *m)
 static void
 sweep_again(struct master *m)
 {
-	const struct timeval	tv = { 0, SWEEP_EVERY_MS * 1000 };
+	int			ms = apw_now_ms() < m->sweep_until_ms ?
+				    SWEEP_EVERY_MS : SWEEP_STUCK_MS;
+	const struct timeval	tv = { ms / 1000, ms % 1000 * 1000 };
 
 	event_add(m->sweeper, &tv);
 }
