@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/apw_log.h"
 #include "core/apw_module.h"
 #include "modules/sandbox/sandbox.h"
 
@@ -106,10 +107,10 @@ check_log(struct apw_conf *conf)
 	const struct apw_main_conf	*m = &conf->cycle->main;
 
 	if (m->daemon && m->log_path != NULL &&
-	    strcmp(m->log_path, "stderr") == 0)
+	    apw_log_std(m->log_path) != -1)
 		apw_conf_warning(conf, apw_conf_place_of(conf->cycle,
 		    conf->cycle->contexts, "daemon"), "\"daemon\" is on and "
-		    "\"log\" is stderr: log lines go nowhere");
+		    "\"log\" is %s: log lines go nowhere", m->log_path);
 }
 
 /* ---- paths ---- */

@@ -2,6 +2,7 @@
  * once and in the order of the files.  Room: core.  They never hold a
  * secret. */
 #include "core/apw_conf_priv.h"
+#include "core/apw_fit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -155,4 +156,46 @@ apw_conf_print_complaints(struct apw_conf *conf, FILE *f)
 	    "configuration", conf->errors, conf->errors == 1 ? "" : "s",
 	    conf->options->cycle > 1 ?
 	    "; the running configuration is unchanged" : "");
+}
+
+/* What speaks later of what was read. */
+static const struct apw_conf_context *
+where_context(const struct apw_cycle *cycle, const char *block)
+{
+	size_t	i;
+
+	if (block == NULL)
+		return cycle->contexts;
+	for (i = 0; i < cycle->ncontexts; i++)
+		if (strcmp(block, "source") == 0 ?
+		    cycle->contexts[i].module != NULL &&
+		    cycle->contexts[i].module == cycle->source :
+		    strcmp(cycle->contexts[i].label, block) == 0)
+			return &cycle->contexts[i];
+	return cycle->contexts;
+}
+
+void
+apw_conf_where(const struct apw_cycle *cycle, const char *block,
+    const char *directive, char *buf, size_t size)
+{
+	const struct apw_conf_context	*context = where_context(cycle, block);
+	const struct apw_directive	*d = directive == NULL ? NULL :
+	    apw_conf_find_directive(context->directives, directive);
+	const struct apw_conf_origin	*o = d == NULL ? NULL :
+	    apw_conf_find_origin(cycle, context, d);
+	struct apw_conf_place		 place = context->place;
+
+	if (o != NULL && o->from == APW_FROM_ENVIRONMENT) {
+		snprintf(buf, size, "environment %s", o->note);
+		return;
+	}
+	if (o != NULL && o->from != APW_FROM_DEFAULT)
+		place = o->place;
+	if (place.text != NULL && place.line != 0)
+		snprintf(buf, size, "%s:%u:%u", place.text->name, place.line,
+		    place.column);
+	else
+		snprintf(buf, size, "%s", cycle->file != NULL ? cycle->file :
+		    "environment");
 }

@@ -98,9 +98,9 @@ const struct apw_directive apw_conf_main_directives[] = {
 	      "died. Needs the journal." },
 	{ .name = "log", .args = { 1, 2 }, .set = apw_conf_set_log,
 	  .offset = MAIN(log_path), .dflt = "stderr", .reload = APW_NOW,
-	  .arg_help = "PATH|stderr [LEVEL]",
+	  .arg_help = "PATH|stderr|stdout [LEVEL]",
 	  .help = "Where log lines go: a file, a FIFO (which needs no reader "
-	      "yet), or stderr. Who does not read costs lines, which are "
+	      "yet), stderr or stdout. Who does not read costs lines, which are "
 	      "counted, and nothing else. The second argument is the same as "
 	      "log_level." },
 	{ .name = "log_level", .args = { 1, 1 }, .set = apw_set_enum,

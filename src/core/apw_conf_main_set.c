@@ -1,6 +1,7 @@
 /* Setters of the core's own directives: those that take more than one word,
  * or words with a grammar of their own.  Room: core. */
 #include "core/apw_conf_priv.h"
+#include "core/apw_auto.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -23,7 +24,22 @@ apw_conf_set_user(struct apw_conf *conf, const struct apw_directive *d,
 	return apw_set_string(conf, &group, p, args + 1, 1, bad, err);
 }
 
-/* log PATH|stderr [LEVEL] */
+/* Words that other programs take for a log, and that are no paths. */
+static bool
+is_log_word(const char *s)
+{
+	static const char *const	words[] = { "journal", "journald", "off",
+					    "none", "-", "syslog", "console" };
+	size_t				i;
+
+	for (i = 0; i < APW_COUNT(words); i++)
+		if (strcmp(s, words[i]) == 0)
+			return true;
+	return strncmp(s, "syslog:", 7) == 0 || strncmp(s, "memory:", 7) == 0 ||
+	    strncmp(s, "fd:", 3) == 0;
+}
+
+/* log PATH|stderr|stdout [LEVEL] */
 int
 apw_conf_set_log(struct apw_conf *conf, const struct apw_directive *d,
     void *p, char *const *args, size_t nargs, size_t *bad, struct apw_err *err)
@@ -33,8 +49,14 @@ apw_conf_set_log(struct apw_conf *conf, const struct apw_directive *d,
 					     .limits = apw_conf_log_levels };
 	enum apw_log_level		 ignored;
 
-	if (strcmp(args[0], "stderr") == 0)
+	if (apw_log_std(args[0]) != -1)
 		m->log_path = args[0];
+	else if (is_log_word(args[0]))
+		return apw_err_set(err, 0, "\"%s\" is \"%s\"; expected a path, "
+		    "stderr or stdout: under systemd stderr goes to the "
+		    "journal, and from there to syslog; elsewhere lead it to "
+		    "a program (2>&1 | logger)", d->name,
+		    apw_conf_quote(conf, args[0]));
 	else if (apw_set_path(conf, d, p, args, 1, bad, err) == -1)
 		return -1;
 	if (nargs == 1)

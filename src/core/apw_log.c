@@ -142,6 +142,13 @@ apw_log_level(void)
 }
 
 int
+apw_log_std(const char *path)
+{
+	return strcmp(path, "stderr") == 0 ? STDERR_FILENO :
+	    strcmp(path, "stdout") == 0 ? STDOUT_FILENO : -1;
+}
+
+int
 apw_log_open(const char *path, enum apw_log_level level,
     enum apw_log_format format, struct apw_err *err)
 {
@@ -149,14 +156,14 @@ apw_log_open(const char *path, enum apw_log_level level,
 
 	if (strlen(path) >= sizeof(log_state.path))
 		return apw_err_set(err, ENAMETOOLONG, "log %s", path);
-	if (strcmp(path, LOG_STDERR) == 0)
-		log_out_stderr(&next);
+	if (apw_log_std(path) != -1)
+		log_out_std(&next, apw_log_std(path));
 	else if (log_out_open(&next, path, err) == -1)
 		return -1;
 	next.dropped = o->dropped;
 	next.since_ms = o->since_ms;
 	next.error = o->error;
-	if (o->fd != STDERR_FILENO)
+	if (o->fd > STDERR_FILENO)
 		close(o->fd);
 	*o = next;
 	log_state.level = level;
@@ -165,14 +172,14 @@ apw_log_open(const char *path, enum apw_log_level level,
 	return 0;
 }
 
-/* Standard error stays what it is: nobody can move it away. */
+/* Standard error and output stay what they are: nobody can move them away. */
 int
 apw_log_reopen(struct apw_err *err)
 {
 	char	path[sizeof(log_state.path)];
 
 	if (log_state.path[0] == '\0' ||
-	    strcmp(log_state.path, LOG_STDERR) == 0)
+	    apw_log_std(log_state.path) != -1)
 		return 0;
 	memcpy(path, log_state.path, sizeof(path));
 	return apw_log_open(path, log_state.level, log_state.format, err);

@@ -100,8 +100,10 @@ void	apw_log_count_dropped(_Atomic uint64_t *);
 enum apw_log_level apw_log_level(void);
 const char *apw_log_level_name(enum apw_log_level);
 
-/* Where lines go: a file (opened for appending, 0640), a FIFO, a terminal, or
- * "stderr"; "syslog" is not offered.  Neither this nor a line ever waits for
+/* The descriptor that "stderr" or "stdout" means; -1: it is a path. */
+int	apw_log_std(const char *path);
+/* Where lines go: a file (opened for appending, 0640), a FIFO, a terminal,
+ * "stderr" or "stdout"; "syslog" is not offered.  Neither this nor a line ever waits for
  * who reads there: what cannot be written is dropped and counted, and the
  * count is told when it can.  (A file's disk is waited for.)  Returns -1 and
  * keeps the old place on failure.  Before the first call lines go to stderr at

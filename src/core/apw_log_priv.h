@@ -61,7 +61,8 @@ struct log_out {
 int	log_out_write(struct log_out *, const char *, size_t);
 /* Opens without waiting; a FIFO without a reader, too. */
 int	log_out_open(struct log_out *, const char *path, struct apw_err *);
-/* Standard error, by a description of our own where that can be had. */
-void	log_out_stderr(struct log_out *);
+/* Standard error or output, by a description of our own where that can be
+ * had. */
+void	log_out_std(struct log_out *, int std);
 
 #endif

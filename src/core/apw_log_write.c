@@ -145,17 +145,17 @@ log_out_open(struct log_out *o, const char *path, struct apw_err *err)
 }
 
 void
-log_out_stderr(struct log_out *o)
+log_out_std(struct log_out *o, int std)
 {
 	char		path[32];
 	struct stat	st;
 	int		fd;
 
-	*o = (struct log_out){ .fd = STDERR_FILENO };
-	if (fstat(STDERR_FILENO, &st) == -1 ||
+	*o = (struct log_out){ .fd = std };
+	if (fstat(std, &st) == -1 ||
 	    !(S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
 		return;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", STDERR_FILENO);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", std);
 	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY |
 	    O_NONBLOCK);
 	if (fd > STDERR_FILENO)

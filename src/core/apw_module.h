@@ -6,6 +6,7 @@
 #include "core/apw_err.h"
 
 struct apw_directive;
+struct apw_fit;			/* core/apw_fit.h */
 struct apw_sandbox_ops;		/* modules/sandbox/sandbox.h */
 struct apw_source_ops;		/* modules/source/source.h */
 struct apw_job_ops;		/* job/job.h */
@@ -27,6 +28,9 @@ struct apw_module {
 	 * reload: make what its processes may not (master/dirs.h).  May be
 	 * NULL. */
 	int	(*prepare)(struct apw_cycle *, void *conf, struct apw_err *);
+	/* With the privileges of its slots: what would they refuse?  May be
+	 * NULL. */
+	void	(*fit)(struct apw_fit *, const void *conf);
 	/* The ith folder that its slots wait on, for the master to watch;
 	 * false: no more.  May be NULL. */
 	bool	(*folder)(const void *conf, unsigned i, char *path,

@@ -2,14 +2,11 @@
 #include "dial/tls.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/apw_log.h"
 #include "dial/url.h"
@@ -29,12 +26,8 @@ tls_error(struct apw_err *err, const char *what)
 int
 apw_tls_trust(SSL_CTX *ctx, const char *ca_file, struct apw_err *err)
 {
-	struct stat	st;
-
-	if (access(ca_file, R_OK) == -1 || stat(ca_file, &st) == -1)
-		return apw_err_set(err, errno, "%s", ca_file);
-	if (S_ISDIR(st.st_mode))
-		return apw_err_set(err, 0, "%s: it is a directory", ca_file);
+	if (apw_tls_file(ca_file, err) == -1)
+		return apw_err_wrap(err, "%s", ca_file);
 	ERR_clear_error();
 	if (SSL_CTX_load_verify_locations(ctx, ca_file, NULL) == 1)
 		return 0;

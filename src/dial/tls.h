@@ -15,6 +15,10 @@
  */
 SSL_CTX	*apw_tls_new(const char *ca_file, bool insecure, struct apw_err *);
 
+/* Is this a file of certificates (PEM) that this process can read?  -1: err
+ * says what it is instead, without its name. */
+int	apw_tls_file(const char *ca_file, struct apw_err *);
+
 /* Trust the certificates (PEM) of this file, too.  -1: there are none; err says
  * why, as "FILE: why". */
 int	apw_tls_trust(SSL_CTX *, const char *ca_file, struct apw_err *);

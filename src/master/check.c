@@ -15,6 +15,7 @@
 #include "core/apw_clock.h"
 #include "core/apw_exit.h"
 #include "core/apw_module.h"
+#include "master/fit.h"
 #include "modules/sandbox/sandbox.h"
 #include "stock/stock.h"
 
@@ -121,6 +122,7 @@ int
 master_check(const struct apw_cycle *c, FILE *out)
 {
 	struct apw_err	err = APW_ERR_NONE;
+	int		rc = master_fit(c, out);
 
 	/* the probe's boxes need them, too */
 	if (master_files(c, &err) == -1) {
@@ -128,10 +130,9 @@ master_check(const struct apw_cycle *c, FILE *out)
 		    c->file == NULL ? "environment" : c->file, err.text);
 		return -1;
 	}
-	if (!has_probe(c) && c->stock.jail != APW_JAIL_REQUIRE)
-		return 0;
-	if (probe(c, &err) == 0)
-		return 0;
+	if ((!has_probe(c) && c->stock.jail != APW_JAIL_REQUIRE) ||
+	    probe(c, &err) == 0)
+		return rc;
 	fprintf(out, "%s: error: %s\n",
 	    c->file == NULL ? "environment" : c->file, err.text);
 	return -1;

@@ -118,7 +118,7 @@ child_main(struct mproc *p)
 	    &m->score->monitor_log_dropped);
 	/* the first ones are born before the master itself lets go */
 	if (m->daemon)
-		apw_daemon_std_null(strcmp(conf->main.log_path, "stderr") == 0);
+		apw_daemon_std_null(apw_log_std(conf->main.log_path));
 	close_others(m->listeners.fds, p->number == 0 ? m->listeners.n : 0);
 	master_proc_name(p, name, sizeof(name));
 	apw_log_room(name);

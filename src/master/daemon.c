@@ -58,26 +58,27 @@ apw_daemon_detach(int *report, struct apw_err *err)
 }
 
 void
-apw_daemon_std_null(bool keep_stderr)
+apw_daemon_std_null(int keep)
 {
 	int	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (fd == -1)
 		return;
 	dup2(fd, STDIN_FILENO);
-	dup2(fd, STDOUT_FILENO);
-	if (!keep_stderr)
+	if (keep != STDOUT_FILENO)
+		dup2(fd, STDOUT_FILENO);
+	if (keep != STDERR_FILENO)
 		dup2(fd, STDERR_FILENO);
 	close(fd);
 }
 
 void
-apw_daemon_up(int *report, int status, bool keep_stderr)
+apw_daemon_up(int *report, int status, int keep)
 {
 	unsigned char	byte = (unsigned char)status;
 
 	if (status == 0)
-		apw_daemon_std_null(keep_stderr);
+		apw_daemon_std_null(keep);
 	if (write(*report, &byte, 1) == -1)
 		status = -1;	/* the starter is gone: nobody to tell */
 	close(*report);

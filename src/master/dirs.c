@@ -101,7 +101,7 @@ apw_dir_give(int fd, const struct apw_main_conf *main)
 {
 	struct stat	st;
 
-	if (!give_away(main) || fd == STDERR_FILENO ||
+	if (!give_away(main) || fd <= STDERR_FILENO ||
 	    fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
 	    st.st_uid == main->uid)
 		return;
@@ -156,7 +156,7 @@ apw_dirs_make(struct apw_cycle *cycle, struct apw_err *err)
 	    apw_dir_make(cycle->stock.path, main, err) == -1 ||
 	    apw_dir_parent(main->pid_path, err) == -1)
 		return -1;
-	if (strcmp(main->log_path, "stderr") != 0 &&
+	if (apw_log_std(main->log_path) == -1 &&
 	    apw_dir_parent(main->log_path, err) == -1)
 		return -1;
 	return make_source(cycle, err);

@@ -142,6 +142,16 @@ bind_inet(const char *name, struct apw_err *err)
 	return apw_take_fd(&fd);
 }
 
+int
+apw_listen_try(const char *name, struct apw_err *err)
+{
+	int	fd = bind_inet(name, err);
+
+	if (fd != -1)
+		close(fd);
+	return fd == -1 ? -1 : 0;
+}
+
 static int
 find(const struct apw_listeners *l, const char *name)
 {

@@ -24,6 +24,8 @@ struct apw_listeners {
 int	apw_listeners_open(struct apw_listeners *next,
 	    const struct apw_listeners *now, const struct apw_strlist *names,
 	    const struct apw_main_conf *, struct apw_err *);
+/* Could "ADDR:PORT" be listened on?  It is tried, and given up again. */
+int	apw_listen_try(const char *name, struct apw_err *);
 /* Close those that `keep` (may be NULL) does not share.  unlink_paths: remove
  * the socket files of those too. */
 void	apw_listeners_close(struct apw_listeners *,

@@ -16,6 +16,7 @@
 #include "dial/check.h"
 #include "master/child.h"
 #include "master/daemon.h"
+#include "master/fit.h"
 #include "master/handoff.h"
 #include "master/master_priv.h"
 #include "master/options.h"
@@ -41,8 +42,12 @@ static int
 test(const struct apw_options *o, struct apw_cycle *cycle)
 {
 	apw_start_daemon(complaints);
-	if (master_check(cycle, complaints) == -1)
+	if ((master_check(cycle, complaints) |
+	    master_fit_start(cycle, complaints)) != 0) {
+		fprintf(complaints, "apworkerd: %s: configuration is not "
+		    "good\n", file_name(o));
 		return APW_EXIT_CONF;
+	}
 	if (o->dump) {
 		apw_conf_dump(cycle, stdout);
 		return APW_EXIT_OK;
@@ -101,8 +106,7 @@ serve(struct apw_options *o, struct apw_cycle *cycle,
 {
 	static struct master master;	/* children see it until they end */
 	struct apw_err	 err = APW_ERR_NONE;
-	bool		 keep_stderr = strcmp(cycle->main.log_path,
-			     "stderr") == 0;
+	int		 keep = apw_log_std(cycle->main.log_path);
 	int		 report = -1, rc;
 
 	apw_start_daemon(complaints);
@@ -129,11 +133,11 @@ serve(struct apw_options *o, struct apw_cycle *cycle,
 		rc = master.exit_code != 0 ? master.exit_code : APW_EXIT_OS;
 		apw_master_free(&master);
 		if (report != -1)
-			apw_daemon_up(&report, rc, keep_stderr);
+			apw_daemon_up(&report, rc, keep);
 		return rc;
 	}
 	if (report != -1)
-		apw_daemon_up(&report, APW_EXIT_OK, keep_stderr);
+		apw_daemon_up(&report, APW_EXIT_OK, keep);
 	if (old->given)
 		master_upgrade_tell(&master, old->ready_fd);
 	master_notify(&master, "READY=1\nMAINPID=%d", (int)getpid());

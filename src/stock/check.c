@@ -149,3 +149,9 @@ apw_stock_check(const struct apw_cycle *c, FILE *out)
 	apw_stock_probe(c, text, sizeof(text));
 	fprintf(out, "apworkerd: builders: %s\n", text);
 }
+
+char *
+apw_stock_cafile(const struct apw_cycle *c)
+{
+	return stock_registry_cafile(&c->stock);
+}

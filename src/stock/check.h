@@ -10,4 +10,8 @@
  * that does not run or is too old.  Starts them; may take seconds. */
 void	apw_stock_check(const struct apw_cycle *, FILE *);
 
+/* The file of certificates that the npmrc names; the caller frees it; NULL:
+ * none. */
+char	*apw_stock_cafile(const struct apw_cycle *);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include "core/apw_buf.h"
 #include "core/apw_conf.h"
+#include "core/apw_fit.h"
 #include "dial/proxy_env.h"
 #include "dial/tls.h"
 #include "dial/upstream.h"
@@ -194,4 +195,16 @@ app_conf_check(struct apw_cycle *cycle, void *conf, struct apw_err *err)
 		    "expected a file of certificates (PEM)", app->ca_file,
 		    why.text + strlen(app->ca_file));
 	return 0;
+}
+
+void
+app_conf_fit(struct apw_fit *f, const void *conf)
+{
+	const struct app_conf	*app = conf;
+	struct apw_err		 err = APW_ERR_NONE;
+
+	if (app->ca_file != NULL && apw_tls_file(app->ca_file, &err) == -1)
+		apw_fit_error(f, "ca_file", "\"ca_file\" is \"%s\": %s; "
+		    "expected a file of certificates (PEM)", app->ca_file,
+		    err.text);
 }

@@ -26,6 +26,8 @@ extern const struct apw_directive app_directives[];
 
 /* Cross checks of a parsed block; complaints go to the reader. */
 int	app_conf_check(struct apw_cycle *, void *conf, struct apw_err *);
+struct apw_fit;
+void	app_conf_fit(struct apw_fit *, const void *conf);
 
 /* The proxy that the environment names for the app; NULL: none.  name, if not
  * NULL, gets the variable's name.  Owned by the environment; a secret. */

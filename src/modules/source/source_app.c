@@ -501,5 +501,6 @@ struct apw_module apw_source_app_module = {
 	.directives = app_directives,
 	.conf_size = sizeof(struct app_conf),
 	.check = app_conf_check,
+	.fit = app_conf_fit,
 	.ops.source = &app_ops,
 };

@@ -1,6 +1,7 @@
 /* `source spool`: a directory in the app's place.  Room: source, in a slot.
  * One job at a time; what is asked about it is answered in spool_calls.c. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -12,6 +13,7 @@
 #include "core/apw_auto.h"
 #include "core/apw_clock.h"
 #include "core/apw_directive.h"
+#include "core/apw_fit.h"
 #include "core/apw_log.h"
 #include "core/apw_module.h"
 #include "master/dirs.h"
@@ -388,6 +390,35 @@ spool_prepare(struct apw_cycle *cycle, void *conf, struct apw_err *err)
 	return 0;
 }
 
+/* Folders that are there must be of use to the slots; what is not there the
+ * master makes. */
+static void
+spool_fit(struct apw_fit *f, const void *conf)
+{
+	const struct spool_conf	*sc = conf;
+	struct stat		 root, st;
+	char			 path[PATH_MAX];
+	size_t			 d;
+
+	if (stat(sc->path, &root) == -1 || !apw_fit_folder(f, "path",
+	    sc->path, R_OK | X_OK))
+		return;
+	apw_fit_room(f, "path", sc->path, false);
+	for (d = 0; d < SPOOL_NDIRS; d++) {
+		snprintf(path, sizeof(path), "%s/%s", sc->path, spool_dirs[d]);
+		if (lstat(path, &st) == -1)
+			continue;
+		if (S_ISLNK(st.st_mode))
+			apw_fit_error(f, "path", "\"path\": \"%s\" is a "
+			    "symbolic link; expected a directory", path);
+		else if (apw_fit_folder(f, "path", path, R_OK | W_OK | X_OK) &&
+		    st.st_dev != root.st_dev)
+			apw_fit_error(f, "path", "\"path\": \"%s\" is on "
+			    "another file system than \"%s\"; expected one, "
+			    "for jobs move by rename", path, sc->path);
+	}
+}
+
 /* What its slots wait on. */
 static bool
 spool_folder(const void *conf, unsigned i, char *path, size_t size)
@@ -407,6 +438,7 @@ struct apw_module apw_source_spool_module = {
 	.directives = spool_directives,
 	.conf_size = sizeof(struct spool_conf),
 	.prepare = spool_prepare,
+	.fit = spool_fit,
 	.folder = spool_folder,
 	.ops.source = &spool_source_ops,
 };
