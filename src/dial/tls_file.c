@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,10 +25,11 @@ ca_read(const char *path, struct apw_buf *text, struct apw_err *err)
 	ssize_t		n = 0;
 
 	if (fd == -1 || fstat(fd, &st) == -1)
-		return apw_err_set(err, errno, "it cannot be read");
+		return apw_err_set(err, 0, "%s", strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return apw_err_set(err, 0, S_ISDIR(st.st_mode) ?
-		    "it is a directory" : "it is not a file");
+		    "it is a directory" : "it is not a file, and holds no "
+		    "certificates");
 	if (st.st_size == 0)
 		return apw_err_set(err, 0, "it is empty");
 	if ((uint64_t)st.st_size > CA_BYTES)
