@@ -203,6 +203,13 @@ bad('the spool', [ qr/"\Q$dir\E\/spool\/new" is a file/,
 	qr/"\Q$dir\E\/spool\/run" is a symbolic link/ ], %spool);
 unlink "$dir/spool/new", "$dir/spool/run";
 
+# What is written to standard output, by a start that comes as far as the log.
+$t->write_file("$dir/stdout.conf", conf(%spool, main => $parts{main} =~
+	s/log stderr/log stdout/r, monitor => "listen 127.0.0.1:$taken;"));
+my (undef, $said) = $t->run_command([ $t->daemon_path(), '-c',
+	"$dir/stdout.conf" ]);
+like($said, qr/notice master starting/, 'log stdout');
+
 # Of our own daemon: beside it -t finds nothing wrong, and disturbs nothing.
 $t->{conf} = conf(%spool, monitor => "listen 127.0.0.1:$port; "
 	. "listen unix:$dir/sock;");

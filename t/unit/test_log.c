@@ -348,7 +348,7 @@ test_stopped_terminal(void **state)
 	assert_int_equal(openpty(&ours, &theirs, name, NULL, NULL), 0);
 	assert_int_equal(tcflow(theirs, TCOOFF), 0);
 	dup2(theirs, STDERR_FILENO);
-	log_out_stderr(&o);
+	log_out_std(&o, STDERR_FILENO);
 	while (log_out_write(&o, line, sizeof(line)) == 0 && n < 1000)
 		n++;
 	dup2(saved, STDERR_FILENO);
