@@ -116,10 +116,8 @@ ok(wait_for(sub { -d "$spool/new" && -d "$spool/run" && -d "$spool/tmp" },
 submit($t, 'root');
 done($t, 'root', 'and used');
 is(lines($t, qr/cannot look for jobs/) <= 3, 1, 'no slot repeats itself');
-# slots make folders in it meanwhile
-wait_for(sub { !-e $spool || (File::Path::remove_tree($spool,
-	{ error => \my $busy }), !@$busy)[-1] }, 'its end');
-mkdir $spool;
+rename $spool, "$spool.too" or die;
+mkdir $spool;	# or the master was faster
 ok(wait_for(sub { -d "$spool/new" }, 'new/'), 'the spool replaced by an empty '
 	. 'one');
 submit($t, 'empty');
