@@ -60,7 +60,7 @@ part_read(int dir_fd, const char *name, struct part *p)
 	if (apw_raw_check(p->text, 0) == 0)
 		return;
 	p->text = (struct apw_str){ NULL, 0 };
-	p->why = "it is no JSON, or nests deeper than 4096 levels";
+	p->why = "it is no JSON, or nests deeper than 65536 levels";
 }
 
 /* Of an object; an empty slice: not there. */

@@ -19,7 +19,7 @@
 #include "core/apw_str.h"
 
 /* Deeper nesting than this is refused. */
-#define APW_RAW_DEPTH_MAX	4096
+#define APW_RAW_DEPTH_MAX	65536
 
 /* apw_raw_check(): strings must be well-formed UTF-8, too */
 #define APW_RAW_UTF8		0x1

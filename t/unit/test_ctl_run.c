@@ -18,6 +18,7 @@
 #include "core/apw_str.h"
 #include "ctl/flow_file.h"
 #include "ctl/run_show.h"
+#include "proto/apw_raw.h"
 
 #define FLOW	"{\"displayName\":\"Hi\",\"trigger\":{\"name\":\"trigger\"," \
 		"\"x\":\"\\ud800\"}}"
@@ -193,17 +194,17 @@ static void
 test_unshown(void **state)
 {
 	static const char	log[] = "one\0two\n\x1b[2Jthree";
-	char			deep[10000];
+	static char		deep[2 * (APW_RAW_DEPTH_MAX + 1)];
 	json_t			*all;
 
 	(void)state;
 	put_c("result.json", good);
-	memset(deep, '[', 5000);
-	memset(deep + 5000, ']', 5000);
+	memset(deep, '[', sizeof(deep) / 2);
+	memset(deep + sizeof(deep) / 2, ']', sizeof(deep) / 2);
 	put("output.json", deep, sizeof(deep));
 	put("log", log, sizeof(log) - 1);
 	assert_int_equal(show(false), 0);
-	has("cannot be shown, it is no JSON, or nests deeper than 4096 "
+	has("cannot be shown, it is no JSON, or nests deeper than 65536 "
 	    "levels: /spool/done/x/output.json\n");
 	has("one?two\n           ?[2Jthree\n");
 	assert_int_equal(show(true), 0);
