@@ -95,7 +95,8 @@ sub built {
 	my $src = "$here/bin/$name.js";
 	return $src if slurp($src) !~ /socket\.io-client/;
 
-	my $dir = $ENV{APW_TEST_BUILD} || "$here/build";
+	my $dir = $ENV{APW_TEST_BUILD}
+		|| ($ENV{APW_BUILD} ? "$ENV{APW_BUILD}/t/build" : "$here/build");
 	mkdir $dir;
 	open my $lock, '>', "$dir/.lock" or die "$dir/.lock: $!";
 	flock $lock, LOCK_EX;
