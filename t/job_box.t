@@ -15,12 +15,12 @@ use Test::Apworker::Proc;
 use Test::Apworker::Util;
 
 my $t = Test::Apworker->new()
-	->has(qw/daemon node node_modules esbuild userns/);
+	->has(qw/daemon node node_modules esbuild openssl userns/);
 my $limited = -w '/sys/fs/cgroup/memory' || -w '/sys/fs/cgroup/cgroup.procs';
 
 my %brokers;
 $t->write_file('secret', "of the host\n");
-$t->write_file('ca.pem', "an authority\n");
+$t->write_file('ca.pem', slurp($t->tls()->{ca}));
 for my $mode (qw/SANDBOX_PROCESS SANDBOX_CODE_AND_PROCESS/) {
 	$t->write_app_conf(mode => "$mode { tmp_size 8m; pids 64; }",
 		engine => 'memory 192m; standby 0; ca_file ca.pem;')

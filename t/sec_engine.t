@@ -11,12 +11,15 @@ use Test::More;
 use lib 't/lib', 'lib';
 use Test::Apworker;
 
-my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
+my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild openssl/)
 	->plan(19);
+
+my $ca = $t->tls()->{ca};
 
 # In the place of node: notes its descriptors, becomes the real one.
 my $node = $t->tool('node', { real => Test::Apworker::Has::find('node') });
-$t->write_app_conf(engine => 'propagate TZ NOT_SET; ca_file token;')
+$t->write_app_conf(engine => 'propagate TZ NOT_SET; '
+	. "ca_file $ca;")
 	->write_conf($t->{conf} =~ s/%%NODE%%/%%FAKE_NODE%%/r);
 my $api = $t->api(settings => { SANDBOX_PROPAGATED_ENV_VARS =>
 	[ 'FROM_APP', 'AP_EXECUTION_MODE', 'NODE_OPTIONS', 'LD_PRELOAD' ] },
@@ -36,7 +39,7 @@ my %want = (
 	AP_MAX_FLOW_RUN_LOG_SIZE_MB => '50', AP_MAX_FILE_SIZE_MB => '25',
 	AP_NETWORK_MODE => 'UNRESTRICTED', AP_PAUSED_FLOW_TIMEOUT_DAYS => '30',
 	NODE_PATH => '/usr/src/node_modules',
-	NODE_EXTRA_CA_CERTS => $t->testdir() . '/token',
+	NODE_EXTRA_CA_CERTS => $ca,
 	TZ => 'Europe/Paris', FROM_APP => 'yes',
 	AP_BASE_CODE_DIRECTORY => $t->testdir() . '/stock/v12/codes',
 );

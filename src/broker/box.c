@@ -170,22 +170,24 @@ box_fork(struct broker *b, const struct box_plan *plan,
     struct box_birth *birth, struct apw_err *err)
 {
 	bool	host = (plan->flags & APW_BOX_HOST_FILES) != 0;
+	/* who leads it outside must own it: the broker does, as itself */
+	bool	as_box = !host && (plan->flags & APW_BOX_OUTSIDE) == 0;
 	int	error;
 
 	if (setns(host ? b->host_fd : b->template_fd, CLONE_NEWNS) == -1)
 		return apw_err_set(err, errno, "cannot enter the template");
-	if (!host) {
+	if (!host)
 		user_oom(b, true);
+	if (as_box)
 		user_clone_as(b, true);
-	}
 	birth->pid = box_clone(plan, &birth->pidfd);
 	if (birth->pid == 0)
 		inside_main(plan);
 	error = errno;
-	if (!host) {
+	if (as_box)
 		user_clone_as(b, false);
+	if (!host)
 		user_oom(b, false);
-	}
 	if (setns(b->home_fd, CLONE_NEWNS) == -1)
 		return apw_err_set(err, errno, "cannot leave the template");
 	if (birth->pid == -1) {
