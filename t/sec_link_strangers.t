@@ -18,6 +18,9 @@ use Test::Apworker::Util;
 my $t = Test::Apworker->new()
 	->has(qw/daemon node node_modules esbuild userns/);
 my $dir = $t->testdir();
+# what was freed counts as freed
+$t->{env}{ASAN_OPTIONS} = "log_path=$dir/san.asan:exitcode=99"
+	. ':quarantine_size_mb=4';
 my $script = slurp($t->srcdir() . '/bin/link-stranger.pl');
 my @nobody = ('setpriv', '--reuid=nobody', '--regid=' . (getgrgid((getpwnam
 	'nobody')[3]))[0], '--clear-groups', '--');

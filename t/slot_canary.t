@@ -47,7 +47,8 @@ conf(url => 'http://127.0.0.1:9', main => 'reload_timeout 3s;');
 is($code, 1, 'no app: refused');
 like($err, qr/within reload_timeout: connecting/, 'with the state');
 is(work('j2'), 'OK', 'the old slots work on');
-is(scalar(grep { !$old{ $_->{pid} } } $t->slots()), 0, 'the same ones');
+ok($t->wait_status(sub { !grep { !$old{ $_->{pid} } } @{ $_->{slots} } }),
+	'the same ones');
 
 # a good one
 

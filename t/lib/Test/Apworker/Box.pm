@@ -90,7 +90,7 @@ sub run {
 
 	my ($code, $out, $err) = Test::Apworker::Proc::capture(
 		$self->command($options, @command),
-		cwd => "$self->{t}{testdir}/tmp", seconds => 60,
+		cwd => "$self->{t}{testdir}/tmp", seconds => 180,
 		env => { %ENV, APW_TEST_ID => $self->{t}{test_id} });
 	%{ $self->{end} } = $err =~ s/^box: (.*)\n//m ?
 		map { split /=/ } split / /, $1 : ();
