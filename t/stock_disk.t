@@ -55,7 +55,7 @@ is($got->{generation}, $generation, 'what others changed');
 is(slurp($s->path('common/main.js')), "// a new engine\n", 'is put right');
 rename "$dir/main.js", "$dir/gone.js";
 $got = $s->order();
-is($got->{fault}, 'OURS', 'no bundle');
+is($got->{fault}, 'HOST', 'no bundle');
 like($got->{error}, qr/engine bundle .*main\.js: No such file/, 'says so');
 rename "$dir/gone.js", "$dir/main.js";
 
@@ -89,7 +89,7 @@ SKIP: {
 		fine => { versions => { '1.0.0' => piece_package('fine') } });
 	is($d->order()->{fault}, 'OK', 'a small disk');
 	is($d->order(codes => [ step('b', '//' . 'x' x (1 << 20)) ])->{fault},
-		'OURS', 'code larger than the disk');
+		'HOST', 'code larger than the disk');
 	is($d->order(codes => [ step('b', 'export const code = "'
 		. 'x' x 250000 . '";') ])->{fault}, 'OURS',
 		'a bundle larger than the disk');

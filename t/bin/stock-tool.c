@@ -67,8 +67,11 @@ static void place(struct run *);
 static void
 on_done(void *arg, enum apw_stock_fault fault, const struct apw_err *err)
 {
-	static const char *const names[] = { "OK", "USER", "OURS",
-	    "YIELDED" };
+	static const char *const names[] = {
+		[APW_STOCK_OK] = "OK", [APW_STOCK_USER] = "USER",
+		[APW_STOCK_OURS] = "OURS", [APW_STOCK_HOST] = "HOST",
+		[APW_STOCK_YIELDED] = "YIELDED",
+	};
 	struct run	*r = arg;
 	char		 generation[32];
 
