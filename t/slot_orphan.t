@@ -6,38 +6,25 @@
 use strict;
 use warnings;
 
-use Fcntl;
-use POSIX ();
 use Test::More;
 
 use lib 't/lib', 'lib';
 use Test::Apworker;
 use Test::Apworker::Proc;
+use Test::Apworker::Util;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
 	->plan(3)->write_app_conf();
+my $dir = $t->testdir();
 my $api = $t->api(poll_ms => 1000);
-my $fifo = "$t->{testdir}/fifo";
-POSIX::mkfifo($fifo, 0600) or die "$fifo: $!";
-sysopen my $reader, $fifo, O_RDONLY | O_NONBLOCK or die "$fifo: $!";
-sysopen my $writer, $fifo, O_WRONLY | O_NONBLOCK or die "$fifo: $!";
-
-# a log that nobody reads: writing to it hangs once it is full
-{
-	no warnings qw/redefine once/;
-	my $globals = \&Test::Apworker::Conf::globals;
-	local *Test::Apworker::globals = sub {
-		return $globals->(@_) =~ s/log \S+error\.log/log $fifo/r };
-	$t->start();
-}
-wait_for(sub { my $st = $t->status(); $st && $st->{slots_able} == 1 }, 'slot');
+$t->{program} = $t->daemon_path('t/bin/apworkerd-stops');
+mkdir "$dir/stops";
+$t->run(env => { APW_STOPS => "$dir/stops" });
 my ($slot) = map { $_->{pid} } $t->slots();
-1 while syswrite $writer, 'x' x 4096;
-1 while syswrite $writer, 'x';
+$t->write_file('stops/at', "hang\n");
 $api->push_job(flow_job(id => 'j1', engine => [ { do => 'answer' } ]));
-ok(wait_for(sub { slurp("/proc/$slot/wchan") =~ /pipe/
-	|| slurp("/proc/$slot/syscall") =~ /^1 / }, 'slot hangs'),
-	'the slot hangs in a write');
+ok(wait_for(sub { slurp("$dir/stops/stopped") =~ /^$slot$/ }, 'slot hangs'),
+	'the slot hangs');
 my @below = Test::Apworker::Proc::descendants($t->pid());
 $t->expect_exit('signal 9');
 kill 'KILL', $t->pid();

@@ -18,6 +18,10 @@
  *	tidy		before the staging directory is removed
  *	engine		before the engine's file is replaced
  *	mark		it is there, and not marked yet
+ *
+ * and one of a slot, which does not stop then, but hangs:
+ *
+ *	hang		before a job begins
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -26,6 +30,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "job/job.h"
 #include "stock/stock_priv.h"
 
 static char	folder[512];
@@ -39,19 +44,19 @@ stops_read(void)
 		snprintf(folder, sizeof(folder), "%s", dir);
 }
 
-static void
-stop_at(const char *moment)
+static bool
+reached(const char *moment)
 {
 	char	at[600], temp[600], to[600], word[64] = "";
 	FILE	*f;
 
 	snprintf(at, sizeof(at), "%s/at", folder);
 	if (folder[0] == '\0' || (f = fopen(at, "re")) == NULL)
-		return;
+		return false;
 	(void)!fscanf(f, "%63s", word);
 	fclose(f);
 	if (strcmp(word, moment) != 0 || unlink(at) == -1)
-		return;
+		return false;
 	snprintf(temp, sizeof(temp), "%s/stopped.new", folder);
 	snprintf(to, sizeof(to), "%s/stopped", folder);
 	if ((f = fopen(temp, "we")) != NULL) {
@@ -59,7 +64,26 @@ stop_at(const char *moment)
 		fclose(f);
 		rename(temp, to);
 	}
-	raise(SIGSTOP);
+	return true;
+}
+
+static void
+stop_at(const char *moment)
+{
+	if (reached(moment))
+		raise(SIGSTOP);
+}
+
+/* A slot whose loop does not turn any more: handlers run, nothing else. */
+void	__real_apw_job_begin(struct apw_job *);
+void	__wrap_apw_job_begin(struct apw_job *);
+void
+__wrap_apw_job_begin(struct apw_job *job)
+{
+	if (reached("hang"))
+		for (;;)
+			pause();
+	__real_apw_job_begin(job);
 }
 
 int	__real_stock_lock(struct stock_keeper *, const char *, int64_t, int *,
