@@ -119,9 +119,10 @@ sub webhook_job {
 	$t->finish();
 }
 
-# ------------------------------------------------- L3 and L4, by release or word
-for my $case ([ '0.85.4', '', 'L3' ], [ '0.86.1', '', 'L4' ],
-	[ '0.91.0', '', 'L4' ], [ '0.85.4', 'dialect l4;', 'L4' ]) {
+# ------------------------------------------------ L3 to L5, by release or word
+for my $case ([ '0.85.4', '', 'L3' ], [ '0.86.0', '', 'L4' ],
+	[ '0.86.1', '', 'L5' ], [ '0.88.3', '', 'L5' ], [ '0.91.0', '', 'L5' ],
+	[ '0.85.4', 'dialect l4;', 'L4' ]) {
 	my ($release, $words, $want) = @$case;
 	my $t = daemon(undef, source => $words);
 	my $api = $t->api(settings => { APP_VERSION => $release },
@@ -134,8 +135,8 @@ for my $case ([ '0.85.4', '', 'L3' ], [ '0.86.1', '', 'L4' ],
 	is($log // '', $release eq '0.91.0' ? 'newer than any release' : '',
 		'a notice only of what is unknown');
 	is(scalar(grep { exists $_->{payload}{runMs} }
-		$api->calls('uploadRunLog')), $want eq 'L4' ? 1 : 0,
-		'timings for L4 alone') if wait_for(sub { $want eq 'L3' ||
+		$api->calls('uploadRunLog')), $want eq 'L3' ? 0 : 1,
+		'timings from L4 on') if wait_for(sub { $want eq 'L3' ||
 		grep { exists $_->{payload}{runMs} }
 		$api->calls('uploadRunLog') }, 'timings');
 	$t->finish();

@@ -256,7 +256,9 @@ test_app_dialect(void **state)
 		{ "{}", "L3" },
 		{ "{\"APP_VERSION\":\"0.85.4\"}", "L3" },
 		{ "{\"APP_VERSION\":\"0.86.0\"}", "L4" },
-		{ "{\"APP_VERSION\":\"1.0.0\"}", "L4" },
+		{ "{\"APP_VERSION\":\"0.86.1\"}", "L5" },
+		{ "{\"APP_VERSION\":\"0.88.3\"}", "L5" },
+		{ "{\"APP_VERSION\":\"1.0.0\"}", "L5" },
 		{ "{\"APP_VERSION\":\"0.83.0\"}", "L2" },
 		{ "{\"APP_VERSION\":\"0.81.2\"}", "L1" },
 		{ "{\"APP_VERSION\":\"new\",\"OTEL_ENABLED\":true}", "L2" },
@@ -272,10 +274,61 @@ test_app_dialect(void **state)
 	for (i = 0; i < APW_COUNT(rows); i++)
 		assert_string_equal(apw_app_dialect_choose(apw_str_c(
 		    rows[i].settings))->name, rows[i].want);
-	assert_null(apw_app_dialect_named("L5"));
+	assert_null(apw_app_dialect_named("L6"));
 	assert_ptr_equal(apw_app_dialect_of(84000),
 	    apw_app_dialect_named("L3"));
 	assert_ptr_equal(apw_app_dialect_of(0), apw_app_dialect_named("L3"));
+}
+
+static void
+test_app_features(void **state)
+{
+	static const struct {
+		unsigned		release;
+		enum apw_app_feature	f;
+		bool			can;
+	} rows[] = {
+		{ 0, APW_APP_MARK_USED, true },
+		{ 0, APW_APP_BUNDLES, false },
+		{ 85004, APW_APP_RELAYS, true },
+		{ 86000, APW_APP_RELAYS, false },
+		{ 86000, APW_APP_BUNDLES, true },
+		{ 86000, APW_APP_SERVER_PING, false },
+		{ 86001, APW_APP_SERVER_PING, true },
+		{ 86001, APW_APP_TRIGGER_RUN, false },
+		{ 86002, APW_APP_TRIGGER_RUN, true },
+		{ 86003, APW_APP_FAILED_STEP, false },
+		{ 87000, APW_APP_FAILED_STEP, true },
+		{ 87000, APW_APP_CHAT_AGENT, false },
+		{ 87000, APW_APP_ACTION, false },
+		{ 88000, APW_APP_ACTION, true },
+		{ 88002, APW_APP_AGENT_TOOLS, true },
+		{ 88003, APW_APP_AGENT_TOOLS, false },
+		{ 88003, APW_APP_GROUP_MODES, true },
+		{ 88003, APW_APP_AI, false },
+		{ 92002, APW_APP_GROUP_MODES, false },
+		{ 92002, APW_APP_AI, true },
+		{ 1000000, APW_APP_ACTION, true },
+	};
+	size_t	i;
+
+	(void)state;
+	for (i = 0; i < APW_COUNT(rows); i++)
+		assert_int_equal(apw_app_can(rows[i].release, rows[i].f),
+		    rows[i].can);
+	/* each feature has its words */
+	for (i = 0; i < APW_APP_NFEATURES; i++)
+		assert_non_null(apw_app_since((enum apw_app_feature)i));
+	assert_string_equal(apw_app_since(APW_APP_TRIGGER_RUN), "0.86.2");
+	assert_string_equal(apw_app_job_since(APW_STR("EXECUTE_ACTION")),
+	    "0.88.0");
+	assert_string_equal(apw_app_job_since(APW_STR("EXECUTE_AI")),
+	    "a release after 0.88.3");
+	assert_null(apw_app_job_since(APW_STR("EXECUTE_ACT")));
+	assert_null(apw_app_job_since(APW_STR("")));
+	/* the newest that was seen is the last before the unknown ones */
+	assert_int_equal(apw_app_release(APW_STR("\""
+	    APW_APP_RELEASE_NEWEST "\"")) + 1, APW_APP_RELEASE_UNKNOWN);
 }
 
 int
@@ -287,6 +340,7 @@ main(void)
 		cmocka_unit_test(test_close),
 		cmocka_unit_test(test_scan),
 		cmocka_unit_test(test_app_dialect),
+		cmocka_unit_test(test_app_features),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 static const struct apw_enum dialects[] = {
 	{ "auto", APP_CONF_AUTO }, { "l1", APP_CONF_L1 },
 	{ "l2", APP_CONF_L2 }, { "l3", APP_CONF_L3 }, { "l4", APP_CONF_L4 },
+	{ "l5", APP_CONF_L5 },
 	{ NULL, 0 }
 };
 
@@ -63,9 +64,10 @@ const struct apw_directive app_directives[] = {
 	{ .name = "dialect", .args = { 1, 1 }, .set = apw_set_enum,
 	  .offset = offsetof(struct app_conf, dialect), .limits = dialects,
 	  .dflt = "auto", .reload = APW_NEW_SLOTS,
-	  .arg_help = "auto | l1 | l2 | l3 | l4",
+	  .arg_help = "auto | l1 | l2 | l3 | l4 | l5",
 	  .help = "How the app speaks: l1 before 0.81.3, l2 up to 0.83, l3 "
-	    "0.85, l4 from 0.86 on. auto finds out from its settings." },
+	    "0.85, l4 0.86.0, l5 from 0.86.1 on. auto finds out from its "
+	    "settings." },
 	{ .name = "settings_timeout", .args = { 1, 1 }, .set = apw_set_ms,
 	  .offset = offsetof(struct app_conf, settings_timeout_ms),
 	  .limits = APW_BOUNDS(100, 600000), .dflt = "10s",

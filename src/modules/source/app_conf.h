@@ -5,7 +5,7 @@
 #include "core/apw_directive.h"
 
 enum app_conf_dialect { APP_CONF_AUTO, APP_CONF_L1, APP_CONF_L2, APP_CONF_L3,
-	APP_CONF_L4 };
+	APP_CONF_L4, APP_CONF_L5 };
 
 struct app_conf {
 	char		 *url;		/* base URL of the app */

@@ -127,6 +127,7 @@ app_conf_dialect(const struct apw_source *src)
 	static const char *const	names[] = {
 		[APP_CONF_L1] = "L1", [APP_CONF_L2] = "L2",
 		[APP_CONF_L3] = "L3", [APP_CONF_L4] = "L4",
+		[APP_CONF_L5] = "L5",
 	};
 
 	return src->conf->dialect == APP_CONF_AUTO ? NULL :
