@@ -10,7 +10,7 @@ use Test::More;
 use lib 't/lib', 'lib';
 use Test::Apworker;
 
-my $t = Test::Apworker->new()->has(qw/node node_modules openssl/)->plan(20);
+my $t = Test::Apworker->new()->has(qw/node node_modules openssl/)->plan(29);
 
 sub client {
 	my ($api, @steps) = @_;
@@ -93,3 +93,35 @@ my $tls = Test::Apworker::App->new($t, tls => $t->tls());
 @got = client($tls, [ 'settings' ]);
 is($got[1]{what}, 'settings', 'over TLS');
 $tls->stop();
+
+# An app of a release, and one that nobody has seen.
+my $new = Test::Apworker::App->new($t, release => '0.88.3', poll_ms => 50);
+my $m88 = { workerProps => { version => '0.88.3', WORKER_CONCURRENCY => '1' } };
+$new->push_job(flow_job(id => 'n1'));
+@got = client($new, [ 'settings' ], [ rpc => 'markPieceAsUsed', {} ],
+	[ rpc => 'recordTriggerRun', {} ], [ rpc => 'resumeAiStep', {} ],
+	[ rpc => 'poll', $m88 ]);
+is($got[1]{value}{APP_VERSION}, '0.88.3', 'a release');
+is_deeply([ map { ref $_->{value} ? 1 : 0 } @got[2..4] ], [ 1, 0, 1 ],
+	'with the methods that it has');
+is($got[5]{value}{jobId}, 'n1', 'it hands a job out');
+ok($new->wait_seen(kind => 'taken_back', job => 'n1'),
+	'and takes it back with the connection');
+is($new->job('n1')->{state}, 'queued', 'into its queue');
+is(scalar(my @m = $new->machines()), 0, 'its list of workers is empty again');
+my $flow = { id => 'f', versionId => 'v', projectId => 'p' };
+@got = client($new, [ 'settings' ], [ rpc => 'getPrewarmData',
+	{ flow => $flow } ], [ rpc => 'resumeFlowStep',
+	{ conversationId => 'c' } ], [ rpc => 'getAgentConfig',
+	{ conversationId => 'c' } ], [ wait => 50 ],
+	[ rpc => 'resumeFlowStep', { conversationId => 'c' } ]);
+is_deeply($got[2]{value}{flows}, [ $flow ], 'a flow to prewarm');
+is_deeply([ map { ref $_->{value} ? $_->{value}{__rpcError} =~ /^(\w+)/ : 0 }
+	@got[3, 4, 6] ], [ 'AUTHORIZATION', 'ENTITY_NOT_FOUND', 0 ],
+	'an agent has a row first');
+$new->stop();
+
+my $later = Test::Apworker::App->new($t, release => '0.92.2');
+@got = client($later, [ 'settings' ], [ rpc => 'resumeAiStep', {} ]);
+is($got[2]{value}, undef, 'what comes after the newest that was seen');
+$later->stop();

@@ -10,8 +10,14 @@
  * Driven by lines of JSON: {"id","cmd","args"} on stdin, {"id","value"} or
  * {"id","error"} on stdout.  It ends when stdin ends.
  *
- * Commands: listen settings push version piece rule clear_rules act down up
- * seen wait job stats (see the table at the end).
+ * `listen` with release: 'x.y.z' makes it an app of that release, also of one
+ * that nobody has seen: its APP_VERSION and settings, only the methods that it
+ * has, queues by group, the list of workers that polls make (command machines),
+ * and from 0.86 on jobs that go back to their queue with the connection.
+ * Without it any method is there, and jobs go to whoever asks.
+ *
+ * Commands: listen settings push version piece rule clear_rules act notify down
+ * up seen wait job machines stats (see the table at the end).
  *
  * A rule changes what happens at a moment:
  *	{at, do, nth: 1, times: 1, ms, value, message, match}
@@ -22,6 +28,7 @@
  *	tcp			drop silent garbage slow(ms for each byte)
  *	upgrade			drop silent garbage status(value)
  *	connect			reject(message) silent delay drop disconnect
+ *	health			silent drop status(value) delay
  *	settings, rpc:NAME	never error(message) null value delay drop
  *	  or rpc		drop_after disconnect close raw(value) twice
  *				binary(value: base64) binary_split freeze
@@ -67,8 +74,52 @@ const bundles = new Map();	/* flow version -> {kind, data} */
 const jobs = new Map();
 let queue = [];			/* ids of jobs nobody has */
 let waiters = [];		/* parked polls */
+const machines = new Map();	/* worker id -> its last poll; with a release */
+const conversations = new Set();
 let usedPieces = [];
 let letting_go = false;	/* polls are not parked any more */
+
+/* --------------------------------------------------------------- releases */
+
+/* 88003 for 0.88.3 */
+const number = (text) => String(text).split('.').reduce((n, x) => n * 1000
+    + Number(x), 0);
+const LATER = 88004;		/* after all that were seen */
+
+/* The first release that has a method, and the first that has not. */
+const had = {
+	getUsedPieces: [ 0, 86000 ], markPieceAsUsed: [ 0, 86000 ],
+	updateRunProgress: [ 0, 86000 ], sendFlowResponse: [ 0, 86000 ],
+	updateStepProgress: [ 0, 86000 ],
+	getFlowBundle: [ 86000 ], prepareFlowBundleUpload: [ 86000 ],
+	uploadFlowBundle: [ 86000 ],
+	getPrewarmData: [ 86002 ], recordTriggerRun: [ 86002 ],
+	getAgentConfig: [ 87000 ], updateFlowStepProgress: [ 87000 ],
+	resumeFlowStep: [ 87000 ], saveAgentMessages: [ 87000 ],
+	sendAgentEvent: [ 87000 ],
+	resumeAiStep: [ LATER ],
+};
+
+function has(method)
+{
+	const [from, to] = had[method] || [0];
+	const r = number(opt.release);
+
+	return method in methods && (!opt.release || (r >= from
+	    && (to === undefined || r < to)));
+}
+
+const takes_back = () => opt.release && number(opt.release) >= 86000;
+
+function queue_of(c)
+{
+	const { workerGroupId: id, projectWorker } = c.auth;
+
+	if (typeof id !== 'string' || id === '')
+		return 'workerJobs';
+	return projectWorker === true && number(opt.release) >= 86001
+	    ? `project-${id}-jobs` : `platform-${id}-jobs`;
+}
 
 /* ---------------------------------------------------------- what was seen */
 
@@ -183,6 +234,26 @@ function on_upgrade(req, sock, head, next)
 
 /* ------------------------------------------------- the engine's own HTTP */
 
+/* Not of kind http: a worker asks before each poll. */
+function on_health(req, res)
+{
+	const r = rule('health');
+
+	note('health', { method: req.method, url: req.url, do: r.do,
+	    headers: req.headers, parked: waiters.length });
+	if (r.do === 'silent')
+		return;
+	if (r.do === 'drop') {
+		req.socket.resetAndDestroy();
+		return;
+	}
+	setTimeout(() => {
+		res.writeHead(r.do === 'status' ? r.value || 503 : 200,
+		    { 'content-type': 'application/json' });
+		res.end('{"status":"ok"}');
+	}, r.do === 'delay' ? r.ms || 100 : 0);
+}
+
 function on_http(req, res)
 {
 	const chunks = [];
@@ -191,6 +262,8 @@ function on_http(req, res)
 	req.on('end', () => {
 		const body = Buffer.concat(chunks);
 		const url = new URL(req.url, 'http://localhost');
+		if (url.pathname === '/api/v1/health')
+			return on_health(req, res);
 		const m = /^\/api\/v1\/files\/([^/]+)$/.exec(url.pathname);
 		let status = 404, out = Buffer.alloc(0);
 
@@ -327,6 +400,10 @@ function on_connect(sock)
 	    payload: args.filter((a) => typeof a !== 'function') }));
 	sock.on('disconnect', (reason) => {
 		c.open = false;
+		if (opt.release)
+			machines.delete(c.auth.workerId);
+		if (takes_back())
+			setTimeout(() => take_back(c), 100);
 		note('disconnected', { conn: c.no, reason });
 		if (!opt.swallow)
 			waiters = waiters.filter((w) => w.sock !== sock);
@@ -380,7 +457,7 @@ function on_rpc(sock, c, call, ack)
 		ack(v);
 	};
 	done.id = ack.id;
-	const answer = async () => method in methods
+	const answer = async () => has(method)
 	    ? methods[method](payload, sock, c)
 	    : { __rpcError: `handlers[request.method] is not a function` };
 	if (bend(sock, r, done, answer))
@@ -420,15 +497,46 @@ function hand_out_again(j)
 	    ...j.job, attempsStarted: 0, token: j.token });
 }
 
+/* The next job for a connection, out of the queue; undefined: none. */
+function next_job(c)
+{
+	const mine = (id) => {
+		const name = jobs.get(id).job.queueName;
+
+		return !opt.release || name === undefined
+		    || name === queue_of(c);
+	};
+	const i = queue.findIndex(mine);
+
+	return i < 0 ? undefined : queue.splice(i, 1)[0];
+}
+
 /* Hands waiting jobs to parked polls, first come first served. */
 function serve()
 {
-	while (queue.length > 0 && waiters.length > 0) {
-		const w = waiters.shift();
+	for (const w of [...waiters]) {
+		const id = queue.length > 0 ? next_job(w.c) : undefined;
 
+		if (id === undefined)
+			continue;
+		waiters.splice(waiters.indexOf(w), 1);
 		clearTimeout(w.timer);
-		w.done(hand_out(queue.shift(), w.c));
+		w.done(hand_out(id, w.c));
 	}
+}
+
+/* What a connection had goes back when it is gone. */
+function take_back(c)
+{
+	for (const j of jobs.values()) {
+		if (j.state !== 'active' || j.handed.at(-1).conn !== c.no)
+			continue;
+		note('taken_back', { job: j.id, conn: c.no });
+		j.state = 'queued';
+		j.token = null;
+		queue.push(j.id);
+	}
+	serve();
 }
 
 function hand_out(id, c)
@@ -443,7 +551,8 @@ function hand_out(id, c)
 	note('handed', { conn: c.no, job: id });
 	ledger.enter('handed', { job: id, slot: c.no, token: j.token });
 	hand_out_again(j);
-	return { engineToken: 'engine-token', queueName: 'workerJobs',
+	return { engineToken: 'engine-token', queueName: opt.release ?
+	    queue_of(c) : 'workerJobs',
 	    ...j.job, attempsStarted: j.handed.length - 1, token: j.token };
 }
 
@@ -477,8 +586,12 @@ const methods = {
 	poll(info, sock, c) {
 		if (opt.gate !== false && gate(info))
 			return null;
-		if (queue.length > 0)
-			return hand_out(queue.shift(), c);
+		if (opt.release)
+			machines.set(c.auth.workerId, { info, t_ms: now(),
+			    conn: c.no, group: c.auth.workerGroupId || null });
+		const id = queue.length > 0 ? next_job(c) : undefined;
+		if (id !== undefined)
+			return hand_out(id, c);
 		if (letting_go)
 			return null;
 		return new Promise((done) => {
@@ -563,7 +676,36 @@ const methods = {
 		files.set(`bundle-${p.flowVersionId}`, p.data);
 		return null;
 	},
+	/* from 0.86.2 on */
+	getPrewarmData: (p) => ({ flows: [], platformId: 'platform-1',
+	    engineToken: 'engine-token', ...opt.prewarm,
+	    ...(p.flow ? { flows: [ p.flow ] } : {}) }),
+	recordTriggerRun: () => null,
+	/* from 0.87 on: the row of a conversation, without which nothing of an
+	 * agent's step is taken.  agent_row_ms: how long it takes to be there;
+	 * agent_config: there is a provider. */
+	getAgentConfig(p) {
+		setTimeout(() => conversations.add(p.conversationId),
+		    opt.agent_row_ms || 0);
+		if (opt.agent_config)
+			return opt.agent_config;
+		throw new Error('ENTITY_NOT_FOUND: no AI provider on this '
+		    + 'platform is enabled for chat');
+	},
+	updateFlowStepProgress: (p) => of_conversation(p),
+	resumeFlowStep: (p) => of_conversation(p),
+	saveAgentMessages: () => null,
+	sendAgentEvent: () => null,
+	/* after 0.88.3; as far as it is known */
+	resumeAiStep: () => null,
 };
+
+function of_conversation(p)
+{
+	if (!conversations.has(p.conversationId))
+		throw new Error('AUTHORIZATION');
+	return null;
+}
 
 function file_url(id)
 {
@@ -652,6 +794,10 @@ const commands = {
 	async listen(a) {
 		opt = { poll_ms: 50000, lock_ms: 120000, stalled_ms: 30000,
 		    listen_delay_ms: 0, ...a };
+		if (a.release)
+			settings.APP_VERSION = a.release;
+		if (a.release && number(a.release) >= 88000)
+			settings.ENFORCE_CONNECTION_PIECE_BINDING = false;
 		(a.without || []).forEach((k) => delete settings[k]);
 		Object.assign(settings, a.settings);
 		(a.rules || []).forEach((r) => commands.rule(r));
@@ -667,6 +813,14 @@ const commands = {
 		return { port: opt.port };
 	},
 	settings: (a) => void Object.assign(settings, a),
+	/* To all workers, or the one of a connection, as the app does it. */
+	notify(a) {
+		const all = living().filter((c) => !a.conn || c.no === a.conn);
+
+		all.forEach((c) => c.sock.emit('rpc-notify',
+		    { method: a.method, payload: a.payload }));
+		return all.length;
+	},
 	push: (a) => a.jobs.forEach(push),
 	version: (a) => void versions.set(a.version.id, a.version),
 	piece(a) {
@@ -785,6 +939,9 @@ const commands = {
 	zero: () => Number(started) / 1e6,
 	job: (a) => jobs.get(a.id) || null,
 	jobs: () => [...jobs.values()],
+	/* The app's page of workers: one row a worker id. */
+	machines: () => [...machines.entries()].map(([id, m]) =>
+	    ({ workerId: id, ...m })),
 	file: (a) => files.has(a.id) ? files.get(a.id).toString('base64') : null,
 	stats: () => ({
 		tcp: sockets.size, queued: queue.length, parked: waiters.length,

@@ -20,7 +20,7 @@ use Test::Apworker::Util;
 my $apps = 0;
 
 # Options travel to the double as they are, see `listen` there: port, tls,
-# settings, jobs, versions, pieces, rules, listen_delay_ms, max_payload, ...
+# release, settings, jobs, versions, pieces, rules, listen_delay_ms, max_payload, ...
 sub new {
 	my ($class, $t, %o) = @_;
 	my $self = bless { t => $t, next => 0, buffer => '' }, $class;
@@ -85,6 +85,13 @@ sub clear_rules { my ($s) = @_; $s->ask('clear_rules'); return $s }
 # Acts on open connections now: drop, close, disconnect, raw => text.
 sub act { my ($s, $do, %o) = @_; $s->ask(act => { do => $do, %o }); return $s }
 
+# Tells all workers: notify(flowPublished => {...}).
+sub notify {
+	my ($s, $method, $payload) = @_;
+	$s->ask(notify => { method => $method, payload => $payload });
+	return $s;
+}
+
 # The port closes (and all connections drop), or opens again.
 sub down { my ($s) = @_; $s->ask('down'); return $s }
 sub up { my ($s) = @_; $s->ask('up'); return $s }
@@ -137,6 +144,9 @@ sub told {
 # A job as the app keeps it: {state, settled, handed, extended, late, ...}.
 sub job { my ($s, $id) = @_; return $s->ask(job => { id => $id }) }
 sub settled { my ($s, $id) = @_; return ($s->job($id) || {})->{settled} || 0 }
+
+# The app's page of workers: ({workerId, conn, group, t_ms, info}).
+sub machines { my ($s) = @_; return @{ $s->ask('machines') } }
 
 # {connections, open, sockets: [{settings, handlers, rpcs}], http: [...]}
 sub stats { my ($s) = @_; return $s->ask('stats') }
