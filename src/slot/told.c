@@ -83,10 +83,36 @@ slot_source_idle(void *arg)
 		s->step->on_idle(s);
 }
 
+/* What the source may tell by itself, and who listens; what is not in here is
+ * a later release's, and nothing of ours. */
+static const struct {
+	const char	*method;
+	void		(*on)(struct apw_slot *, struct apw_str payload);
+} slot_notifies[] = {
+	{ NULL, NULL }
+};
+
+static void
+slot_source_notify(void *arg, struct apw_str method, struct apw_str payload)
+{
+	struct apw_slot	*s;
+	size_t		 i;
+
+	APW_CAST(s, arg, SLOT_MAGIC);
+	for (i = 0; slot_notifies[i].method != NULL; i++)
+		if (apw_str_is(method, slot_notifies[i].method)) {
+			slot_notifies[i].on(s, payload);
+			return;
+		}
+	apw_debug("the source tells what nobody here listens to",
+	    APW_SN("method", method));
+}
+
 const struct apw_source_events slot_source_events = {
 	.on_ready = slot_source_ready,
 	.on_lost = slot_source_lost,
 	.on_blocked = slot_source_blocked,
 	.on_job = slot_source_job,
 	.on_idle = slot_source_idle,
+	.on_notify = slot_source_notify,
 };

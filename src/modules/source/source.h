@@ -51,6 +51,11 @@ struct apw_source_events {
 	void	(*on_job)(void *arg, struct apw_str job);
 	/* Answer to unwant(): no job came, none will. */
 	void	(*on_idle)(void *arg);
+	/* The other side tells what no call of ours asked for, and awaits no
+	 * answer: its name and its payload (raw JSON, "null" when there is
+	 * none).  Hostile text, borrowed; only between on_ready and on_lost. */
+	void	(*on_notify)(void *arg, struct apw_str method,
+		    struct apw_str payload);
 };
 
 /* What a lease of this source is. */

@@ -13,6 +13,7 @@
 #include "core/apw_log.h"
 #include "core/apw_module.h"
 #include "proto/apw_raw.h"
+#include "proto/apw_rpc.h"
 
 /* The app registers its listeners a moment after it has accepted us; what
  * arrives earlier is lost without a trace. */
@@ -104,6 +105,25 @@ app_on_open(void *arg)
 	APW_CAST(src, arg, APP_MAGIC);
 	src->state = APP_SETTLING;
 	app_timer(src->timer, src->settle_ms);
+}
+
+/* What the app says by itself.  Of all its events the contract has one. */
+static void
+app_on_event(void *arg, struct apw_str name, struct apw_str args)
+{
+	struct apw_source	*src;
+	struct apw_str		 method, payload;
+
+	APW_CAST(src, arg, APP_MAGIC);
+	if (src->state != APP_READY || !apw_str_is(name, "rpc-notify"))
+		return;
+	if (apw_rpc_parse(apw_rpc_first(args), "method", &method,
+	    &payload) == -1) {
+		apw_warn_often("the app tells something that cannot be read",
+		    APW_S("event", "rpc-notify"));
+		return;
+	}
+	src->events.on_notify(src->arg, method, payload);
 }
 
 /* A string of the settings; empty when there is none, or it is too long. */
@@ -336,6 +356,7 @@ app_make_link(struct apw_source *src, struct apw_err *err)
 	static const struct apw_app_link_events on = {
 		.on_open = app_on_open,
 		.on_closed = app_on_closed,
+		.on_event = app_on_event,
 		.on_left = app_on_left,
 	};
 	struct apw_app_link_conf lc = {
