@@ -44,6 +44,8 @@ for my $case (
 		'AP_REUSE_SANDBOX' ],
 	[ { AP_SSRF_ALLOW_LIST => ' 10.0.0.1,, 10.1.0.0/16 ,' }, 'network/allow',
 		'10.0.0.1 10.1.0.0/16', 'AP_SSRF_ALLOW_LIST' ],
+	[ { AP_CACHE_BASE_PATH => '/tmp/cache' }, 'stock/path', '/tmp/cache',
+		'AP_CACHE_BASE_PATH' ],
 	[ { AP_EXECUTION_MODE => 'UNSANDBOXED' }, 'sandbox', 'UNSANDBOXED', '' ],
 	[ { AP_CONTAINER_TYPE => 'WORKER' }, 'source app/url',
 		'https://flows.example.com', 'AP_FRONTEND_URL' ],
@@ -117,6 +119,76 @@ is($err, <<'EOE', 'a token without a URL, on a host without the app');
 environment: error: found no url of the app; expected "url https://...;" or AP_FRONTEND_URL
 apworkerd: configuration: 1 error
 EOE
+
+# What changes something in the Node worker and has no directive here is told,
+# once, with what to use instead; values are not.
+my $collector = 'apworkerd sends its log nowhere: let a log collector read it'
+	. ' ("log PATH" or the service manager\'s journal, "log_format json")';
+for my $case (
+	[ AP_LOG_FILE => 'true', 'is not followed: the log goes to stderr; use'
+		. ' "log PATH"' ],
+	[ AP_LOG_SAMPLE_RATE_INFO => 10, 'and AP_LOG_KEEP_SLOW_MS are not'
+		. ' followed: no line is left out by chance; use "log_level notice"'
+		. ' for fewer lines' ],
+	[ AP_OTEL_ENABLED => 'true', "is not followed: $collector; figures are in"
+		. ' /metrics of "monitor"' ],
+	map { [ $_ => 'hush', "is not followed: $collector" ] }
+		qw(AP_AXIOM_TOKEN AP_HYPERDX_TOKEN AP_LOKI_URL AP_BETTERSTACK_TOKEN),
+) {
+	my ($name, $value, $want) = @$case;
+	($d, $err, $out, $code) = $r->dump_conf(undef, args => [ '-g', $g ],
+		env => { %app, $name => $value });
+	is($code, 0, "$name is no error");
+	is($err, "environment: warning: $name $want\n", 'but is told');
+	unlike("$out$err", qr/hush/, 'without its value');
+}
+(undef, $err) = $r->dump_conf(undef, args => [ '-g', "log stdout; $g" ],
+	env => { %app, AP_LOG_FILE => 'true' });
+is($err, '', 'who says where the log goes is told nothing');
+
+# One environment for app and worker: what only the app reads, what is as it
+# would be, and what changes nothing here is nobody's business.
+(undef, $err) = $r->dump_conf(undef, args => [ '-g', $g ], env => { %app,
+	AP_POSTGRES_PASSWORD => 'x', AP_REDIS_HOST => 'redis', AP_DB_TYPE => 'X',
+	AP_ENCRYPTION_KEY => 'x', AP_SIGN_UP_ENABLED => 'false', AP_SMTP_HOST =>
+	'x', AP_ENVIRONMENT => 'prod', AP_QUEUE_MODE => 'MEMORY', AP_NEWER => 1,
+	AP_FLOW_TIMEOUT_SECONDS => 600, AP_SANDBOX_MEMORY_LIMIT => 1048576,
+	AP_LOAD_TRANSLATIONS_FOR_DEV_PIECES => 'true', AP_LOG_FILE => 'false',
+	AP_IS_CANARY_WORKER => 'true', AP_LOG_SAMPLE_RATE_INFO => 100,
+	AP_LOG_KEEP_SLOW_MS => 2000, AP_OTEL_ENABLED => 'false',
+	AP_LOKI_USERNAME => 'x', AP_LOKI_URL => '', AP_AXIOM_DATASET => 'x' });
+is($err, '', 'no word about all others');
+(undef, $err) = $r->dump_conf('', env => { AP_LOKI_URL => 'http://loki' });
+is($err, '', 'nor with a spool');
+
+# Without a token one is made of the app's secret, as the image's entry point
+# does; it is not printed, and a given one wins.
+my %jwt = (AP_FRONTEND_URL => 'http://a', AP_JWT_SECRET => 'quite s3cret');
+($d, $err, $out, $code) = $r->dump_conf(undef, args => [ '-g', $g ],
+	env => \%jwt);
+is_deeply([ $code, $err, $d->{'source app/token'} ], [ 0, '', [ '***',
+	'environment AP_JWT_SECRET' ] ], 'a token out of AP_JWT_SECRET');
+unlike($out, qr/s3cret|eyJ/, 'neither is printed');
+($d) = $r->dump_conf(undef, args => [ '-g', $g ], env => { AP_JWT_SECRET =>
+	'x' });
+is($d->{'source app/url'}[0], 'http://127.0.0.1:3000', 'the secret alone means'
+	. ' the app on this host');
+($d) = $r->dump_conf(undef, args => [ '-g', $g ], env => { %jwt,
+	AP_WORKER_TOKEN => 't' });
+is($d->{'source app/token'}[1], 'environment AP_WORKER_TOKEN',
+	'AP_WORKER_TOKEN wins');
+mkdir $r->dir . '/credentials';
+$r->write('credentials/worker-token', "t\n");
+($d) = $r->dump_conf(undef, args => [ '-g', $g ], env => { %jwt,
+	CREDENTIALS_DIRECTORY => $r->dir . '/credentials' });
+is_deeply([ $d->{'source app/token'}, $d->{'source app/token_file'} ],
+	[ undef, [ $r->dir . '/credentials/worker-token',
+		'environment CREDENTIALS_DIRECTORY' ] ],
+	'so does the credential');
+$r->write('t', "t\n");
+($d) = $r->dump_conf(undef, args => [ '-g', "source app { token_file t; } $g" ],
+	env => \%jwt);
+ok(!$d->{'source app/token'}, 'so does a directive');
 
 # A directive wins over the environment; a bad variable behind it is nobody's
 # business.

@@ -175,9 +175,13 @@ my @cases = (
 	[ 'authorities that are not there', "engine { ca_file no.pem; }\n",
 		'1:10: error: "ca_file" is "' . $dir . '/no.pem": No such file'
 		. ' or directory; expected a file of certificates (PEM)' ],
-	[ 'a variable that is ours', "engine { propagate TZ AP_PORT; }\n",
-		'1:23: error: "propagate" is "AP_PORT"; expected a name other than'
-		. ' AP_*, NODE_*, LD_* and SANDBOX_ID, which are set by apworkerd' ],
+	map({ [ "a variable that is ours: $_", "engine { propagate TZ $_; }\n",
+		qq{1:23: error: "propagate" is "$_"; expected a variable that}
+		. ' apworkerd has no say in (not NODE_*, LD_*, SANDBOX_ID, or an'
+		. ' AP_* of its own)' ] } qw(AP_EXECUTION_MODE AP_SANDBOX_WS_TOKEN
+		AP_WORKER_TOKEN AP_JWT_SECRET AP_DENO_PATH AP_NETWORK_MODE
+		AP_ENFORCE_CONNECTION_PIECE_BINDING NODE_OPTIONS LD_PRELOAD
+		SANDBOX_ID)),
 	[ 'a variable that is none', "engine { propagate A=1; }\n",
 		'1:20: error: "propagate" is "A=1"; expected the name of an'
 		. ' environment variable' ],

@@ -12,7 +12,7 @@ use lib 't/lib', 'lib';
 use Test::Apworker;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild openssl/)
-	->plan(19);
+	->plan(21);
 
 my $ca = $t->tls()->{ca};
 
@@ -22,11 +22,13 @@ $t->write_app_conf(engine => 'propagate TZ NOT_SET; '
 	. "ca_file $ca;")
 	->write_conf($t->{conf} =~ s/%%NODE%%/%%FAKE_NODE%%/r);
 my $api = $t->api(settings => { SANDBOX_PROPAGATED_ENV_VARS =>
-	[ 'FROM_APP', 'AP_EXECUTION_MODE', 'NODE_OPTIONS', 'LD_PRELOAD' ] },
+	[ 'FROM_APP', 'AP_EXECUTION_MODE', 'NODE_OPTIONS', 'LD_PRELOAD',
+		'AP_FLOW_RUN_LOG_SLICE_THRESHOLD_KB' ] },
 	jobs => [ flow_job(id => 'j1'), flow_job(id => 'j2', engine => [
 		{ do => 'fork' }, { do => 'wait', name => 'never' } ]) ]);
 $t->run(env => { NODE_PATH => '/usr/src/node_modules',
 	TZ => 'Europe/Paris', FROM_APP => 'yes',
+	AP_FLOW_RUN_LOG_SLICE_THRESHOLD_KB => 64,
 	AP_EXECUTION_MODE => 'UNSANDBOXED', SECRET_OF_OURS => 'no',
 	AP_WORKER_TOKEN => 'no-token' });
 
@@ -41,11 +43,14 @@ my %want = (
 	NODE_PATH => '/usr/src/node_modules',
 	NODE_EXTRA_CA_CERTS => $ca,
 	TZ => 'Europe/Paris', FROM_APP => 'yes',
+	AP_FLOW_RUN_LOG_SLICE_THRESHOLD_KB => '64',
 	AP_BASE_CODE_DIRECTORY => $t->testdir() . '/stock/v12/codes',
 );
 is_deeply([ sort keys %env ], [ sort keys %want, qw/AP_SANDBOX_WS_PORT
 	AP_SANDBOX_WS_TOKEN SANDBOX_ID/ ], 'names of the environment');
 is($env{$_}, $want{$_}, "environment: $_") for sort keys %want;
+is(join(' ', $t->log() =~ /engines to see is not passed .* variable=(\w+)/g),
+	'AP_EXECUTION_MODE NODE_OPTIONS', 'what is withheld is told');
 
 # perl reads the script it runs through one of its own
 my @fds = grep { $_ > 2 && $call->{fds}{$_} !~ m{fake-tool|^/proc/\d+/fd$|/tools/node$|^\?$} }

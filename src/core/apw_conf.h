@@ -31,6 +31,10 @@ void	apw_cycle_free(struct apw_cycle *);
 void	apw_conf_complain(struct apw_cycle *, const char *directive,
 	    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* Does the daemon itself say what engines see of this variable?  Nobody can
+ * have it passed to them then. */
+bool	apw_conf_engine_owns(const char *name);
+
 /* -T: the effective configuration, each value with its origin in a comment;
  * what is printed can be read again.  Secrets print as "***". */
 void	apw_conf_dump(const struct apw_cycle *, FILE *);

@@ -345,6 +345,15 @@ check_monitor(struct apw_conf *conf)
 				    m->listen.v[i]));
 }
 
+/* With another source the app's variables mean nothing. */
+static void
+check_environment(struct apw_conf *conf)
+{
+	if (conf->source != NULL && strcmp(conf->source->label,
+	    "source app") == 0)
+		apw_conf_env_notes(conf);
+}
+
 void
 apw_conf_check(struct apw_conf *conf)
 {
@@ -358,4 +367,5 @@ apw_conf_check(struct apw_conf *conf)
 	check_sandbox(conf);
 	check_network(conf);
 	check_paths(conf);
+	check_environment(conf);
 }

@@ -1,6 +1,7 @@
 /* The environment of the Node worker, as defaults for directives: a container
  * that ran it runs us.  Room: core.  Names and meanings are the worker's; the
- * table below is the list of what differs from "the text is the argument". */
+ * table below is the list of what differs from "the text is the argument".
+ * What has no directive is in apw_conf_env_note.c. */
 #include "core/apw_conf_priv.h"
 
 #include <errno.h>
@@ -63,6 +64,21 @@ env_secret(struct apw_conf *conf, const char *name, struct env_value *v)
 	const char	*s = apw_conf_env_secret(name);
 
 	return s == NULL ? 0 : env_one(conf, s, v);
+}
+
+static const char *env_credential_file(struct apw_conf *);
+
+/* The token; else one made as the entry point of the app's image makes it. */
+static int
+env_token(struct apw_conf *conf, const char *name, struct env_value *v)
+{
+	const char	*s;
+
+	if (env_text(name) != NULL || env_credential_file(conf) != NULL ||
+	    (s = apw_conf_env_token()) == NULL)
+		return env_secret(conf, name, v);
+	v->note = "AP_JWT_SECRET";
+	return env_one(conf, s, v);
 }
 
 static int
@@ -256,22 +272,32 @@ env_list(struct apw_conf *conf, const char *name, struct env_value *v)
 	return v->nargs > 0 ? 1 : 0;
 }
 
-/* systemd's LoadCredential=worker-token:… */
+/* systemd's LoadCredential=worker-token:…; NULL: there is none. */
+static const char *
+env_credential_file(struct apw_conf *conf)
+{
+	const char	*dir = env_text("CREDENTIALS_DIRECTORY");
+	char		*path;
+
+	if (dir == NULL || dir[0] != '/')
+		return NULL;
+	path = apw_arena_printf(conf->arena, "%s/worker-token", dir);
+	if (path == NULL)
+		conf->no_memory = true;
+	return path == NULL || access(path, F_OK) == -1 ? NULL : path;
+}
+
 static int
 env_credential(struct apw_conf *conf, const char *name, struct env_value *v)
 {
-	const char	*dir = env_text(name);
-	char		*path;
+	const char	*path;
 
+	(void)name;
 	/* AP_WORKER_TOKEN is asked first: the more particular one */
-	if (dir == NULL || dir[0] != '/' || env_text("AP_WORKER_TOKEN") != NULL)
+	if (env_text("AP_WORKER_TOKEN") != NULL)
 		return 0;
-	path = apw_arena_printf(conf->arena, "%s/worker-token", dir);
-	if (path == NULL) {
-		conf->no_memory = true;
-		return -1;
-	}
-	return access(path, F_OK) == -1 ? 0 : env_one(conf, path, v);
+	path = env_credential_file(conf);
+	return path == NULL ? 0 : env_one(conf, path, v);
 }
 
 static const struct {
@@ -286,7 +312,7 @@ static const struct {
 	{ "AP_REUSE_SANDBOX",		env_reuse },
 	{ "AP_SSRF_ALLOW_LIST",		env_list },
 	{ "AP_WORKER_CONCURRENCY",	env_concurrency },
-	{ "AP_WORKER_TOKEN",		env_secret },
+	{ "AP_WORKER_TOKEN",		env_token },
 	{ "CREDENTIALS_DIRECTORY",	env_credential },
 };
 
@@ -319,7 +345,8 @@ apw_conf_env_source(struct apw_conf *conf)
 	size_t		 nargs;
 
 	if (env_text("AP_FRONTEND_URL") != NULL ||
-	    env_text("AP_WORKER_TOKEN") != NULL)
+	    env_text("AP_WORKER_TOKEN") != NULL ||
+	    env_text("AP_JWT_SECRET") != NULL)
 		return "app";
 	return apw_conf_env(conf, "CREDENTIALS_DIRECTORY", &args, &nargs,
 	    &note) == 1 ? "app" : NULL;

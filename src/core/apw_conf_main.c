@@ -251,7 +251,7 @@ static const struct apw_enum stock_jails[] = {
 static const struct apw_directive stock_directives[] = {
 	{ .name = "path", .args = { 1, 1 }, .set = apw_set_path,
 	  .offset = STOCK(path), .dflt = APW_LOCALSTATEDIR "/cache/apworkerd",
-	  .reload = APW_NEW_SLOTS, .arg_help = "DIRECTORY",
+	  .env = "AP_CACHE_BASE_PATH", .reload = APW_NEW_SLOTS, .arg_help = "DIRECTORY",
 	  .help = "Where the engine, pieces and built code are kept. Several "
 	      "daemons of one host may share it." },
 	{ .name = "max_size", .args = { 1, 1 }, .set = apw_set_bytes,

@@ -165,14 +165,12 @@ apw_conf_set_propagate(struct apw_conf *conf, const struct apw_directive *d,
 			return apw_err_set(err, 0, "\"%s\" is \"%s\"; expected "
 			    "the name of an environment variable", d->name,
 			    apw_conf_quote(conf, args[i]));
-		if (strncmp(args[i], "AP_", 3) == 0 ||
-		    strncmp(args[i], "NODE_", 5) == 0 ||
-		    strncmp(args[i], "LD_", 3) == 0 ||
-		    strcmp(args[i], "SANDBOX_ID") == 0)
+		if (apw_conf_engine_owns(args[i]) ||
+		    strncmp(args[i], "LD_", 3) == 0)
 			return apw_err_set(err, 0, "\"%s\" is \"%s\"; expected "
-			    "a name other than AP_*, NODE_*, LD_* and "
-			    "SANDBOX_ID, which are set by apworkerd", d->name,
-			    apw_conf_quote(conf, args[i]));
+			    "a variable that apworkerd has no say in (not "
+			    "NODE_*, LD_*, SANDBOX_ID, or an AP_* of its own)",
+			    d->name, apw_conf_quote(conf, args[i]));
 	}
 	return apw_set_list(conf, d, p, args, nargs, bad, err);
 }

@@ -223,6 +223,12 @@ int	apw_conf_env(struct apw_conf *, const char *name, char ***args,
 	    size_t *nargs, const char **note);
 /* The source that the environment alone means ("app"), or NULL. */
 const char *apw_conf_env_source(struct apw_conf *);
+/* A worker token made from AP_JWT_SECRET (apw_conf_token.c): from then on it
+ * is AP_WORKER_TOKEN.  NULL: there is no such secret. */
+const char *apw_conf_env_token(void);
+/* Warnings about variables that would do something in the Node worker and
+ * have no directive (apw_conf_env_note.c). */
+void	apw_conf_env_notes(struct apw_conf *);
 
 /* Secrets (apw_conf_secret.c): copies into memory of its own, wipes from. */
 int	apw_conf_keep_secret(struct apw_conf *, struct apw_secret *,

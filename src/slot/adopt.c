@@ -10,6 +10,7 @@
 #include "core/apw_exit.h"
 #include "core/apw_log.h"
 #include "core/apw_module.h"
+#include "slot/command.h"
 
 void
 slot_score_why(struct apw_slot *s, const char *why)
@@ -236,6 +237,25 @@ slot_fit(struct apw_slot *s)
 	    (int)sizeof(s->blocked) - 1, err.text);
 }
 
+/* Once a daemon, not once a slot; again when the app names others. */
+static void
+slot_say_withheld(const struct apw_slot *s, const struct apw_settings *old)
+{
+	const struct apw_strlist	*l = &s->settings->propagate, *was =
+					    old == NULL ? NULL : &old->propagate;
+	size_t				 i;
+
+	for (i = 0; s->number == 1 && i < l->n; i++) {
+		if (apw_command_may_propagate(l->v[i]) || (was != NULL &&
+		    i < was->n && strcmp(was->v[i], l->v[i]) == 0))
+			continue;
+		apw_warn("a variable that the app wants engines to see is not "
+		    "passed to them: it is apworkerd's own to set (see engine "
+		    "and network of apworker.conf)", APW_S("variable",
+		    l->v[i]), APW_S("asked_by", "SANDBOX_PROPAGATED_ENV_VARS"));
+	}
+}
+
 /* Take over the newest settings; only between jobs, whose environment they
  * are.  The same ones are tried again when an engine could not be kept as
  * they want it, or nothing could so far. */
@@ -256,5 +276,6 @@ slot_adopt_settings(struct apw_slot *s)
 	apw_recipes_forget(s->recipes);
 	slot_fit(s);
 	slot_score_app(s);
+	slot_say_withheld(s, old);
 	apw_settings_free(old);
 }

@@ -10,6 +10,7 @@
 
 #include "core/apw_auto.h"
 #include "core/apw_buf.h"
+#include "core/apw_conf.h"
 #include "stock/stock.h"
 
 #define COMMAND_VALUE_MAX	(128 * 1024)	/* the kernel's own limit */
@@ -116,8 +117,7 @@ command_env_list(struct command_maker *m, const char *name,
 bool
 apw_command_may_propagate(const char *name)
 {
-	return command_name_ok(name) && strncmp(name, "AP_", 3) != 0 &&
-	    strncmp(name, "NODE_", 5) != 0 && strcmp(name, "SANDBOX_ID") != 0;
+	return command_name_ok(name) && !apw_conf_engine_owns(name);
 }
 
 /* What programs look for a proxy in; the last two say whom it is not for. */

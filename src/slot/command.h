@@ -38,8 +38,8 @@ struct apw_command {			/* texts are in the arena given */
 };
 
 /* Names the app wants propagated are taken from our environment, except
- * those that would change what the daemon decides (AP_*, NODE_*,
- * SANDBOX_ID).  -1 when a name or value cannot be passed safely. */
+ * those that would change what the daemon decides (NODE_*, SANDBOX_ID, the
+ * AP_* that engines have from us).  -1 when a name or value cannot be passed safely. */
 int	apw_command_make(struct apw_arena *, const struct apw_command_in *,
 	    struct apw_command *, struct apw_err *);
 

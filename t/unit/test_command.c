@@ -142,18 +142,23 @@ test_propagated(void **state)
 	setenv("TZ", "Europe/Paris", 1);
 	setenv("EMPTY", "", 1);
 	setenv("AP_WORKER_TOKEN", "no", 1);
+	setenv("AP_JWT_SECRET", "no", 1);
 	setenv("AP_EXECUTION_MODE", "no", 1);
+	setenv("AP_FLOW_RUN_LOG_SLICE_THRESHOLD_KB", "64", 1);
 	setenv("SANDBOX_ID", "no", 1);
 	setenv("NODE_OPTIONS", "--inspect", 1);
 	setenv("HOME", "/home/x", 1);
 	settings_are("{\"SANDBOX_PROPAGATED_ENV_VARS\":[\"TZ\",\"EMPTY\","
 	    "\"UNSET_ANYWHERE\",\"AP_WORKER_TOKEN\",\"AP_EXECUTION_MODE\","
-	    "\"SANDBOX_ID\",\"NODE_OPTIONS\",\"bad name\",\"A=B\",\"HOME\"]}");
+	    "\"SANDBOX_ID\",\"NODE_OPTIONS\",\"bad name\",\"A=B\",\"HOME\","
+	    "\"AP_JWT_SECRET\",\"AP_FLOW_RUN_LOG_SLICE_THRESHOLD_KB\"]}");
 	assert_int_equal(make(NULL), 0);
 	assert_string_equal(env("TZ"), "Europe/Paris");
 	assert_null(env("EMPTY"));
 	assert_null(env("UNSET_ANYWHERE"));
 	assert_null(env("AP_WORKER_TOKEN"));
+	assert_null(env("AP_JWT_SECRET"));
+	assert_string_equal(env("AP_FLOW_RUN_LOG_SLICE_THRESHOLD_KB"), "64");
 	assert_null(env("NODE_OPTIONS"));
 	assert_string_equal(env("AP_EXECUTION_MODE"), "UNSANDBOXED");
 	assert_string_equal(env("SANDBOX_ID"), "sb1");

@@ -12,6 +12,9 @@
 
 #include <cmocka.h>
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
 #include "core/apw_auto.h"
 #include "core/apw_conf_priv.h"
 #include "unit/conf_modules.h"
@@ -403,6 +406,64 @@ test_secret_file(void **state)
 	unlink(path);
 }
 
+/* From base64 with the alphabet of URLs and no padding. */
+static size_t
+plain(unsigned char *out, const char *p, size_t n)
+{
+	char	text[512];
+	size_t	i;
+
+	assert_true(n + 4 < sizeof(text));
+	memset(text, '=', sizeof(text));
+	for (i = 0; i < n; i++)
+		text[i] = p[i] == '-' ? '+' : p[i] == '_' ? '/' : p[i];
+	return (size_t)EVP_DecodeBlock(out, (unsigned char *)text,
+	    (int)((n + 3) / 4 * 4)) - (4 - n % 4) % 4;
+}
+
+/* The app's secret makes a token, once: signed, a worker's, for long. */
+static void
+test_environment_token(void **state)
+{
+	unsigned char	 sign[64], text[512];
+	struct apw_cycle *cycle;
+	char		 token[512];
+	const char	*claims, *dot;
+	unsigned	 n;
+
+	(void)state;
+	unsetenv("AP_WORKER_TOKEN");
+	setenv("AP_JWT_SECRET", "quite secret", 1);
+	cycle = read_good("source test { }");
+	assert_non_null(conf_of(cycle)->secret.value);
+	snprintf(token, sizeof(token), "%s", conf_of(cycle)->secret.value);
+	apw_cycle_free(cycle);
+	assert_string_equal(getenv("AP_JWT_SECRET"), "************");
+	assert_int_equal(strspn(getenv("AP_WORKER_TOKEN"), "*"),
+	    strlen(token));
+	claims = strchr(token, '.');
+	assert_non_null(claims);
+	dot = strchr(claims + 1, '.');
+	assert_non_null(dot);
+	assert_non_null(HMAC(EVP_sha256(), "quite secret", 12,
+	    (unsigned char *)token, (size_t)(dot - token), sign, &n));
+	assert_int_equal(plain(text, dot + 1, strlen(dot + 1)), n);
+	assert_memory_equal(text, sign, n);
+	text[plain(text, token, (size_t)(claims - token))] = '\0';
+	assert_string_equal(text, "{\"alg\":\"HS256\",\"typ\":\"JWT\","
+	    "\"kid\":\"1\"}");
+	text[plain(text, claims + 1, (size_t)(dot - claims - 1))] = '\0';
+	assert_non_null(strstr((char *)text, ",\"type\":\"WORKER\",\"iat\":"));
+	assert_non_null(strstr((char *)text, ",\"iss\":\"activepieces\"}"));
+	/* a reload finds the same one */
+	cycle = read_good("source test { }");
+	assert_string_equal(conf_of(cycle)->secret.value, token);
+	apw_secrets_wipe(cycle);
+	apw_cycle_free(cycle);
+	unsetenv("AP_WORKER_TOKEN");
+	unsetenv("AP_JWT_SECRET");
+}
+
 /* The token leaves the environment, which processes of the same user can
  * read; a reload has it all the same. */
 static void
@@ -535,6 +596,7 @@ main(void)
 		cmocka_unit_test(test_restart_only),
 		cmocka_unit_test(test_secret_is_wiped),
 		cmocka_unit_test(test_secret_file),
+		cmocka_unit_test(test_environment_token),
 		cmocka_unit_test(test_environment_secret),
 		cmocka_unit_test(test_environment_default),
 		cmocka_unit_test(test_no_memory),
