@@ -96,6 +96,16 @@ const struct apw_directive apw_conf_main_directives[] = {
 	  .help = "How often a job is begun again after its slot died under "
 	      "it; then it ends as INTERNAL_ERROR, and says where its slots "
 	      "died. Needs the journal." },
+	{ .name = "errands", .args = { 1, 1 }, .set = apw_set_flag,
+	  .offset = MAIN(errands), .dflt = "on", .reload = APW_NOW,
+	  .arg_help = "on | off",
+	  .help = "A run may wait for another job: a connection whose token has "
+	      "to be refreshed first. While each slot has a job, one of them "
+	      "for 2 s, one process more takes the short jobs that somebody "
+	      "waits for, in an engine of its own, and leaves all others to "
+	      "the slots. It needs the memory of one more engine. Off: such "
+	      "a run waits for its time limit when no slot is free. From "
+	      "release 0.86 of the app on." },
 	{ .name = "log", .args = { 1, 2 }, .set = apw_conf_set_log,
 	  .offset = MAIN(log_path), .dflt = "stderr", .reload = APW_NOW,
 	  .arg_help = "PATH|stderr|stdout [LEVEL]",

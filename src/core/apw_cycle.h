@@ -47,6 +47,7 @@ struct apw_main_conf {
 	enum apw_log_format log_format;
 	enum apw_journal_mode journal;		/* of leases and results */
 	unsigned	 retries;		/* of a job whose slot died */
+	bool		 errands;		/* short jobs beside busy slots */
 	int64_t		 drain_timeout_ms;
 	int64_t		 respawn_max_ms;	/* longest rest between starts */
 	unsigned	 respawn_burst;		/* deaths in the window that rest a slot */

@@ -18,6 +18,8 @@
 #define APW_SCORE_SLOTS	2048	/* records: running plus draining slots */
 #define APW_SCORE_PAGE	4096	/* what a record has to itself */
 #define APW_SCORE_NUMBERS 1024	/* slots of one configuration */
+#define APW_SCORE_ERRAND (APW_SCORE_NUMBERS + 1) /* one that is not counted
+				 * among them: see master/errand.c */
 
 /* What is counted, of a slot and of all; none of them ever goes back. */
 #define APW_SCORE_COUNTS(X)						\
@@ -48,7 +50,8 @@ struct apw_score_slot {
 	char	 page[APW_SCORE_PAGE];
 	struct {
 	/* written by the master */
-	_Atomic uint32_t number;	/* slot number 1..N; 0: free record */
+	_Atomic uint32_t number;	/* slot number 1..N, or APW_SCORE_ERRAND;
+					 * 0: free record */
 	_Atomic uint32_t lane;		/* as no other living slot's, draining
 					 * ones and an upgrade's included: for
 					 * what a slot has to itself on a host */
@@ -83,6 +86,8 @@ struct apw_score_slot {
 	_Atomic int64_t	 step_until_ms;	/* monotonic; the job's step is over
 					 * then, one way or the other; 0: no
 					 * job */
+	_Atomic uint32_t declines;	/* bool: its source takes back a job that
+					 * somebody does not want */
 
 	/* texts: written by the slot under seq */
 	_Atomic uint32_t seq;

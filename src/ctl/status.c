@@ -106,8 +106,13 @@ print_slot(const json_t *s)
 	const json_t	*jobs = json_object_get(s, "jobs");
 	char		 since[32], age[32];
 
-	printf("%4lld  %-10s %7s %7lld  %-22s %-10s %7s %6lld %6lld %6lld  "
-	    "%s\n", number_of(s, "slot"), text_of(s, "state"),
+	char		 number[24] = "  +1";	/* the errand has none */
+
+	if (json_object_get(s, "slot") != NULL)
+		snprintf(number, sizeof(number), "%4lld",
+		    number_of(s, "slot"));
+	printf("%s  %-10s %7s %7lld  %-22s %-10s %7s %6lld %6lld %6lld  "
+	    "%s\n", number, text_of(s, "state"),
 	    age_of(s, "since_ms", since), number_of(s, "pid"),
 	    text_of(job, "id"), text_of(job, "phase"),
 	    age_of(job, "age_ms", age), number_of(jobs, "ok"),
@@ -116,7 +121,7 @@ print_slot(const json_t *s)
 }
 
 static void
-print_slots(const json_t *slots)
+print_slots(const json_t *slots, const json_t *errand)
 {
 	size_t	i;
 
@@ -126,6 +131,8 @@ print_slots(const json_t *slots)
 	    "%6s  WHY\n", "JOB", "PHASE", "AGE", "OK", "FAILED", "DEATHS");
 	for (i = 0; i < json_array_size(slots); i++)
 		print_slot(json_array_get(slots, i));
+	if (json_is_object(errand))
+		print_slot(errand);
 }
 
 int
@@ -156,7 +163,8 @@ apw_ctl_status(int argc, char **argv, const struct apw_cycle *cycle)
 			fwrite(body.data, 1, body.len, stdout);
 		else {
 			print_head(st);
-			print_slots(json_object_get(st, "slots"));
+			print_slots(json_object_get(st, "slots"),
+			    json_object_get(st, "errand"));
 		}
 		rc = ready ? APW_EXIT_OK : CTL_EXIT_NO;
 	}

@@ -124,10 +124,13 @@ child_main(struct mproc *p)
 	apw_log_room(name);
 	if (p->number == 0)
 		apw_title_set("apworkerd: monitor");
+	else if (p->number == APW_SCORE_ERRAND)
+		apw_title_set("apworkerd: errand");
 	else
 		apw_title_set("apworkerd: slot %u", p->number);
 	snprintf(comm, sizeof(comm), p->number == 0 ? "apw-monitor" :
-	    "apw-slot-%u", p->number);
+	    p->number == APW_SCORE_ERRAND ? "apw-errand" : "apw-slot-%u",
+	    p->number);
 	prctl(PR_SET_NAME, comm);
 	/* what makes boxes needs what is given up next; a failure is told
 	 * again, and acted upon, when a box is wanted */

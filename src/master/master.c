@@ -52,6 +52,7 @@ master_on_tick(evutil_socket_t fd, short what, void *arg)
 	hurry = master_watch_boots(m);
 	master_watch_progress(m, now, late != 0);
 	hurry |= master_trial_watch(m, now, late);
+	master_errand_tick(m, now);
 	master_say_progress(m, now);
 	master_upgrade_watch(m);
 	master_notify_tick(m, now);

@@ -165,6 +165,9 @@ void	master_waited(const struct master *, int64_t now, struct mwaited *);
 void	master_waited_text(const struct master *, int64_t now,
 	    const struct mwaited *, char *buf, size_t);
 
+/* errand.c */
+void	master_errand_tick(struct master *, int64_t now);
+
 /* cycle.c */
 void	master_cycle_release(struct mcycle *);	/* one process less */
 /* On success the trial owns the configuration. */

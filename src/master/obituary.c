@@ -55,7 +55,7 @@ master_obituary(const struct mproc *p, const char *next, int64_t rest_ms)
 {
 	static const struct apw_score_slot none;
 	const struct apw_score_slot *s = p->score == NULL ? &none : p->score;
-	char	name[32], job[sizeof(s->job_id)], type[sizeof(s->job_type)],
+	char	job[sizeof(s->job_id)], type[sizeof(s->job_type)],
 		phase[sizeof(s->phase)];
 	bool	signaled = WIFSIGNALED(p->status);
 	enum apw_log_level level = p->state == MPROC_KILLED ||
@@ -66,7 +66,7 @@ master_obituary(const struct mproc *p, const char *next, int64_t rest_ms)
 	score_copy(p, job, sizeof(job), s->job_id, sizeof(s->job_id));
 	score_copy(p, type, sizeof(type), s->job_type, sizeof(s->job_type));
 	score_copy(p, phase, sizeof(phase), s->phase, sizeof(s->phase));
-	if (p->number != 0)
+	if (master_is_slot(p))
 		f[n++] = (struct apw_field)APW_KI("slot", p->number);
 	f[n++] = (struct apw_field)APW_I("pid", p->pid);
 	f[n++] = (struct apw_field)APW_I("age_ms", apw_now_ms() -
@@ -91,8 +91,9 @@ master_obituary(const struct mproc *p, const char *next, int64_t rest_ms)
 	if (rest_ms > 0)
 		f[n++] = (struct apw_field)APW_I("rest_ms", rest_ms);
 	f[n] = (struct apw_field){ .key = NULL };
-	if (level <= apw_log_level())
-		apw_log_fields(level, APW_LOG_BURST, strcmp(master_proc_name(p, name,
-		    sizeof(name)), "monitor") == 0 ? "monitor ended" :
-		    "slot ended", f);
+	if (level > apw_log_level())
+		return;
+	apw_log_fields(level, APW_LOG_BURST, p->number == 0 ?
+	    "monitor ended" : master_is_slot(p) ? "slot ended" :
+	    "errand ended", f);
 }

@@ -100,9 +100,17 @@ master_proc_name(const struct mproc *p, char *buf, size_t size)
 {
 	if (p->number == 0)
 		snprintf(buf, size, "monitor");
+	else if (p->number == APW_SCORE_ERRAND)
+		snprintf(buf, size, "errand");
 	else
 		snprintf(buf, size, "slot/%u", p->number);
 	return buf;
+}
+
+bool
+master_is_slot(const struct mproc *p)
+{
+	return p->number != 0 && p->number != APW_SCORE_ERRAND;
 }
 
 void

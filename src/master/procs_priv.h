@@ -52,7 +52,8 @@ struct mproc {
 	TAILQ_ENTRY(mproc)	 entry;
 	struct master		*master;	/* borrowed */
 	struct mcycle		*cycle;		/* borrowed; counts us */
-	unsigned		 number;	/* slot 1..N; 0: the monitor */
+	unsigned		 number;	/* slot 1..N; 0: the monitor;
+						 * APW_SCORE_ERRAND */
 	struct apw_score_slot	*score;		/* borrowed; NULL: the monitor */
 	enum mproc_state	 state;
 	pid_t			 pid;		/* 0: no process */
@@ -79,6 +80,8 @@ void	master_slots_feed(struct master *, const struct mcycle *,
 struct mproc *master_proc_by_pid(struct master *, pid_t);
 unsigned master_slots_count(const struct master *);
 const char *master_proc_name(const struct mproc *, char *buf, size_t);
+/* One that takes any job: not the monitor, not the errand. */
+bool	master_is_slot(const struct mproc *);
 const char *master_state_name(enum mproc_state);
 const char *master_event_name(enum mproc_event);
 /* Does this cell of the table hold an action? */

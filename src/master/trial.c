@@ -115,7 +115,7 @@ roll_count(struct master *m, bool *all)
 
 	*all = true;
 	TAILQ_FOREACH(p, &m->procs, entry) {
-		if (p->number == 0 || p->cycle != m->cycle)
+		if (!master_is_slot(p) || p->cycle != m->cycle)
 			continue;
 		s = atomic_load(&p->score->state);
 		if (s == APW_SLOT_IDLE || s == APW_SLOT_BUSY)
@@ -133,7 +133,7 @@ roll_pick(struct master *m)
 	struct mproc	*p, *found = NULL;
 
 	TAILQ_FOREACH(p, &m->procs, entry) {
-		if (p->number == 0 || p->cycle != m->roll.old ||
+		if (!master_is_slot(p) || p->cycle != m->roll.old ||
 		    p->state == MPROC_DRAINING || p->state == MPROC_KILLED)
 			continue;
 		if (found == NULL || (atomic_load(&p->score->state) !=

@@ -29,7 +29,8 @@ states(const struct mon_view *v, struct apw_buf *b)
 	size_t		i;
 
 	for (i = 0; i < v->n; i++)
-		if (v->slot[i].state < APW_SLOT_NSTATES)
+		if (v->slot[i].state < APW_SLOT_NSTATES &&
+		    !mon_is_errand(&v->slot[i]))
 			n[v->slot[i].state]++;
 	head(b, "slots", "gauge", "Slots by state.");
 	for (i = APW_SLOT_FREE + 1; i < APW_SLOT_NSTATES; i++)

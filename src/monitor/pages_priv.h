@@ -40,6 +40,7 @@ struct mon_view {
 /* view.c */
 int	mon_view_take(struct mon_view *, const struct apw_score *);
 void	mon_view_free(struct mon_view *);
+bool	mon_is_errand(const struct mon_slot *);
 bool	mon_view_able(const struct mon_view *, const struct mon_slot *);
 bool	mon_view_alive(const struct mon_view *);
 bool	mon_view_ready(const struct mon_view *);

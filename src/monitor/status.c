@@ -72,8 +72,11 @@ put_job(struct apw_buf *b, const struct mon_view *v, const struct mon_slot *s)
 static void
 put_slot(struct apw_buf *b, const struct mon_view *v, const struct mon_slot *s)
 {
-	apw_buf_printf(b, "{\"slot\":%u,\"cycle\":%u,\"state\":\"%s\","
-	    "\"able\":%s", s->number, s->cycle, apw_slot_state_name(s->state),
+	apw_buf_puts(b, "{");
+	if (!mon_is_errand(s))
+		apw_buf_printf(b, "\"slot\":%u,", s->number);
+	apw_buf_printf(b, "\"cycle\":%u,\"state\":\"%s\",\"able\":%s",
+	    s->cycle, apw_slot_state_name(s->state),
 	    mon_view_able(v, s) ? "true" : "false");
 	put_age(b, "since_ms", v->now_ms, s->state_since_ms);
 	apw_buf_printf(b, ",\"pid\":%d", s->pid);
@@ -129,7 +132,9 @@ put_leaving(struct apw_buf *b, const struct mon_view *v)
 void
 mon_status_json(const struct mon_view *v, struct apw_buf *b)
 {
-	size_t	i;
+	const struct mon_slot	*errand = NULL;
+	size_t			 i;
+	bool			 first = true;
 
 	apw_buf_printf(b, "{\"version\":\"%s\",\"pid\":%d", PACKAGE_VERSION,
 	    v->master_pid);
@@ -154,11 +159,20 @@ mon_status_json(const struct mon_view *v, struct apw_buf *b)
 	put_counters(b, &v->total);
 	apw_buf_puts(b, "},\"slots\":[");
 	for (i = 0; i < v->n; i++) {
-		if (i > 0)
-			apw_buf_puts(b, ",");
+		if (mon_is_errand(&v->slot[i])) {
+			errand = &v->slot[i];
+			continue;
+		}
+		apw_buf_puts(b, first ? "" : ",");
 		put_slot(b, v, &v->slot[i]);
+		first = false;
 	}
-	apw_buf_puts(b, "]}\n");
+	apw_buf_puts(b, "],\"errand\":");
+	if (errand != NULL)
+		put_slot(b, v, errand);
+	else
+		apw_buf_puts(b, "null");
+	apw_buf_puts(b, "}\n");
 }
 
 static const char *
@@ -187,7 +201,8 @@ mon_ready_json(const struct mon_view *v, struct apw_buf *b)
 	for (i = 0; i < v->n; i++) {
 		const struct mon_slot *s = &v->slot[i];
 
-		if (mon_view_able(v, s) || s->cycle != v->cycle)
+		if (mon_view_able(v, s) || s->cycle != v->cycle ||
+		    mon_is_errand(s))
 			continue;
 		apw_buf_printf(b, "%s{\"slot\":%u,\"state\":\"%s\"",
 		    first ? "" : ",", s->number,

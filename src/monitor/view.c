@@ -121,11 +121,18 @@ mon_view_free(struct mon_view *v)
 	v->slot = NULL;
 }
 
+/* It comes and goes, and is none of the slots that are counted. */
+bool
+mon_is_errand(const struct mon_slot *s)
+{
+	return s->number == APW_SCORE_ERRAND;
+}
+
 /* Does this slot take jobs, now or after the one it has? */
 bool
 mon_view_able(const struct mon_view *v, const struct mon_slot *s)
 {
-	return s->cycle == v->cycle &&
+	return s->cycle == v->cycle && !mon_is_errand(s) &&
 	    (s->state == APW_SLOT_IDLE || s->state == APW_SLOT_BUSY);
 }
 

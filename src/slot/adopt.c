@@ -272,6 +272,8 @@ slot_adopt_settings(struct apw_slot *s)
 	}
 	s->settings = s->next;
 	s->next = NULL;
+	atomic_store(&s->score->declines, s->ops->decline != NULL &&
+	    s->settings->release >= APW_RELEASE(0, 86, 0));
 	apw_stock_release(s->stock, s->settings->app_version);
 	apw_recipes_forget(s->recipes);
 	slot_fit(s);

@@ -61,7 +61,8 @@ slot_journals_open(struct apw_slot *s)
 	const struct apw_source_ops	*source = s->cycle->source->ops.source;
 	struct apw_err			 err = APW_ERR_NONE;
 
-	if (source->terms == NULL)
+	/* an errand's is the app's again with its connection */
+	if (source->terms == NULL || s->errand)
 		return 0;
 	if (s->cycle->main.journal == APW_JOURNAL_OFF) {
 		recover_clean(s);

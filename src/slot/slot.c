@@ -347,13 +347,17 @@ apw_slot_main(const struct apw_cycle *cycle, unsigned number,
 	char		 room[24];
 	int		 status;
 
-	snprintf(room, sizeof(room), "slot/%u", number);
+	if (number == APW_SCORE_ERRAND)
+		snprintf(room, sizeof(room), "errand");
+	else
+		snprintf(room, sizeof(room), "slot/%u", number);
 	apw_log_room(room);
 	prctl(PR_SET_NAME, "apworkerd-slot");
 	if (s == NULL || slot_follow() == -1 || getppid() != master)
 		return APW_EXIT_TEMP;
 	s->magic = SLOT_MAGIC;
 	s->number = number;
+	s->errand = number == APW_SCORE_ERRAND;
 	s->cycle = cycle;
 	s->score = score;
 	if (slot_open(s, &err) == -1) {

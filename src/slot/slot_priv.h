@@ -33,6 +33,9 @@ struct slot_step {
 struct apw_slot {
 	uint32_t			 magic;
 	unsigned			 number;
+	bool				 errand;	/* see errand.c */
+	int64_t				 pause_ms;	/* of an errand's, before it
+							   asks again */
 	const struct apw_cycle		*cycle;		/* borrowed */
 	struct apw_score_slot		*score;		/* borrowed */
 	struct event_base		*base;		/* owned, as all below */
@@ -170,6 +173,11 @@ void	slot_proved(struct apw_slot *);		/* steps.c */
 void	slot_adopt_settings(struct apw_slot *);
 int	slot_watch_birth(struct apw_slot *, struct apw_err *);
 void	slot_score_why(struct apw_slot *, const char *);
+
+/* errand.c: is this a job that an errand takes?  Else it is given back. */
+bool	slot_errand_takes(const struct apw_slot *, struct apw_str job);
+int64_t	slot_errand_pause(struct apw_slot *);
+void	slot_errand_did(struct apw_slot *);
 
 /* network.c: what the settings' network means for engines of this module.
  * net borrows from the slot until the next call. */

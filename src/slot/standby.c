@@ -83,7 +83,7 @@ standby_on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	APW_CAST(s, arg, SLOT_MAGIC);
-	if (s->draining || !s->ready || s->proving || s->unwell || s->sandbox == NULL ||
+	if (s->draining || s->errand || !s->ready || s->proving || s->unwell || s->sandbox == NULL ||
 	    !s->sandbox->boxed || s->blocked[0] != '\0' ||
 	    (s->job != NULL && !apw_sandbox_yields()))
 		return;

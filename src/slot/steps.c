@@ -315,9 +315,26 @@ slot_doubt(struct apw_slot *s)
 		slot_idle_ready(s);
 }
 
+/* Back to where it came from; also on the way out. */
+static void
+slot_decline(struct apw_slot *s)
+{
+	s->ops->decline(s->source, slot_errand_pause(s));
+	s->ready = false;
+	if (s->draining)
+		slot_leave_now(s);
+	else
+		slot_go(s, &slot_connect);
+}
+
 static void
 slot_idle_job(struct apw_slot *s, struct apw_str text)
 {
+	if (!slot_errand_takes(s, text)) {
+		slot_decline(s);
+		return;
+	}
+	slot_errand_did(s);
 	if (s->sandbox == NULL) {	/* became unfit while it was parked */
 		apw_error("a job came that cannot be run here: the app will "
 		    "give it out again", APW_S("why", s->blocked));

@@ -130,6 +130,12 @@ struct apw_source_ops {
 	 * may be NULL. */
 	int	(*put_back)(struct apw_source *, struct apw_err *);
 
+	/* The job that was handed out last is not for us: the source gives it
+	 * back unbegun, and is not ready for pause_ms (on_ready tells, on_lost
+	 * does not come).  From inside on_job only.  The function itself may
+	 * be NULL. */
+	void	(*decline)(struct apw_source *, int64_t pause_ms);
+
 	/* NULL: the source itself remembers whose jobs are in hand. */
 	void	(*terms)(struct apw_source *, struct apw_lease_terms *);
 

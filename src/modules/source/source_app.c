@@ -469,6 +469,22 @@ app_leave(struct apw_source *src, void (*done)(void *), void *arg)
 	apw_app_link_leave(src->link);
 }
 
+/* From 0.86 on the app puts back what a connection has when that ends; a poll
+ * of it is not parked any more, it has just been answered. */
+static void
+app_decline(struct apw_source *src, int64_t pause_ms)
+{
+	struct apw_str	nothing = APW_STR("{}");
+
+	if (src->state != APP_READY)
+		return;			/* lost: as good as given back */
+	apw_app_link_emit(src->link, "DISCONNECT", &nothing, 1, NULL);
+	apw_app_link_leave(src->link);
+	src->state = APP_DOWN;
+	app_poll_lost(src);
+	app_timer(src->timer, pause_ms);
+}
+
 static const char *
 app_group(struct apw_source *src)
 {
@@ -511,6 +527,7 @@ static const struct apw_source_ops app_ops = {
 	.group = app_group,
 	.dialect = app_dialect,
 	.terms = app_terms,
+	.decline = app_decline,
 	.leave = app_leave,
 	.close = app_close,
 };
