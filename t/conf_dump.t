@@ -81,7 +81,7 @@ is("@missing", '', 'is all of what the slot composes');
 my ($again, $err2, $out2, $code2) = $r->dump_conf($out, g => undef);
 is($code2, 0, 'what is printed can be read') or diag($err2);
 is_deeply(values_of($again), values_of($d), 'and means the same');
-is($again->{'main/respawn_burst'}[1], 'c.conf:14', 'with new origins');
+is($again->{'main/respawn_burst'}[1], 'c.conf:15', 'with new origins');
 my ($third) = $r->dump_conf($out2, g => undef);
 is_deeply(values_of($third), values_of($d), 'once more');
 
