@@ -106,6 +106,9 @@ struct apw_job {
 	struct apw_buf	 message;			/* errorMessage; owned */
 	const char	*failed_step;			/* what it speaks of; the
 							   recipe's, or NULL */
+	const char	*failed_step_title;		/* the same, or NULL */
+	bool		 log_named;			/* by the engine: the file is
+							   there */
 	struct apw_buf	 logs;				/* owned */
 	struct apw_buf	 response;			/* raw EngineResponse; owned */
 	struct apw_str	 answer;			/* its `response` member */

@@ -13,6 +13,7 @@
 struct apw_recipe_piece {		/* one that the flow uses */
 	const char	*name, *version;	/* as the flow says */
 	const char	*step;			/* that names it first; NULL: none */
+	const char	*title;			/* of the step; or NULL */
 	struct apw_str	 package;		/* raw PiecePackage */
 	struct apw_stock_piece order;
 	bool		 ordered;		/* false: a dev piece, not installed */

@@ -179,6 +179,19 @@ apw_relay_refused(const struct apw_job_ids *ids, struct apw_str method,
 	return m == NULL ? "method" : relay_check(ids, m->rules, payload);
 }
 
+/* The engine names the log's file when it has put it there. */
+static void
+relay_note_log(struct apw_job *job, struct apw_str method,
+    struct apw_str payload)
+{
+	struct apw_str	v;
+
+	if (!job->log_named && apw_str_is(method, "uploadRunLog") &&
+	    apw_raw_member(payload, "logsFileId", &v) == 1 &&
+	    apw_raw_type(v) == APW_RAW_STRING)
+		job->log_named = true;
+}
+
 void
 job_relay(struct apw_job *job, uint32_t call, struct apw_str method,
     struct apw_str payload)
@@ -190,6 +203,7 @@ job_relay(struct apw_job *job, uint32_t call, struct apw_str method,
 		return;
 	}
 	job->relayed++;
+	relay_note_log(job, method, payload);
 	apw_debug("call of the engine", APW_SN("method", method),
 	    APW_I("bytes", payload.n));
 	job_call(job, relay_method(method)->name, &payload, 1,

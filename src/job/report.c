@@ -2,6 +2,9 @@
  * Room: job. */
 #include "job/job_priv.h"
 
+#include <string.h>
+
+#include "core/apw_auto.h"
 #include "core/apw_clock.h"
 #include "egress/post.h"
 #include "proto/apw_raw.h"
@@ -33,6 +36,24 @@ report_member(struct apw_buf *b, const char *key, const char *value)
 	apw_buf_json_c(b, value);
 }
 
+/* What the app sorts internal errors by: the word that the message begins
+ * with, where it is one of these. */
+static const char *
+report_code(struct apw_str message)
+{
+	static const char *const codes[] = { "SANDBOX_INTERNAL_ERROR",
+	    "RESUME_LOGS_FILE_MISSING" };
+	size_t			 i, n;
+
+	for (i = 0; i < APW_COUNT(codes); i++) {
+		n = strlen(codes[i]);
+		if (message.n > n && message.p[n] == ':' &&
+		    memcmp(message.p, codes[i], n) == 0)
+			return codes[i];
+	}
+	return NULL;
+}
+
 static void
 report_internal_error(struct apw_job *job, struct apw_buf *b, const char *now)
 {
@@ -46,6 +67,9 @@ report_internal_error(struct apw_job *job, struct apw_buf *b, const char *now)
 	apw_buf_json_c(b, job->outcome->source);
 	apw_buf_puts(b, ",\"message\":");
 	apw_raw_quote(b, apw_buf_view(&text));
+	if (apw_str_is(apw_str_c(job->outcome->source), "WORKER"))
+		report_member(b, "code",
+		    report_code(apw_buf_view(&job->message)));
 	apw_buf_printf(b, ",\"occurredAt\":\"%s\"}", now);
 	apw_buf_free(&text);
 }
@@ -96,10 +120,32 @@ report_failed_step(const struct apw_job *job, struct apw_buf *b)
 	apw_buf_puts(b, ",\"failedStep\":{\"name\":");
 	apw_buf_json_c(b, job->failed_step);
 	apw_buf_puts(b, ",\"displayName\":");
-	apw_buf_json_c(b, job->failed_step);
+	apw_buf_json_c(b, job->failed_step_title != NULL ?
+	    job->failed_step_title : job->failed_step);
 	apw_buf_puts(b, ",\"message\":");
 	apw_raw_quote(b, apw_buf_view(&job->message));
 	apw_buf_puts(b, "}");
+}
+
+/* May the log's file be named?  The app keeps a report that names a file which
+ * is not there, and never applies it: the run stays as it was for ever.  The
+ * file is there when the engine has named it, which puts it there first; and
+ * the app makes it for an internal error, up to 0.85 only for one that it
+ * shows.  Engines from 0.86 on report to the app themselves: nothing is known
+ * of theirs, and a run keeps the file that it has. */
+static bool
+report_has_log(const struct apw_job *job)
+{
+	const struct apw_settings	*s = job->env.settings;
+	const struct apw_outcome	*o = job->outcome;
+
+	if (s->app->sparse)
+		return false;
+	if (!apw_app_can(s->release, APW_APP_RELAYS))
+		return o->source != NULL;
+	return job->log_named || (o->source != NULL &&
+	    (strcmp(o->source, "ENGINE") == 0 ||
+	    strcmp(s->edition, "cloud") != 0));
 }
 
 void
@@ -108,7 +154,6 @@ job_report_compose(struct apw_job *job)
 	const struct apw_outcome	*o = job->outcome;
 	struct apw_buf			 b = APW_BUF_INIT(4 * JOB_ERROR_MAX);
 	char				 now[APW_ISO8601_SIZE];
-	bool				 sparse = job->env.settings->app->sparse;
 
 	apw_buf_reset(&job->report);
 	if (o->run_status == NULL || job->ids.run_id == NULL)
@@ -123,10 +168,9 @@ job_report_compose(struct apw_job *job)
 		apw_buf_str(&b, job->ids.stream_step_progress);
 	}
 	report_member(&b, "finishTime", now);
-	if (!sparse && (o->source != NULL ||
-	    job->env.settings->release < APW_RELEASE(0, 86, 0)))
+	if (report_has_log(job))
 		report_member(&b, "logsFileId", job->ids.logs_file_id);
-	if (!sparse && o->source != NULL)
+	if (!job->env.settings->app->sparse && o->source != NULL)
 		report_internal_error(job, &b, now);
 	report_failed_step(job, &b);
 	apw_buf_puts(&b, "}");

@@ -158,10 +158,19 @@ resolve_missing(struct apw_job *job, const struct apw_recipe_piece *p)
 		job_post(job, "disableFlow", &payload, 1);
 	}
 	job->failed_step = p->step;
-	job_conclude(job, APW_ENDING_PIECE_MISSING,
-	    "piece %s@%s%s%s%s does not exist", p->name, p->version,
-	    p->step == NULL ? "" : " of step \"", p->step == NULL ? "" :
-	    p->step, p->step == NULL ? "" : "\"");
+	job->failed_step_title = p->title;
+	if (job->ids.flow_id == NULL)
+		job_conclude(job, APW_ENDING_PIECE_MISSING,
+		    "piece %s@%s does not exist", p->name, p->version);
+	else
+		job_conclude(job, APW_ENDING_PIECE_MISSING,
+		    "piece %s@%s%s%s%s is not installed on this platform, or "
+		    "an administrator has hidden it, so the flow has been "
+		    "turned off; install this version, or change the step, "
+		    "then publish the flow and turn it on again", p->name,
+		    p->version, p->step == NULL ? "" : " of step \"",
+		    p->step == NULL ? "" : p->step,
+		    p->step == NULL ? "" : "\"");
 	apw_buf_free(&buf);
 }
 
@@ -299,6 +308,7 @@ job_pieces_enter(struct apw_job *job)
 		p->name = r->walk.pieces[i].name;
 		p->version = r->walk.pieces[i].version;
 		p->step = r->walk.pieces[i].step;
+		p->title = r->walk.pieces[i].title;
 		r->fixed = r->fixed && resolve_cacheable(job, p);
 	}
 	resolve_more(job);

@@ -24,7 +24,7 @@ enum walk_kind { WALK_VERSION, WALK_STEP, WALK_CHILDREN, WALK_BRANCHES,
 
 /* What is known of one step until its object closes. */
 struct walk_step {
-	struct apw_str	name, type;		/* raw */
+	struct apw_str	name, type, title;	/* raw */
 	struct apw_str	piece_name, piece_version, source;
 };
 
@@ -85,6 +85,7 @@ static const struct walk_keep {
 	{ WALK_VERSION, "state", offsetof(struct apw_walk, state) },
 	{ WALK_STEP, "name", offsetof(struct walk_step, name) },
 	{ WALK_STEP, "type", offsetof(struct walk_step, type) },
+	{ WALK_STEP, "displayName", offsetof(struct walk_step, title) },
 	{ WALK_SETTINGS, "pieceName", offsetof(struct walk_step, piece_name) },
 	{ WALK_SETTINGS, "pieceVersion",
 	    offsetof(struct walk_step, piece_version) },
@@ -278,7 +279,8 @@ walk_take_piece(struct walker *w, struct apw_str name, struct apw_str version,
 	p->name = walk_text(w, name, WALK_NAME_MAX);
 	p->version = walk_text(w, version, WALK_NAME_MAX);
 	p->of_agent = of_agent;
-	p->step = of == NULL ? NULL : walk_text(w, of->name, WALK_NAME_MAX);
+	p->step = walk_text(w, of->name, WALK_NAME_MAX);
+	p->title = walk_text(w, of->title, WALK_NAME_MAX);
 	if (p->name == NULL || p->version == NULL)
 		return apw_err_set(w->err, 0, "step \"%s\" of the flow "
 		    "names no piece and version", p->step == NULL ? "" :
@@ -336,8 +338,8 @@ walk_collect_tools(struct walker *w)
 		t = &w->tools[i];
 		if (apw_raw_equals(w->steps[t->step].type, "PIECE") &&
 		    t->name.n != 0 && t->version.n != 0)
-			(void)walk_take_piece(w, t->name, t->version, NULL,
-			    true);
+			(void)walk_take_piece(w, t->name, t->version,
+			    &w->steps[t->step], true);
 	}
 	w->err = err;
 }

@@ -11,8 +11,9 @@
 
 struct apw_walk_piece {
 	const char	*name, *version;	/* decoded, in the arena */
-	const char	*step;		/* the first that names it; NULL: an
-					   agent's tool */
+	const char	*step;		/* the first that names it; NULL: it has
+					   no name */
+	const char	*title;		/* what people call that; or NULL */
 	bool		 of_agent;		/* only a tool of an agent */
 };
 
