@@ -222,7 +222,8 @@ put_engine_environment(FILE *f, const struct apw_cycle *cycle)
 {
 	static const char *const	 settings[] = { "AP_MAX_FLOW_RUN_LOG_SIZE_MB",
 	    "AP_MAX_FILE_SIZE_MB", "AP_PAUSED_FLOW_TIMEOUT_DAYS",
-	    "AP_DEV_PIECES", "the names in SANDBOX_PROPAGATED_ENV_VARS" };
+	    "AP_DEV_PIECES", "AP_ENFORCE_CONNECTION_PIECE_BINDING",
+	    "the names in SANDBOX_PROPAGATED_ENV_VARS" };
 	const struct apw_engine_conf	*e = &cycle->engine;
 	const char			*value;
 	size_t				 i;

@@ -98,8 +98,7 @@ job_complete_compose(struct apw_job *job)
 	apw_buf_reset(b);
 	apw_buf_puts(b, "{");
 	apw_buf_str(b, job->lease.key);
-	apw_buf_printf(b, ",\"status\":\"%s\"",
-	    apw_outcome_status(o, job->env.settings->release));
+	apw_buf_printf(b, ",\"status\":\"%s\"", o->status);
 	if ((sends & APW_SENDS_ERROR) != 0)
 		complete_text(b, "errorMessage", apw_buf_view(&job->message));
 	if ((sends & APW_SENDS_RESPONSE) != 0 && response.n != 0) {

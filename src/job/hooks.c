@@ -144,6 +144,12 @@ apw_job_post(struct apw_job *job, const char *method,
 		job_post(job, method, slices, apw_parts_slices(p, slices));
 }
 
+bool
+apw_job_prepared(const struct apw_job *job)
+{
+	return job->recipe != NULL && job->recipe->complete;
+}
+
 void
 apw_job_conclude(struct apw_job *job, int ending, const char *text)
 {

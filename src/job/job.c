@@ -274,10 +274,7 @@ job_take_logs(struct apw_job *job)
 static void
 job_count(struct apw_job *job)
 {
-	const char	*status = apw_outcome_status(job->outcome,
-	    job->env.settings->release);
-
-	atomic_fetch_add(strcmp(status, "OK") == 0 ?
+	atomic_fetch_add(strcmp(job->outcome->status, "OK") == 0 ?
 	    &job->env.score->jobs_ok : &job->env.score->jobs_failed, 1);
 }
 
@@ -292,7 +289,7 @@ job_conclude_text(struct apw_job *job, enum apw_ending ending,
 	job->concluded = true;
 	job->ending = ending;
 	job->outcome = apw_outcome(job->ops != NULL ? job->ops->family :
-	    APW_FAMILY_FLOW, ending);
+	    APW_FAMILY_FLOW, ending, job->env.settings->release);
 	if (text.n > JOB_ERROR_MAX) {
 		text.n = JOB_ERROR_MAX;
 		while (text.n > 0 && (text.p[text.n] & 0xc0) == 0x80)
@@ -307,6 +304,8 @@ job_conclude_text(struct apw_job *job, enum apw_ending ending,
 	job_take_logs(job);
 	job_engine_release(job);
 	job_report_timings(job);
+	if (job->ops != NULL && job->ops->ended != NULL)
+		job->ops->ended(job, job->ending);
 	job_count(job);
 	job_keep_result(job);
 	job_go_report(job);
@@ -340,8 +339,7 @@ job_obituary(struct apw_job *job)
 	}
 	apw_info("job done", APW_S("type", job->type),
 	    APW_S("ending", apw_ending_name(job->ending)),
-	    APW_S("status", apw_outcome_status(job->outcome,
-	    job->env.settings->release)),
+	    APW_S("status", job->outcome->status),
 	    APW_I("ms", now - job->started_ms),
 	    APW_I("calls", job->relayed), APW_I("refused", job->refused));
 	if (job->ending != APW_ENDING_ENGINE_OK && job->message.len != 0) {

@@ -112,7 +112,8 @@ struct apw_job_ids {
 enum apw_family { APW_FAMILY_FLOW, APW_FAMILY_WEBHOOK, APW_FAMILY_POLLING,
 	APW_FAMILY_RENEW, APW_FAMILY_TRIGGER_HOOK, APW_FAMILY_PROPERTY,
 	APW_FAMILY_VALIDATION, APW_FAMILY_EXTRACT, APW_FAMILY_TOKEN_REFRESH,
-	APW_FAMILY_EVENT, APW_FAMILY_CHAT, APW_NFAMILIES };
+	APW_FAMILY_IDENTIFIER, APW_FAMILY_ACTION, APW_FAMILY_EVENT,
+	APW_FAMILY_CHAT, APW_FAMILY_AGENT, APW_FAMILY_AI, APW_NFAMILIES };
 
 /* What follows the answer of an engine. */
 enum apw_then {
@@ -147,6 +148,9 @@ struct apw_job_ops {
 	 * empty.  May be NULL: the job ends with it. */
 	enum apw_then (*answered)(struct apw_job *, bool good,
 		    struct apw_str response);
+	/* It has ended (enum apw_ending): what else the app is told, before
+	 * the job is completed.  May be NULL. */
+	void	(*ended)(struct apw_job *, int ending);
 	/* Instead of all that, for a family that needs no engine: do it, and
 	 * end the job with apw_job_conclude(), now or later. */
 	void	(*work)(struct apw_job *);
@@ -185,6 +189,8 @@ void	apw_job_call(struct apw_job *, const char *method,
  * is a literal. */
 void	apw_job_post(struct apw_job *, const char *method,
 	    const struct apw_job_parts *);
+/* Is all known that it needs, so that it got as far as the stock? */
+bool	apw_job_prepared(const struct apw_job *);
 /* How it ended (enum apw_ending of outcome.h); text: the error message, or
  * "".  Only the first one counts. */
 void	apw_job_conclude(struct apw_job *, int ending, const char *text);

@@ -13,7 +13,7 @@
 #define ROW(ending)	[APW_ENDING_##ending]
 
 /* A job without a run: completed with this status. */
-#define JOB(status, sends)	{ NULL, NULL, status, NULL, sends, NULL }
+#define JOB(status, sends)	{ NULL, NULL, status, sends, NULL }
 #define GOOD(sends)		JOB("OK", sends)
 #define FAIL(sends)		JOB("INTERNAL_ERROR", sends)
 
@@ -62,32 +62,47 @@ ROW(MEMORY)		= GOOD(0),					\
 ROW(LOG_SIZE)		= GOOD(0),					\
 ROW(BROKEN)		= GOOD(0)
 
-/* family, ending -> run status, internal error's source, job status (before
- * 0.86, from 0.86), what is sent, response if it is not the engine's */
+/* Nothing here does it; what is done is to tell so to who waits. */
+#define ROWS_NOT_DONE							\
+ROWS_UNFIT,								\
+ROW(FLOW_VERSION_MISSING) = FAIL(ERROR),				\
+ROW(PIECE_MISSING)	= FAIL(ERROR),					\
+ROW(ENGINE_OK)		= GOOD(0),					\
+ROW(ENGINE_USER_FAILURE) = FAIL(ERROR),					\
+ROW(ENGINE_LOG_SIZE)	= FAIL(ERROR),					\
+ROW(ENGINE_INTERNAL_ERROR) = FAIL(ERROR),				\
+ROW(CALL_REFUSED)	= FAIL(ERROR),					\
+ROW(CALL_UNKNOWN)	= FAIL(ERROR),					\
+ROW(TIME_LIMIT)		= FAIL(ERROR),					\
+ROW(MEMORY)		= FAIL(ERROR),					\
+ROW(LOG_SIZE)		= FAIL(ERROR),					\
+ROW(BROKEN)		= FAIL(ERROR)
+
+/* family, ending -> run status, internal error's source, job status, what is
+ * sent, response if it is not the engine's */
 static const struct apw_outcome outcomes[APW_NFAMILIES][APW_NENDINGS] = {
 	[APW_FAMILY_FLOW] = {
-ROW(BAD_JOB)		= { NULL, NULL, "INTERNAL_ERROR", NULL, ERROR },
-ROW(UNSUPPORTED)	= { NULL, NULL, "INTERNAL_ERROR", NULL, ERROR },
-ROW(FLOW_VERSION_MISSING) = { "FAILED", NULL, "INTERNAL_ERROR", NULL, 0 },
-ROW(PIECE_MISSING)	= { "FAILED", NULL, "INTERNAL_ERROR", "OK", ERROR },
-ROW(PROVISION_FAILED)	= { "INTERNAL_ERROR", "WORKER", "INTERNAL_ERROR", NULL,
+ROW(BAD_JOB)		= { NULL, NULL, "INTERNAL_ERROR", ERROR },
+ROW(UNSUPPORTED)	= { NULL, NULL, "INTERNAL_ERROR", ERROR },
+ROW(FLOW_VERSION_MISSING) = { "FAILED", NULL, "INTERNAL_ERROR", 0 },
+ROW(PIECE_MISSING)	= { "FAILED", NULL, "INTERNAL_ERROR", ERROR },
+ROW(PROVISION_FAILED)	= { "INTERNAL_ERROR", "WORKER", "INTERNAL_ERROR",
 			    ERROR | LOGS },
-ROW(NOT_RUNNABLE)	= { NULL, NULL, "INTERNAL_ERROR", NULL, ERROR },
-ROW(DONE)		= { NULL, NULL, "OK", NULL, LOGS },
-ROW(CALL_REFUSED)	= { NULL, NULL, "INTERNAL_ERROR", NULL, ERROR | LOGS },
-ROW(CALL_UNKNOWN)	= { NULL, NULL, "INTERNAL_ERROR", NULL, ERROR | LOGS },
-ROW(ENGINE_OK)		= { NULL, NULL, "OK", NULL, LOGS },
-ROW(ENGINE_USER_FAILURE) = { NULL, NULL, "OK", NULL, LOGS },
+ROW(NOT_RUNNABLE)	= { NULL, NULL, "INTERNAL_ERROR", ERROR },
+ROW(DONE)		= { NULL, NULL, "OK", LOGS },
+ROW(CALL_REFUSED)	= { NULL, NULL, "INTERNAL_ERROR", ERROR | LOGS },
+ROW(CALL_UNKNOWN)	= { NULL, NULL, "INTERNAL_ERROR", ERROR | LOGS },
+ROW(ENGINE_OK)		= { NULL, NULL, "OK", LOGS },
+ROW(ENGINE_USER_FAILURE) = { NULL, NULL, "OK", LOGS },
 ROW(ENGINE_LOG_SIZE)	= { "LOG_SIZE_EXCEEDED", NULL, "LOG_SIZE_EXCEEDED",
-			    NULL, LOGS },
+			    LOGS },
 ROW(ENGINE_INTERNAL_ERROR) = { "INTERNAL_ERROR", "ENGINE", "INTERNAL_ERROR",
-			    NULL, LOGS },
-ROW(TIME_LIMIT)		= { "TIMEOUT", NULL, "TIMEOUT", NULL, 0 },
-ROW(MEMORY)		= { "MEMORY_LIMIT_EXCEEDED", NULL, "MEMORY_ISSUE",
-			    NULL, 0 },
+			    LOGS },
+ROW(TIME_LIMIT)		= { "TIMEOUT", NULL, "TIMEOUT", 0 },
+ROW(MEMORY)		= { "MEMORY_LIMIT_EXCEEDED", NULL, "MEMORY_ISSUE", 0 },
 ROW(LOG_SIZE)		= { "LOG_SIZE_EXCEEDED", NULL, "LOG_SIZE_EXCEEDED",
-			    NULL, 0 },
-ROW(BROKEN)		= { "INTERNAL_ERROR", "WORKER", "INTERNAL_ERROR", NULL,
+			    0 },
+ROW(BROKEN)		= { "INTERNAL_ERROR", "WORKER", "INTERNAL_ERROR",
 			    ERROR | LOGS },
 	},
 	/* A submission whose fate is unknown is no failure: the app would
@@ -150,11 +165,11 @@ ROW(TIME_LIMIT)		= JOB("TIMEOUT", 0),
 	},
 	[APW_FAMILY_PROPERTY] = {
 ROWS_OF_PIECE,
-ROW(TIME_LIMIT)		= { NULL, NULL, "TIMEOUT", NULL, RESPONSE, "{}" },
+ROW(TIME_LIMIT)		= { NULL, NULL, "TIMEOUT", RESPONSE, "{}" },
 	},
 	[APW_FAMILY_VALIDATION] = {
 ROWS_OF_PIECE,
-ROW(TIME_LIMIT)		= { NULL, NULL, "TIMEOUT", NULL, RESPONSE,
+ROW(TIME_LIMIT)		= { NULL, NULL, "TIMEOUT", RESPONSE,
 			    "{\"valid\":false,"
 			    "\"error\":\"Validation timed out\"}" },
 	},
@@ -164,27 +179,62 @@ ROW(TIME_LIMIT)		= FAIL(ERROR | LOGS),
 	},
 	[APW_FAMILY_TOKEN_REFRESH] = {
 ROWS_OF_PIECE,
-ROW(TIME_LIMIT)		= { NULL, NULL, "TIMEOUT", NULL, RESPONSE,
+ROW(TIME_LIMIT)		= { NULL, NULL, "TIMEOUT", RESPONSE,
 			    "{\"skipped\":true}" },
+	},
+	[APW_FAMILY_IDENTIFIER] = {
+ROWS_OF_PIECE,
+ROW(TIME_LIMIT)		= { NULL, NULL, "TIMEOUT", RESPONSE, "{}" },
+	},
+	[APW_FAMILY_ACTION] = {
+ROWS_OF_PIECE,
+ROW(TIME_LIMIT)		= { NULL, NULL, "TIMEOUT", RESPONSE,
+			    "{\"success\":false,\"input\":{},\"output\":null,"
+			    "\"neverStarted\":false}" },
+ROW(NEVER_STARTED)	= { NULL, NULL, "TIMEOUT", RESPONSE,
+			    "{\"success\":false,\"input\":{},\"output\":null,"
+			    "\"neverStarted\":true}" },
 	},
 	[APW_FAMILY_EVENT] = { ROWS_NO_ENGINE },
 	[APW_FAMILY_CHAT] = { ROWS_NO_ENGINE },
+	/* Told as what it is, a failed job: the app does not try it again. */
+	[APW_FAMILY_AGENT] = {
+ROWS_NOT_DONE,
+ROW(DONE)		= GOOD(0),
+	},
+	[APW_FAMILY_AI] = {
+ROWS_NOT_DONE,
+ROW(DONE)		= JOB("OK", RESPONSE),
+	},
+};
+
+/* From 0.86 on: a flow that is gone or has been disabled is nothing that
+ * another try would change, and what cannot be resumed is told. */
+static const struct apw_outcome outcomes_86[APW_NFAMILIES][APW_NENDINGS] = {
+	[APW_FAMILY_FLOW] = {
+ROW(FLOW_VERSION_MISSING) = { "FAILED", NULL, "OK", 0, NULL },
+ROW(PIECE_MISSING)	= { "FAILED", NULL, "OK", 0, NULL },
+ROW(NOT_RUNNABLE)	= { "INTERNAL_ERROR", "WORKER", "INTERNAL_ERROR",
+			    ERROR, NULL },
+	},
+	[APW_FAMILY_POLLING] = {
+ROW(FLOW_VERSION_MISSING) = GOOD(0),
+	},
 };
 
 const struct apw_outcome *
-apw_outcome(enum apw_family family, enum apw_ending ending)
+apw_outcome(enum apw_family family, enum apw_ending ending, unsigned release)
 {
 	APW_ASSERT(family < APW_NFAMILIES && ending < APW_NENDINGS);
+	/* only who is told of the difference has a row for it */
+	if (ending == APW_ENDING_NEVER_STARTED &&
+	    outcomes[family][ending].status == NULL)
+		ending = APW_ENDING_TIME_LIMIT;
+	if (release >= APW_RELEASE(0, 86, 0) &&
+	    outcomes_86[family][ending].status != NULL)
+		return &outcomes_86[family][ending];
 	APW_ASSERT(outcomes[family][ending].status != NULL);
 	return &outcomes[family][ending];
-}
-
-const char *
-apw_outcome_status(const struct apw_outcome *o, unsigned release)
-{
-	if (o->status_86 != NULL && release >= APW_RELEASE(0, 86, 0))
-		return o->status_86;
-	return o->status;
 }
 
 enum apw_ending

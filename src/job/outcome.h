@@ -23,6 +23,7 @@
 	X(CALL_REFUSED)		/* what followed the answer failed */	\
 	X(CALL_UNKNOWN)		/* and may have happened or not */	\
 	X(TIME_LIMIT)							\
+	X(NEVER_STARTED)	/* its time was over before */		\
 	X(MEMORY)							\
 	X(LOG_SIZE)							\
 	X(BROKEN)		/* engine exited, did not connect, … */
@@ -39,14 +40,13 @@ struct apw_outcome {
 	const char	*run_status;	/* uploadRunLog by us; NULL: none */
 	const char	*source;	/* internalError.source; NULL: none */
 	const char	*status;	/* of completeJob; NULL: no such row */
-	const char	*status_86;	/* from release 0.86 on; NULL: the same */
 	unsigned	 sends;
 	const char	*response;	/* raw; NULL: the engine's */
 };
 
-/* The row of a family; never NULL. */
-const struct apw_outcome *apw_outcome(enum apw_family, enum apw_ending);
-const char *apw_outcome_status(const struct apw_outcome *, unsigned release);
+/* The row of a family for an app of this release; never NULL. */
+const struct apw_outcome *apw_outcome(enum apw_family, enum apw_ending,
+	    unsigned release);
 
 enum apw_ending apw_ending_of_verdict(enum apw_verdict);
 /* Of the status in an EngineResponse; one that is not listed counts as OK. */

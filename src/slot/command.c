@@ -226,6 +226,8 @@ command_environment(struct command_maker *m, const struct apw_command_in *in)
 	command_env(m, "AP_NETWORK_MODE", strict ? "STRICT" : "UNRESTRICTED");
 	command_env_list(m, "AP_DEV_PIECES", &s->dev_pieces);
 	command_env_list(m, "AP_SSRF_ALLOW_LIST", &s->allow);
+	if (s->piece_binding)
+		command_env(m, "AP_ENFORCE_CONNECTION_PIECE_BINDING", "true");
 	command_propagate(m, &conf->propagate, strict);
 	command_propagate(m, &s->propagate, strict);
 	command_env(m, "AP_BASE_CODE_DIRECTORY", m->inside.codes != NULL ?

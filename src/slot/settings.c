@@ -20,12 +20,14 @@
 #define SETTINGS_NAME_MAX	256
 #define SETTINGS_DAY		86400
 
-enum settings_kind { SETTINGS_NUMBER, SETTINGS_TEXT, SETTINGS_LIST };
+enum settings_kind { SETTINGS_NUMBER, SETTINGS_TEXT, SETTINGS_LIST,
+	SETTINGS_BOOL };
 
 struct settings_key {
 	const char		*name;
 	enum settings_kind	 kind;
-	size_t			 offset;	/* int64_t, char * or struct apw_strlist */
+	size_t			 offset;	/* int64_t, char *, struct apw_strlist
+						   or bool */
 	double			 unit;		/* what one of the app's is in ours */
 	double			 min, max;	/* in the app's unit */
 	const char		*dflt;		/* the app's own default */
@@ -40,6 +42,9 @@ struct settings_key {
 	{ key, SETTINGS_TEXT, AT(member), 0, 0, 0, dflt }
 #define LIST(key, member)						\
 	{ key, SETTINGS_LIST, AT(member), 0, 0, 0, NULL }
+
+#define BOOL(key, member)						\
+	{ key, SETTINGS_BOOL, AT(member), 0, 0, 0, NULL }
 
 /* Keys the configuration may override go through struct settings_raw. */
 struct settings_raw {
@@ -66,6 +71,7 @@ static const struct settings_key settings_keys[] = {
 	LIST("SANDBOX_PROPAGATED_ENV_VARS", propagate),
 	LIST("DEV_PIECES", dev_pieces),
 	LIST("SSRF_ALLOW_LIST", ssrf_allow),
+	BOOL("ENFORCE_CONNECTION_PIECE_BINDING", piece_binding),
 	{ "EXECUTION_MODE", SETTINGS_TEXT,
 	    offsetof(struct settings_raw, mode), 0, 0, 0, "UNSANDBOXED" },
 	{ "NETWORK_MODE", SETTINGS_TEXT,
@@ -143,6 +149,16 @@ settings_list(struct apw_arena *arena, struct apw_str value,
 	return 0;
 }
 
+/* Some of the app's are text. */
+static void
+settings_bool(struct apw_arena *arena, struct apw_str value, bool *out)
+{
+	const char	*text = settings_text(arena, value);
+
+	*out = apw_raw_type(value) == APW_RAW_TRUE ||
+	    (text != NULL && strcmp(text, "true") == 0);
+}
+
 static void
 settings_put(struct settings_raw *raw, const struct settings_key *key,
     struct apw_str value)
@@ -161,6 +177,9 @@ settings_put(struct settings_raw *raw, const struct settings_key *key,
 		break;
 	case SETTINGS_LIST:
 		settings_list(arena, value, at);
+		break;
+	case SETTINGS_BOOL:
+		settings_bool(arena, value, at);
 		break;
 	}
 }
@@ -187,6 +206,9 @@ settings_defaults(struct settings_raw *raw)
 		case SETTINGS_LIST:
 			((struct apw_strlist *)at)->v = none;
 			((struct apw_strlist *)at)->n = 0;
+			break;
+		case SETTINGS_BOOL:
+			*(bool *)at = false;
 			break;
 		}
 	}

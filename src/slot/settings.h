@@ -31,6 +31,8 @@ struct apw_settings {
 	struct apw_strlist propagate;		/* names of environment variables */
 	struct apw_strlist dev_pieces;		/* short names */
 	struct apw_strlist ssrf_allow;
+	bool		 piece_binding;		/* a connection is for its piece
+						   alone: engines see to it */
 
 	/* effective: the configuration's word first */
 	const char	*mode;			/* "UNSANDBOXED", … */

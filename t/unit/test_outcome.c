@@ -21,7 +21,7 @@ static const struct {
 	unsigned	 sends;
 } rows[] = {
 	{ APW_ENDING_FLOW_VERSION_MISSING, "FAILED", NULL, "INTERNAL_ERROR",
-	    "INTERNAL_ERROR", 0 },
+	    "OK", 0 },
 	{ APW_ENDING_PIECE_MISSING, "FAILED", NULL, "INTERNAL_ERROR", "OK",
 	    E },
 	{ APW_ENDING_PROVISION_FAILED, "INTERNAL_ERROR", "WORKER",
@@ -35,6 +35,7 @@ static const struct {
 	{ APW_ENDING_ENGINE_INTERNAL_ERROR, "INTERNAL_ERROR", "ENGINE",
 	    "INTERNAL_ERROR", "INTERNAL_ERROR", L },
 	{ APW_ENDING_TIME_LIMIT, "TIMEOUT", NULL, "TIMEOUT", "TIMEOUT", 0 },
+	{ APW_ENDING_NEVER_STARTED, "TIMEOUT", NULL, "TIMEOUT", "TIMEOUT", 0 },
 	{ APW_ENDING_MEMORY, "MEMORY_LIMIT_EXCEEDED", NULL, "MEMORY_ISSUE",
 	    "MEMORY_ISSUE", 0 },
 	{ APW_ENDING_LOG_SIZE, "LOG_SIZE_EXCEEDED", NULL,
@@ -54,13 +55,14 @@ static const struct {
 
 /* The families without a run of their own, one column each. */
 enum { WEBHOOK, POLLING, RENEW, HOOK, PROPERTY, VALIDATION, EXTRACT, REFRESH,
-	EVENT, CHAT, NCOLUMNS };
+	EVENT, CHAT, IDENTIFIER, ACTION, AGENT, AI, NCOLUMNS };
 
 static const enum apw_family columns[NCOLUMNS] = {
 	APW_FAMILY_WEBHOOK, APW_FAMILY_POLLING, APW_FAMILY_RENEW,
 	APW_FAMILY_TRIGGER_HOOK, APW_FAMILY_PROPERTY, APW_FAMILY_VALIDATION,
 	APW_FAMILY_EXTRACT, APW_FAMILY_TOKEN_REFRESH, APW_FAMILY_EVENT,
-	APW_FAMILY_CHAT,
+	APW_FAMILY_CHAT, APW_FAMILY_IDENTIFIER, APW_FAMILY_ACTION,
+	APW_FAMILY_AGENT, APW_FAMILY_AI,
 };
 
 /* status and what goes with it: e message, l logs, r response */
@@ -73,47 +75,68 @@ static const struct {
 #define FAILS	"INTERNAL_ERROR el"
 #define FAILR	"INTERNAL_ERROR elr"
 	{ APW_ENDING_BAD_JOB,
-	    { FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL } },
+	    { FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL,
+	    FAIL, FAIL, FAIL, FAIL } },
 	{ APW_ENDING_UNSUPPORTED,
-	    { FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL } },
+	    { FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL,
+	    FAIL, FAIL, FAIL, FAIL } },
 	{ APW_ENDING_FLOW_VERSION_MISSING,
-	    { OK, FAIL, OK, OK, FAIL, FAIL, FAIL, FAIL, OK, OK } },
+	    { OK, FAIL, OK, OK, FAIL, FAIL, FAIL, FAIL, OK, OK,
+	    FAIL, FAIL, FAIL, FAIL } },
 	{ APW_ENDING_PIECE_MISSING,
-	    { OK, OK, OK, OK, FAIL, FAIL, FAIL, FAIL, OK, OK } },
+	    { OK, OK, OK, OK, FAIL, FAIL, FAIL, FAIL, OK, OK,
+	    FAIL, FAIL, FAIL, FAIL } },
 	{ APW_ENDING_PROVISION_FAILED,
 	    { FAILS, FAILS, FAILS, FAILS, FAILS, FAILS, FAILS, FAILS, FAILS,
-	    FAILS } },
+	    FAILS,
+	    FAILS, FAILS, FAILS, FAILS } },
 	{ APW_ENDING_NOT_RUNNABLE,
-	    { FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL } },
+	    { FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL,
+	    FAIL, FAIL, FAIL, FAIL } },
 	{ APW_ENDING_DONE,
-	    { OK, OK, OK, OK, OK, OK, OK, OK, OK, OK } },
+	    { OK, OK, OK, OK, OK, OK, OK, OK, OK, OK,
+	    OK, OK, OK, "OK r" } },
 	{ APW_ENDING_ENGINE_OK,
 	    { "OK l", "OK l", OK, "OK elr", "OK elr", "OK elr", "OK elr",
-	    "OK elr", OK, OK } },
+	    "OK elr", OK, OK,
+	    "OK elr", "OK elr", OK, OK } },
 	{ APW_ENDING_ENGINE_USER_FAILURE,
 	    { "OK l", "OK l", OK, "USER_FAILURE elr", "USER_FAILURE elr",
 	    "USER_FAILURE elr", "USER_FAILURE elr", "USER_FAILURE elr", OK,
-	    OK } },
+	    OK,
+	    "USER_FAILURE elr", "USER_FAILURE elr", FAIL, FAIL } },
 	{ APW_ENDING_ENGINE_LOG_SIZE,
 	    { "OK l", "OK l", OK, "LOG_SIZE_EXCEEDED elr",
 	    "LOG_SIZE_EXCEEDED elr", "LOG_SIZE_EXCEEDED elr",
-	    "LOG_SIZE_EXCEEDED elr", "LOG_SIZE_EXCEEDED elr", OK, OK } },
+	    "LOG_SIZE_EXCEEDED elr", "LOG_SIZE_EXCEEDED elr", OK, OK,
+	    "LOG_SIZE_EXCEEDED elr", "LOG_SIZE_EXCEEDED elr", FAIL, FAIL } },
 	{ APW_ENDING_ENGINE_INTERNAL_ERROR,
 	    { "OK l", "OK l", OK, FAILR, FAILR, FAILR, FAILR, FAILR, OK,
-	    OK } },
+	    OK,
+	    FAILR, FAILR, FAIL, FAIL } },
 	{ APW_ENDING_CALL_REFUSED,
-	    { FAILS, OK, FAIL, FAILS, FAILS, FAILS, FAILS, FAILS, OK, OK } },
+	    { FAILS, OK, FAIL, FAILS, FAILS, FAILS, FAILS, FAILS, OK, OK,
+	    FAILS, FAILS, FAIL, FAIL } },
 	{ APW_ENDING_CALL_UNKNOWN,
-	    { "OK l", OK, FAIL, FAILS, FAILS, FAILS, FAILS, FAILS, OK, OK } },
+	    { "OK l", OK, FAIL, FAILS, FAILS, FAILS, FAILS, FAILS, OK, OK,
+	    FAILS, FAILS, FAIL, FAIL } },
 	{ APW_ENDING_TIME_LIMIT,
 	    { OK, OK, FAILS, "TIMEOUT", "TIMEOUT r", "TIMEOUT r", FAILS,
-	    "TIMEOUT r", OK, OK } },
+	    "TIMEOUT r", OK, OK,
+	    "TIMEOUT r", "TIMEOUT r", FAIL, FAIL } },
+	/* only one family tells the difference */
+	{ APW_ENDING_NEVER_STARTED,
+	    { OK, OK, FAILS, "TIMEOUT", "TIMEOUT r", "TIMEOUT r", FAILS,
+	    "TIMEOUT r", OK, OK, "TIMEOUT r", "TIMEOUT r", FAIL, FAIL } },
 	{ APW_ENDING_MEMORY,
-	    { FAILS, OK, FAILS, FAILS, FAILS, FAILS, FAILS, FAILS, OK, OK } },
+	    { FAILS, OK, FAILS, FAILS, FAILS, FAILS, FAILS, FAILS, OK, OK,
+	    FAILS, FAILS, FAIL, FAIL } },
 	{ APW_ENDING_LOG_SIZE,
-	    { FAILS, OK, FAILS, FAILS, FAILS, FAILS, FAILS, FAILS, OK, OK } },
+	    { FAILS, OK, FAILS, FAILS, FAILS, FAILS, FAILS, FAILS, OK, OK,
+	    FAILS, FAILS, FAIL, FAIL } },
 	{ APW_ENDING_BROKEN,
-	    { FAILS, OK, FAILS, FAILS, FAILS, FAILS, FAILS, FAILS, OK, OK } },
+	    { FAILS, OK, FAILS, FAILS, FAILS, FAILS, FAILS, FAILS, OK, OK,
+	    FAILS, FAILS, FAIL, FAIL } },
 };
 
 static void
@@ -135,14 +158,13 @@ test_flow(void **state)
 	for (i = 0; i < APW_COUNT(rows); i++) {
 		enum apw_ending			 e = rows[i].ending;
 		const struct apw_outcome	*o =
-		    apw_outcome(APW_FAMILY_FLOW, e);
+		    apw_outcome(APW_FAMILY_FLOW, e, APW_RELEASE(0, 85, 4));
 
 		same("run status", e, o->run_status, rows[i].run);
 		same("source", e, o->source, rows[i].source);
-		same("job status", e, apw_outcome_status(o,
-		    APW_RELEASE(0, 85, 4)), rows[i].job);
-		same("job status of 0.86", e, apw_outcome_status(o,
-		    APW_RELEASE(0, 86, 0)), rows[i].job_86);
+		same("job status", e, o->status, rows[i].job);
+		same("job status of 0.86", e, apw_outcome(APW_FAMILY_FLOW, e,
+		    APW_RELEASE(0, 86, 0))->status, rows[i].job_86);
 		assert_int_equal(o->sends, rows[i].sends);
 		seen[e] = true;
 	}
@@ -171,14 +193,14 @@ test_families(void **state)
 	for (i = 0; i < APW_COUNT(table); i++) {
 		seen[table[i].ending] = true;
 		for (c = 0; c < NCOLUMNS; c++) {
-			o = apw_outcome(columns[c], table[i].ending);
+			o = apw_outcome(columns[c], table[i].ending,
+			    APW_RELEASE(0, 85, 4));
 			cell_text(o, text, sizeof(text));
 			if (strcmp(text, table[i].cell[c]) != 0)
 				fail_msg("%s of column %zu is %s, not %s",
 				    apw_ending_name(table[i].ending), c, text,
 				    table[i].cell[c]);
 			assert_null(o->run_status);
-			assert_null(o->status_86);
 			assert_null(o->source);
 		}
 	}
@@ -196,14 +218,22 @@ test_responses(void **state)
 		[APW_FAMILY_VALIDATION] = "{\"valid\":false,"
 		    "\"error\":\"Validation timed out\"}",
 		[APW_FAMILY_TOKEN_REFRESH] = "{\"skipped\":true}",
+		[APW_FAMILY_IDENTIFIER] = "{}",
+		[APW_FAMILY_ACTION] = "{\"success\":false,\"input\":{},"
+		    "\"output\":null,\"neverStarted\":false}",
 	};
+	static const char never[] = "{\"success\":false,\"input\":{},"
+	    "\"output\":null,\"neverStarted\":true}";
 	int	f, e;
 
 	(void)state;
 	for (f = 0; f < APW_NFAMILIES; f++)
 		for (e = 0; e < APW_NENDINGS; e++)
-			same("response", e, apw_outcome(f, e)->response,
-			    e == APW_ENDING_TIME_LIMIT ? late[f] : NULL);
+			same("response", e, apw_outcome(f, e, 0)->response,
+			    e == APW_ENDING_NEVER_STARTED &&
+			    f == APW_FAMILY_ACTION ? never :
+			    e == APW_ENDING_TIME_LIMIT ||
+			    e == APW_ENDING_NEVER_STARTED ? late[f] : NULL);
 }
 
 /* An internal error always says whose it is. */
@@ -215,12 +245,40 @@ test_sources(void **state)
 	(void)state;
 	for (f = 0; f < APW_NFAMILIES; f++)
 		for (e = 0; e < APW_NENDINGS; e++) {
-			const struct apw_outcome *o = apw_outcome(f, e);
+			const struct apw_outcome *o = apw_outcome(f, e, 0);
 
 			assert_int_equal(o->source != NULL,
 			    o->run_status != NULL &&
 			    strcmp(o->run_status, "INTERNAL_ERROR") == 0);
 		}
+}
+
+/* From 0.86 on some rows are others; all other rows are the same. */
+static void
+test_later(void **state)
+{
+	const unsigned	new = APW_RELEASE(0, 88, 3);
+	const struct apw_outcome *o;
+	int	f, e, others = 0;
+
+	(void)state;
+	for (f = 0; f < APW_NFAMILIES; f++)
+		for (e = 0; e < APW_NENDINGS; e++)
+			others += apw_outcome(f, e, new) !=
+			    apw_outcome(f, e, APW_RELEASE(0, 85, 4));
+	assert_int_equal(others, 4);
+	o = apw_outcome(APW_FAMILY_FLOW, APW_ENDING_FLOW_VERSION_MISSING, new);
+	assert_string_equal(o->run_status, "FAILED");
+	assert_string_equal(o->status, "OK");
+	o = apw_outcome(APW_FAMILY_FLOW, APW_ENDING_PIECE_MISSING, new);
+	assert_string_equal(o->status, "OK");
+	assert_int_equal(o->sends, 0);
+	o = apw_outcome(APW_FAMILY_FLOW, APW_ENDING_NOT_RUNNABLE, new);
+	assert_string_equal(o->run_status, "INTERNAL_ERROR");
+	assert_string_equal(o->source, "WORKER");
+	o = apw_outcome(APW_FAMILY_POLLING, APW_ENDING_FLOW_VERSION_MISSING,
+	    new);
+	assert_string_equal(o->status, "OK");
 }
 
 static void
@@ -271,6 +329,7 @@ main(void)
 		cmocka_unit_test(test_families),
 		cmocka_unit_test(test_responses),
 		cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_later),
 		cmocka_unit_test(test_engine_status),
 		cmocka_unit_test(test_verdicts),
 	};

@@ -64,6 +64,7 @@ static const struct apw_job_ops polling_ops = {
 	.provision = polling_provision,
 	.operation = polling_operation,
 	.answered = polling_answered,
+	.ended = trigger_record,
 	.limit_ms = trigger_limit,
 };
 

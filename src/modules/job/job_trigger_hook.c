@@ -8,7 +8,7 @@
 
 struct hook_fields {			/* raw; empty when absent or null */
 	struct trigger_flow flow;
-	struct apw_str	hook_type, test, payload;
+	struct apw_str	hook_type, test, payload, republish;
 };
 
 #define AT(member)	offsetof(struct hook_fields, member)
@@ -23,6 +23,7 @@ static const struct apw_job_field hook_table[] = {
 	MUST("hookType", STRING, hook_type),
 	MUST("test", BOOL, test),
 	MAY("triggerPayload", ANY, payload),
+	MAY("isRepublish", BOOL, republish),
 	{ NULL }
 };
 
@@ -44,6 +45,7 @@ hook_operation(struct apw_job *job, struct apw_job_parts *p)
 	struct trigger_hook		 hook = {
 		.raw = f->hook_type, .payload = f->payload, .bare = true,
 		.test = apw_raw_type(f->test) == APW_RAW_TRUE,
+		.republish = f->republish,
 	};
 
 	return trigger_operation(job, p, &hook);

@@ -141,6 +141,18 @@ webhook_answered(struct apw_job *job, bool good, struct apw_str response)
 	return APW_THEN_WAIT;
 }
 
+/* A sample is no run; nor is it the trigger's fault when the app refuses what
+ * it made. */
+static void
+webhook_ended(struct apw_job *job, int ending)
+{
+	const struct webhook_fields	*f = apw_job_fields(job);
+
+	if (webhook_executes(f) && (!webhook_saves(f) || f->sampled) &&
+	    ending != APW_ENDING_CALL_REFUSED)
+		trigger_record(job, ending);
+}
+
 static const struct apw_job_ops webhook_ops = {
 	.types = webhook_types,
 	.family = APW_FAMILY_WEBHOOK,
@@ -151,6 +163,7 @@ static const struct apw_job_ops webhook_ops = {
 	.payload = webhook_payload,
 	.operation = webhook_operation,
 	.answered = webhook_answered,
+	.ended = webhook_ended,
 	.limit_ms = trigger_limit,
 };
 

@@ -51,6 +51,7 @@ connection_operation(struct apw_job *job, struct apw_job_parts *p)
 	apw_parts_lit(p, "{\"piece\":");
 	apw_parts_raw(p, apw_job_package(job));
 	apw_parts_member(p, "\"auth\"", f->value);
+	apw_parts_member(p, "\"connectionType\"", f->type);
 	apw_parts_member(p, "\"platformId\"", f->platform_id);
 	apw_job_base(job, p);
 	apw_parts_lit(p, "}");

@@ -10,9 +10,10 @@ int	of_piece_ids(struct apw_job *, struct apw_str platform_id,
 	    struct apw_str project_id, struct apw_str piece,
 	    struct apw_job_ids *, struct apw_err *);
 
-/* jobData of the two families that look at a connection. */
+/* jobData of the families that look at a connection. */
 struct connection_fields {		/* raw; empty when absent or null */
 	struct apw_str	project_id, platform_id, piece, value;
+	struct apw_str	type;		/* of jobs that name it; else empty */
 };
 extern const struct apw_job_field connection_table[];
 int	connection_provision(struct apw_job *, struct apw_job_ids *,

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "core/apw_auto.h"
 #include "core/apw_log.h"
 #include "job/outcome.h"
 #include "proto/apw_raw.h"
@@ -115,6 +116,58 @@ trigger_head(struct apw_job *job, struct apw_buf *b,
 	apw_buf_json_c(b, ids->platform_id);
 }
 
+/* What an engine before 0.86 gets of a hook's payload: members that came later
+ * were left out by the worker it knows. */
+static const char *const trigger_payload_members[] = { "body", "rawBody",
+    "headers", "queryParams" };
+
+static void
+trigger_bare(struct apw_job *job, struct apw_job_parts *p, struct apw_str raw)
+{
+	unsigned	 release = apw_job_settings(job)->release;
+	const char	*between = "{";
+	struct apw_str	 v;
+	size_t		 i;
+
+	if (release == 0 || apw_app_can(release, APW_APP_PAYLOAD_METHOD) ||
+	    apw_raw_type(raw) != APW_RAW_OBJECT) {
+		apw_parts_raw(p, raw);
+		return;
+	}
+	for (i = 0; i < APW_COUNT(trigger_payload_members); i++) {
+		if (apw_raw_member(raw, trigger_payload_members[i], &v) != 1)
+			continue;
+		apw_parts_lit(p, between);
+		apw_parts_lit(p, "\"");
+		apw_parts_lit(p, trigger_payload_members[i]);
+		apw_parts_lit(p, "\":");
+		apw_parts_raw(p, apw_raw_trim(v));
+		between = ",";
+	}
+	apw_parts_lit(p, *between == '{' ? "{}" : "}");
+}
+
+static void
+trigger_payload(struct apw_job *job, struct apw_job_parts *p,
+    const struct trigger_hook *hook)
+{
+	if (!hook->bare) {
+		apw_parts_member(p, "\"triggerPayload\"", hook->payload);
+		return;
+	}
+	if (hook->payload.n == 0)
+		return;
+	if (apw_job_form(job)->plain_webhooks) {
+		apw_parts_lit(p, ",\"triggerPayload\":");
+		trigger_bare(job, p, hook->payload);
+		return;
+	}
+	apw_parts_lit(p, ",\"triggerPayload\":{\"type\":\"inline\","
+	    "\"value\":");
+	trigger_bare(job, p, hook->payload);
+	apw_parts_lit(p, "}");
+}
+
 const char *
 trigger_operation(struct apw_job *job, struct apw_job_parts *p,
     const struct trigger_hook *hook)
@@ -129,13 +182,8 @@ trigger_operation(struct apw_job *job, struct apw_job_parts *p,
 	    apw_arena_str(apw_job_arena(job), apw_buf_view(&head)));
 	apw_buf_free(&head);
 	apw_parts_member(p, "\"flowVersion\"", apw_job_flow_version(job));
-	if (hook->payload.n != 0 && hook->bare && !form->plain_webhooks) {
-		apw_parts_lit(p, ",\"triggerPayload\":{\"type\":\"inline\","
-		    "\"value\":");
-		apw_parts_raw(p, hook->payload);
-		apw_parts_lit(p, "}");
-	} else
-		apw_parts_member(p, "\"triggerPayload\"", hook->payload);
+	trigger_payload(job, p, hook);
+	apw_parts_member(p, "\"isRepublish\"", hook->republish);
 	apw_job_base(job, p);
 	if (hook->app_events || form->app_events)
 		trigger_app_events(job, p);
@@ -199,6 +247,63 @@ trigger_submit(struct apw_job *job, struct apw_str output,
 	apw_job_call(job, "submitPayloads", &p, true, trigger_on_submitted);
 	apw_parts_free(&p);
 	apw_buf_free(&head);
+}
+
+/* Which endings the app counts, and as what; NULL: no run of the trigger. */
+static const char *
+trigger_status(int ending)
+{
+	switch ((enum apw_ending)ending) {
+	case APW_ENDING_ENGINE_OK:
+	case APW_ENDING_CALL_UNKNOWN:
+		return "COMPLETED";
+	case APW_ENDING_PROVISION_FAILED:
+	case APW_ENDING_ENGINE_USER_FAILURE:
+	case APW_ENDING_ENGINE_LOG_SIZE:
+	case APW_ENDING_ENGINE_INTERNAL_ERROR:
+	case APW_ENDING_CALL_REFUSED:
+	case APW_ENDING_TIME_LIMIT:
+	case APW_ENDING_MEMORY:
+	case APW_ENDING_LOG_SIZE:
+	case APW_ENDING_BROKEN:
+		return "FAILED";
+	default:
+		return NULL;
+	}
+}
+
+/* Is the trigger a piece's? */
+static bool
+trigger_of_piece(struct apw_job *job)
+{
+	struct apw_str	v = apw_job_flow_version(job);
+
+	return apw_raw_member(v, "trigger", &v) == 1 &&
+	    apw_raw_member(v, "type", &v) == 1 &&
+	    apw_raw_equals(apw_raw_trim(v), "PIECE_TRIGGER");
+}
+
+void
+trigger_record(struct apw_job *job, int ending)
+{
+	const char		*status = trigger_status(ending), *piece;
+	struct apw_job_parts	 p = { .n = 0 };
+	struct apw_buf		 b = APW_BUF_INIT(16384);
+
+	if (status == NULL || !apw_app_can(apw_job_settings(job)->release,
+	    APW_APP_TRIGGER_RUN) || !apw_job_prepared(job) ||
+	    !trigger_of_piece(job) || (piece = trigger_piece(job)) == NULL)
+		return;
+	apw_buf_puts(&b, "{\"platformId\":");
+	apw_buf_json_c(&b, apw_job_ids(job)->platform_id);
+	apw_buf_puts(&b, ",\"pieceName\":");
+	apw_buf_json_c(&b, piece);
+	apw_buf_printf(&b, ",\"status\":\"%s\"}", status);
+	p.failed = b.failed;
+	apw_parts_raw(&p, apw_buf_view(&b));
+	apw_job_post(job, "recordTriggerRun", &p);
+	apw_parts_free(&p);
+	apw_buf_free(&b);
 }
 
 int64_t

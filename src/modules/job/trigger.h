@@ -16,6 +16,7 @@ struct trigger_hook {
 	bool		 app_events;	/* with the URL and secret for these */
 	struct apw_str	 payload;	/* raw JobPayload; empty: none */
 	bool		 bare;		/* it is the value alone */
+	struct apw_str	 republish;	/* raw; empty: not said */
 };
 
 /* The ids of the job; -1 and err when one of them cannot be one. */
@@ -30,6 +31,9 @@ struct apw_str trigger_output(struct apw_str response);
  * the job.  A submission starts runs: it is never sent twice. */
 void	trigger_submit(struct apw_job *, struct apw_str output,
 	    const struct apw_job_parts *more);
+/* Tell the app what became of the trigger's run, for its statistics: where
+ * the app counts, and the trigger is a piece's.  Nobody waits. */
+void	trigger_record(struct apw_job *, int ending);
 int64_t	trigger_limit(const struct apw_settings *);
 int64_t	trigger_hooks_limit(const struct apw_settings *);
 
