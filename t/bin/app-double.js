@@ -70,6 +70,9 @@ const versions = new Map();
 const pieces = new Map();
 const archives = new Map();
 const files = new Map();
+let replies = [];		/* to HTTP requests: {method, url, status, body |
+				 * base64 | archive, location, times, after: job
+				 * that has to be settled} */
 const bundles = new Map();	/* flow version -> {kind, data} */
 const jobs = new Map();
 let queue = [];			/* ids of jobs nobody has */
@@ -254,6 +257,24 @@ function on_health(req, res)
 	}, r.do === 'delay' ? r.ms || 100 : 0);
 }
 
+/* The first scripted reply that fits; each is used once, unless times is 0. */
+function scripted(req)
+{
+	const i = replies.findIndex((r) => r.method === req.method
+	    && r.url === req.url);
+	const r = replies[i];
+
+	if (r && r.times !== 0)
+		replies.splice(i, 1);
+	return r;
+}
+
+function reply_body(r)
+{
+	return r.archive ? archives.get(r.archive) || Buffer.alloc(0)
+	    : Buffer.from(r.base64 || r.body || '', r.base64 ? 'base64' : 'utf8');
+}
+
 function on_http(req, res)
 {
 	const chunks = [];
@@ -265,9 +286,12 @@ function on_http(req, res)
 		if (url.pathname === '/api/v1/health')
 			return on_health(req, res);
 		const m = /^\/api\/v1\/files\/([^/]+)$/.exec(url.pathname);
+		const r = scripted(req);
 		let status = 404, out = Buffer.alloc(0);
 
-		if (m && req.method === 'PUT') {
+		if (r) {
+			[status, out] = [r.status, reply_body(r)];
+		} else if (m && req.method === 'PUT') {
 			files.set(m[1], body);
 			[status, out] = [200, Buffer.from('{}')];
 		} else if (m && files.has(m[1])) {
@@ -278,12 +302,19 @@ function on_http(req, res)
 		}
 		note('http', { method: req.method, url: req.url, status,
 		    bytes: body.length, headers: req.headers,
-		    text: body.toString('utf8', 0, 4096) });
-		setTimeout(() => {
+		    text: body.toString('utf8', 0, r ? Infinity : 4096) });
+		const send = () => setTimeout(() => {
 			res.writeHead(status,
-			    { 'content-type': 'application/json' });
+			    { 'content-type': 'application/json',
+			      ...(r && r.location && { location: r.location }) });
 			res.end(out);
 		}, opt.http_delay_ms || 0);
+
+		if (!r || !r.after)
+			return void send();
+		note('held', { after: r.after });
+		commands.wait({ match: { kind: 'settled', job: r.after }, n: 1,
+		    ms: 600000 }).then(send);
 	});
 }
 
@@ -801,6 +832,7 @@ const commands = {
 		(a.without || []).forEach((k) => delete settings[k]);
 		Object.assign(settings, a.settings);
 		(a.rules || []).forEach((r) => commands.rule(r));
+		replies.push(...(a.replies || []));
 		(a.versions || []).forEach((v) => versions.set(v.id, v));
 		(a.pieces || []).forEach((p) => commands.piece(p));
 		usedPieces = a.used_pieces || [];
@@ -822,10 +854,15 @@ const commands = {
 		return all.length;
 	},
 	push: (a) => a.jobs.forEach(push),
-	version: (a) => void versions.set(a.version.id, a.version),
+	/* gone: not there any more */
+	version: ({ version: v }) => void (v.gone ? versions.delete(v.id)
+	    : versions.set(v.id, v)),
+	reply: (a) => void replies.push(a),
 	piece(a) {
-		const { archive, ...p } = a;
+		const { archive, gone, ...p } = a;
 
+		if (gone)
+			return void pieces.delete(`${p.name}@${p.version}`);
 		pieces.set(`${p.name}@${p.version}`, { packageType: 'REGISTRY',
 		    pieceType: 'OFFICIAL', ...p });
 		if (archive)

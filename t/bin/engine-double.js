@@ -305,6 +305,25 @@ const steps = {
 		    out: String(r.stdout), err: String(r.stderr),
 		    error: r.error?.code });
 	},
+	async http(s) {		/* a call of the engine's own, to the app's origin */
+		const keep = ['authorization', 'content-type'];
+		let status;
+
+		try {
+			const r = await fetch(new URL(s.path, op.internalApiUrl), {
+				method: s.method, redirect: 'manual',
+				headers: keep.filter((k) => s.headers?.[k])
+				    .map((k) => [k, s.headers[k]]),
+				body: s.body ?? (s.bytes
+				    ? Buffer.alloc(s.bytes, ' ') : undefined) });
+			status = r.status;
+			await r.arrayBuffer();
+		} catch (err) {
+			status = String(err.cause?.code || err);
+		}
+		record('http', { method: s.method, path: s.path, status,
+		    expected: s.status });
+	},
 	note: (s) => record('note', { text: s.text }),
 	env: () => record('env', { env: { ...process.env } }),
 	fds: () => record('fds', { fds: own_fds() }),
