@@ -96,7 +96,7 @@ my $want = step('later', "import x from 'later'; export const code = async ()"
 my $got = $s->order(codes => [ $want ], release => 86003,
 	stock => { negative_ttl_ms => 60000 });
 is($got->{fault}, 'OK', 'a step whose package does not exist');
-like($s->result('later'), qr/^threw Failed to install dependencies\. .*404/s,
+like($s->result('later'), qr/^threw Failed to install dependencies\. Error: Exit 1\n.*404/s,
 	'throws it');
 my $n = $s->requests(qr/later/);
 $got = $s->order(codes => [ $want ], release => 86003,

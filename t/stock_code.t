@@ -12,7 +12,7 @@ use Test::Apworker;
 use Test::Apworker::Stock;
 use Test::Apworker::Util;
 
-my $t = Test::Apworker->new()->has(qw/node bun esbuild/)->plan(31);
+my $t = Test::Apworker->new()->has(qw/node bun esbuild/)->plan(37);
 my $s = Test::Apworker::Stock->new($t);
 $s->registry(odd => { versions => { '1.0.0' => { files => {
 	'src/index.js' => "module.exports = (n) => n % 2 === 1;\n" } },
@@ -46,24 +46,31 @@ $got = $s->order(codes => [ step('with', 'export const code = async () => 1;',
 	'{"dependencies":{"odd":"file:/etc"}}') ], packages => 0);
 is($s->result('with'), '1', 'without packages package.json is ignored');
 
-# the user's errors are told when the step runs
+# the user's errors are told when the step runs, as the app's own worker has them
+my $error = qr/^threw Compilation Error Error: /;
+my $outside = qr/${error}Importing files outside the step folder is not allowed(?: \(index\.ts:1:14\))?$/;
 for my $case (
 	[ 'syntax', 'export const code = async ( => {', '{}',
-		qr/^threw Compilation Error Exit 1\n.*index\.ts:1:/s ],
-	[ 'backticks', 'export const code = `${process.exit(7)}` async (', '{}',
-		qr/^threw Compilation Error .*\$\{process\.exit\(7\)\}/s ],
+		qr/^threw Compilation Error Error: .* \(index\.ts:1:28\)$/ ],
+	[ 'backticks', 'export const code = 1; import "${process.exit(7)}`"',
+		'{}', qr/^threw Compilation Error .*\$\{process\.exit\(7\)\}/s ],
 	[ 'missing', "import x from 'nothing-there'; export const code = x;",
-		'{}', qr/Could not resolve "nothing-there"/ ],
+		'{}', qr/${error}Could not resolve "nothing-there" \(index\.ts:1:14\)$/ ],
+	[ 'many', "import x from 'a-a';\nimport y from 'b-b';\nexport const code"
+		. ' = x + y;', '{}', qr/${error}Could not resolve "a-a" \(index\.ts:1:14\)\nCould not resolve "b-b" \(index\.ts:2:14\)$/ ],
 	[ 'file_dep', 'export const code = 1;',
 		'{"dependencies":{"x":"file:/etc"}}',
 		qr/^threw Compilation Error package\.json: "x"/ ],
 	[ 'absolute', "import x from '/usr/lib/os-release'; export const code"
-		. ' = async () => x;', '{}', qr/^threw Compilation Error / ],
+		. ' = async () => x;', '{}', $outside ],
 	[ 'upwards', "import x from '../../../codes/fv/plain/package.json';"
-		. ' export const code = async () => x;', '{}',
-		qr/^threw Compilation Error / ],
+		. ' export const code = async () => x;', '{}', $outside ],
 	[ 'json', "import x from '/etc/passwd'; export const code"
-		. ' = async () => x;', '{}', qr/^threw Compilation Error / ],
+		. ' = async () => x;', '{}', $outside ],
+	[ 'gone', "import x from '../../gone'; export const code"
+		. ' = async () => x;', '{}', $outside ],
+	[ 'url', "import x from 'file:///gone'; export const code"
+		. ' = async () => x;', '{}', $outside ],
 ) {
 	my ($step, $code, $package, $re) = @$case;
 	$got = $s->order(codes => [ step($step, $code, $package) ]);

@@ -87,12 +87,14 @@ for my $case (
 	[ "// deps\n{\"dependencies\":{\"word\":\"1.0.0\"}}", qr/is not JSON/ ],
 	[ '{"dependencies":["word"]}', qr/dependencies is an array/ ],
 	[ '{"dependancies":{"word":"1.0.0"}}', qr/"dependancies" does not/ ],
-	[ '{}', qr/package\.json names no packages/ ],
 ) {
 	my ($package, $re) = @$case;
 	$got = ordered($word, $package);
 	like($got->{gives}, qr/Could not resolve.*$re/s, 'the step says why');
 }
+$got = ordered($word, '{}');
+like($got->{gives}, qr/Error: Could not resolve "word" \(index\.ts:1:\d+\)$/,
+	'a file that names none says it all');
 $got = ordered($word, '{"dependencies":{"word":"1.0.0"}}', packages => 0);
 like($got->{gives}, qr/package\.json: it does not count.*execution mode/,
 	'a mode without packages');

@@ -15,7 +15,7 @@
 static const char *const esbuild_args[] = {
 	"index.ts", "--bundle", "--platform=node", "--format=cjs",
 	"--outfile=index.js", "--metafile=meta.json",
-	"--tsconfig=tsconfig.json", "--color=false", "--log-limit=20",
+	"--tsconfig=tsconfig.json", "--color=false", "--log-limit=100",
 	"--log-level=warning", NULL
 };
 static const char *const bun_args[] = {
@@ -148,9 +148,82 @@ stock_bundle_leaks(struct apw_str text)
 	return false;
 }
 
-static const char outside[] = "an import leads to a file outside the step's "
-    "own folder; only code of the step, packages of its package.json and "
-    "Node's own modules can be imported\n";
+/* As the app's own worker says it, to the letter. */
+#define ERROR_HEAD	"Error: "
+#define OUTSIDE		"Importing files outside the step folder is not allowed"
+
+/* "Could not resolve "../../x"": there was no file, and it would have been
+ * outside.  index.ts lies in the folder itself. */
+static bool
+names_outside(struct apw_str text)
+{
+	static const char	words[] = "Could not resolve \"";
+	char			path[1024];
+	size_t			n = sizeof(words) - 1;
+
+	if (text.n <= n + 1 || memcmp(text.p, words, n) != 0 ||
+	    text.p[text.n - 1] != '"' || text.n - n > sizeof(path))
+		return false;
+	snprintf(path, sizeof(path), "%.*s", (int)(text.n - n - 1),
+	    text.p + n);
+	return !is_inside(path);
+}
+
+static struct apw_str
+take_line(struct apw_str *text)
+{
+	const char	*p = text->p;
+	const char	*nl = text->n == 0 ? NULL : memchr(p, '\n', text->n);
+	size_t		 n = nl == NULL ? text->n : (size_t)(nl - p);
+
+	text->p += n + (nl != NULL);
+	text->n -= n + (nl != NULL);
+	return (struct apw_str){ p, n };
+}
+
+/* "    index.ts:3:43:" behind an error: " (index.ts:3:43)". */
+static void
+put_place(struct apw_buf *to, struct apw_str line)
+{
+	static const char	entry[] = "index.ts:";
+	const char		*p;
+
+	while (line.n > 0 && *line.p == ' ')
+		line.p++, line.n--;
+	if (line.n == 0 || line.p[line.n - 1] != ':')
+		return;
+	p = memmem(line.p, line.n, entry, sizeof(entry) - 1);
+	/* of that name, in whatever folder */
+	if (p == NULL || (p > line.p && p[-1] != '/'))
+		return;
+	apw_buf_printf(to, " (%.*s)", (int)(line.p + line.n - 1 - p), p);
+}
+
+int
+stock_bundle_errors(struct apw_str text, struct apw_buf *out)
+{
+	static const char	head[] = "\xe2\x9c\x98 [ERROR] ";
+	struct apw_str		line, rest;
+	int			n = 0;
+
+	while (text.n > 0) {
+		line = take_line(&text);
+		if (line.n < sizeof(head) - 1 ||
+		    memcmp(line.p, head, sizeof(head) - 1) != 0)
+			continue;
+		line.p += sizeof(head) - 1;
+		line.n -= sizeof(head) - 1;
+		apw_buf_puts(out, n++ == 0 ? ERROR_HEAD : "\n");
+		if (names_outside(line))
+			apw_buf_puts(out, OUTSIDE);
+		else
+			apw_buf_str(out, line);
+		rest = text;
+		if (take_line(&rest).n == 0)
+			put_place(out, take_line(&rest));
+	}
+	return n;
+}
 
 /* Where we build is nobody's matter. */
 static void
@@ -207,8 +280,8 @@ bundle_failed(const struct stock_outcome *o, const char *cwd,
 		    "failed" : text.data);
 		rc = -1;
 	} else if (stock_bundle_leaks(apw_buf_view(&text)))
-		apw_buf_puts(why, outside);
-	else
+		apw_buf_puts(why, ERROR_HEAD OUTSIDE);
+	else if (stock_bundle_errors(apw_buf_view(&text), why) == 0)
 		apw_buf_str(why, apw_buf_view(&text));
 	apw_buf_free(&text);
 	return rc;
@@ -260,7 +333,7 @@ bundle_check(int step_fd, struct apw_buf *why, struct apw_err *err)
 		rc = bundle_empty(step_fd, apw_buf_view(&meta), err);
 	apw_buf_free(&meta);
 	if (rc == 1) {
-		apw_buf_puts(why, outside);
+		apw_buf_puts(why, ERROR_HEAD OUTSIDE);
 		unlinkat(step_fd, "index.js", 0);
 	}
 	return rc;

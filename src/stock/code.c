@@ -165,14 +165,14 @@ code_sources(struct code_work *w, struct apw_err *err)
 	return -1;
 }
 
-/* What does not compile because of a package that is not there: why is it not
- * there? */
+/* What does not compile because of a package that is not there: what of
+ * package.json did not count? */
 static void
 code_explain(const struct code_work *w, struct apw_buf *why)
 {
 	const struct stock_package	*p = &w->package;
 
-	if (why->data == NULL ||
+	if (p->notes.len == 0 || why->data == NULL ||
 	    strstr(why->data, "Could not resolve") == NULL)
 		return;
 	if (why->len > CODE_WHY_BYTES) {
@@ -181,11 +181,9 @@ code_explain(const struct code_work *w, struct apw_buf *why)
 		why->len = strlen(why->data);
 		apw_buf_puts(why, "\n[...]\n");
 	}
-	if (p->notes.len > 0)
-		apw_buf_printf(why, "package.json: %s\n", p->notes.data);
-	else if (p->ndeps == 0)
-		apw_buf_puts(why, "package.json names no packages to "
-		    "install\n");
+	if (why->data[why->len - 1] != '\n')
+		apw_buf_puts(why, "\n");
+	apw_buf_printf(why, "package.json: %s\n", p->notes.data);
 }
 
 /* The packages are not to be had.  0: the step says so when it is run, as
@@ -195,6 +193,8 @@ code_not_installed(struct code_work *w, enum apw_stock_fault fault,
     struct apw_err *err)
 {
 	struct apw_err	why = *err;
+	struct apw_buf	text = APW_BUF_INIT(2 * sizeof(why.text));
+	int		rc;
 
 	apw_err_wrap(err, "packages of step \"%s\"", w->code->step);
 	if (fault != APW_STOCK_USER ||
@@ -205,8 +205,11 @@ code_not_installed(struct code_work *w, enum apw_stock_fault fault,
 	    APW_S("step", w->code->step), APW_S("error", why.text));
 	w->for_a_while = true;
 	stock_cut_clean(why.text);
-	return code_artefact(w->fd, STOCK_NOT_INSTALLED, apw_str_c(why.text),
+	apw_buf_printf(&text, "Error: %s", why.text);
+	rc = code_artefact(w->fd, STOCK_NOT_INSTALLED, apw_buf_view(&text),
 	    err);
+	apw_buf_free(&text);
+	return rc;
 }
 
 static enum apw_stock_fault

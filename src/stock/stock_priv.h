@@ -444,6 +444,10 @@ int	stock_bundle_inputs(struct apw_str metafile, struct apw_err *);
 int64_t	stock_bundle_size(struct apw_str metafile);
 /* Does the tool's text speak of a file outside? */
 bool	stock_bundle_leaks(struct apw_str text);
+/* Of esbuild's text the errors alone, as the app's own worker has them:
+ * "Error: TEXT (index.ts:LINE:COLUMN)", one a line.  How many; 0: it is not
+ * text of that kind. */
+int	stock_bundle_errors(struct apw_str text, struct apw_buf *out);
 
 /* install.c: command line of the installer */
 int	stock_install(struct stock_keeper *, const struct stock_staging *,

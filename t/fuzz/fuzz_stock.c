@@ -68,6 +68,19 @@ artefact(struct apw_str text)
 	apw_buf_free(&out);
 }
 
+/* No longer than what they are taken from, but for what is put in place of a
+ * path outside. */
+static void
+errors(struct apw_str text)
+{
+	struct apw_buf	out = APW_BUF_INIT(0);
+	int		n = stock_bundle_errors(text, &out);
+
+	FUZZ_CHECK(n >= 0 && (n == 0) == (out.len == 0) &&
+	    out.len <= text.n + 64 * (size_t)n);
+	apw_buf_free(&out);
+}
+
 static void
 names(struct apw_str text)
 {
@@ -98,6 +111,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	package(text, 86003);
 	stock_bundle_inputs(text, NULL);
 	stock_bundle_leaks(text);
+	errors(text);
 	stock_fault_text(text);
 	artefact(text);
 	names(text);

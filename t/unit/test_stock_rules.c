@@ -458,6 +458,53 @@ test_leaks(void **state)
 }
 
 static void
+errors_are(const char *text, int n, const char *want)
+{
+	struct apw_buf	out = APW_BUF_INIT(0);
+
+	assert_int_equal(stock_bundle_errors(apw_str_c(text), &out), n);
+	apw_buf_puts(&out, "");
+	assert_string_equal(n == 0 ? "" : out.data, want);
+	apw_buf_free(&out);
+}
+
+#define X "\xe2\x9c\x98 [ERROR] "
+#define BAR "      3 \xe2\x94\x82 "
+
+static void
+test_errors(void **state)
+{
+	(void)state;
+	errors_are("", 0, "");
+	errors_are("error: nothing of ours\n    index.ts:1:2:\n", 0, "");
+	errors_are("Exit 1\n" X "Unexpected \"}\"\n\n    index.ts:1:45:\n" BAR
+	    "x\n        \xe2\x95\xb5 ^\n\n", 1,
+	    "Error: Unexpected \"}\" (index.ts:1:45)");
+	errors_are("Exit 1\n" X "Could not resolve \"nope\"\n\n"
+	    "    index.ts:1:14:\n" BAR "import x from \"nope\";\n\n"
+	    "  You can mark the path \"nope\" as external\n\n"
+	    X "Could not resolve \"../../etc/x.json\"\n\n"
+	    "    index.ts:3:14:\n" BAR "x\n\n"
+	    X "Could not resolve \"./y\"\n\n    index.ts:4:1:\n"
+	    X "Could not resolve \"/etc/y\"\n\n"
+	    X "No matching export\n\n    node_modules/a/b.js:3:4:\n"
+	    X "Bad\n\n    node_modules/a/index.ts:3:4:\n2 errors\n", 6,
+	    "Error: Could not resolve \"nope\" (index.ts:1:14)\n"
+	    "Importing files outside the step folder is not allowed "
+	    "(index.ts:3:14)\n"
+	    "Could not resolve \"./y\" (index.ts:4:1)\n"
+	    "Importing files outside the step folder is not allowed\n"
+	    "No matching export\n"
+	    "Bad (index.ts:3:4)");
+	/* the user's own words */
+	errors_are(X "Unexpected \"x\"\n\n    index.ts:1:2:\n" BAR X "mine\n",
+	    1, "Error: Unexpected \"x\" (index.ts:1:2)");
+	errors_are(X, 1, "Error: ");
+	errors_are(X "a\n\n    myindex.ts:1:2:", 1, "Error: a");
+	errors_are(X "a\n\n    index.ts:1:2", 1, "Error: a");
+}
+
+static void
 test_hash(void **state)
 {
 	struct apw_str	a[] = { APW_STR("ab"), APW_STR("c") };
@@ -512,6 +559,7 @@ main(void)
 		cmocka_unit_test(test_outcome_text),
 		cmocka_unit_test(test_inputs),
 		cmocka_unit_test(test_leaks),
+		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_code_hash),
 	};
