@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests need, builds with sanitizers, runs all tests: units,
-# fuzz corpora, the daemon's own; then fuzzes for a little while.  What failed
+# fuzz corpora, the daemon's own; beside these it fuzzes for a little while.  What failed
 # stands at the end; the last line tells the totals; the status is 0 only if
 # everything passed.
 set -eu
@@ -37,7 +37,15 @@ export PATH
 sh contrib/build.sh --enable-developer
 
 out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT
+fuzzer=
+trap '[ -z "$fuzzer" ] || kill -- "-$fuzzer" 2>/dev/null || :
+	rm -rf "$out"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Most files of daemon tests wait more than they work.
+cores=$(nproc 2>/dev/null || echo 1)
+export APW_TEST_JOBS="${APW_TEST_JOBS:-$((cores + 1))}"
 
 # say NAME COMMAND...: runs it, and keeps what it says in $out/NAME
 say() {
@@ -74,10 +82,18 @@ again() {
 printf '== make check\n'
 broken=0
 late=
+make -s -k -j"$cores" check_PROGRAMS || broken=1
 say units make -s -k check-unit check-fuzz || broken=1
+# clang builds the library once more: that takes what the tests leave of the
+# processors
+setsid nice -n 19 sh t/fuzz/fuzz.sh "${APW_FUZZ_SECONDS:-10}" \
+	>"$out/fuzz" 2>&1 &
+fuzzer=$!
 say daemon make -s check-daemon || again || broken=1
 printf '\n== fuzz\n'
-say fuzz sh t/fuzz/fuzz.sh "${APW_FUZZ_SECONDS:-10}" || broken=1
+wait "$fuzzer" || broken=1
+fuzzer=
+cat "$out/fuzz"
 
 units=$(sum units '^.*\[  PASSED  \] \([0-9]*\) test(s).*')
 failed=$(sum units '^\[  FAILED  \] \([0-9]*\) test(s).*')
