@@ -36,7 +36,7 @@ static const struct apw_enum reuses[] = {
 static const struct apw_enum dialects[] = {
 	{ "auto", APW_DIALECT_AUTO }, { "a", APW_DIALECT_A },
 	{ "b0", APW_DIALECT_B0 }, { "b1", APW_DIALECT_B1 },
-	{ "b2", APW_DIALECT_B2 }, { NULL, 0 }
+	{ "b2", APW_DIALECT_B2 }, { "b3", APW_DIALECT_B3 }, { NULL, 0 }
 };
 static const struct apw_enum installers[] = {
 	{ "bun", APW_INSTALLER_BUN }, { "npm", APW_INSTALLER_NPM }, { NULL, 0 }
@@ -241,7 +241,7 @@ static const struct apw_directive engine_directives[] = {
 	      "under way." },
 	{ .name = "dialect", .args = { 1, 1 }, .set = apw_set_enum,
 	  .offset = ENGINE(dialect), .limits = dialects, .dflt = "auto",
-	  .reload = APW_NEW_SLOTS, .arg_help = "auto | a | b0 | b1 | b2",
+	  .reload = APW_NEW_SLOTS, .arg_help = "auto | a | b0 | b1 | b2 | b3",
 	  .help = "How the engine speaks to the worker; it differs between "
 	      "releases. auto: found out from the bundle." },
 	{ .name = "propagate", .args = { 1, 255 }, .set = apw_conf_set_propagate,

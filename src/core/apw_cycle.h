@@ -60,7 +60,7 @@ struct apw_main_conf {
 enum apw_reuse { APW_REUSE_AUTO, APW_REUSE_NONE, APW_REUSE_FLOW,
 	APW_REUSE_PROJECT, APW_REUSE_PLATFORM, APW_REUSE_ANY };
 enum apw_dialect { APW_DIALECT_AUTO, APW_DIALECT_A, APW_DIALECT_B0,
-	APW_DIALECT_B1, APW_DIALECT_B2 };
+	APW_DIALECT_B1, APW_DIALECT_B2, APW_DIALECT_B3 };
 
 struct apw_engine_conf {
 	char		*node;			/* absolute; found on PATH by the check */

@@ -3,6 +3,7 @@
  * Must never answer "open" for what it could not read. */
 #include "egress/rules.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,7 @@ struct apw_egress_rules {
 	bool				 upstream_names;
 	char				*upstream_ca;	/* NULL: the system's */
 	bool				 http_proxy;
+	char				*app;		/* "host:port", "" */
 	char				*text;
 };
 
@@ -114,6 +116,35 @@ rules_ports(struct apw_egress_rules *r, const struct apw_strlist *conf)
 	return 0;
 }
 
+/* Clients make small letters of large ones, and one spelling of all that an
+ * address has. */
+static int
+rules_app(struct apw_egress_rules *r)
+{
+	char	 text[APW_ADDR_TEXT_SIZE], *p;
+	const char *host = r->api.numeric ? apw_addr_text(&r->api.addr, text) :
+		    r->api.host;
+
+	r->app = apw_arena_printf(r->arena, strchr(host, ':') != NULL ?
+	    "[%s]:%u" : "%s:%u", host, r->api.port);
+	for (p = r->app; p != NULL && *p != '\0'; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return r->app == NULL ? -1 : 0;
+}
+
+/* The one place that is open is the app's API, wherever it is. */
+static int
+rules_app_only(struct apw_egress_rules *r)
+{
+	r->only = apw_arena_alloc(r->arena, sizeof(*r->only));
+	if (r->only == NULL || r->api.host == NULL)
+		return -1;
+	snprintf(r->only->host, sizeof(r->only->host), "%s", r->api.host);
+	r->only->port = r->api.port;
+	r->nonly = 1;
+	return 0;
+}
+
 static int
 rules_api(struct apw_egress_rules *r, const char *url, struct apw_err *err)
 {
@@ -126,7 +157,9 @@ rules_api(struct apw_egress_rules *r, const char *url, struct apw_err *err)
 	r->api.port = u.port;
 	r->api.numeric = apw_addr_parse(u.host, &r->api.addr) == 0;
 	r->api.host = apw_arena_strdup(r->arena, u.host);
-	return r->api.host == NULL ? apw_err_set(err, ENOMEM, "rules") : 0;
+	if (r->api.host == NULL || rules_app(r) == -1)
+		return apw_err_set(err, ENOMEM, "rules");
+	return 0;
 }
 
 static int
@@ -167,6 +200,8 @@ rules_only(struct apw_egress_rules *r, const struct apw_egress_rules_conf *c)
 	char		text[APW_ADDR_TEXT_SIZE];
 	size_t		i;
 
+	if (c->app_only)
+		return rules_app_only(r);
 	if (c->only == NULL)
 		return 0;
 	r->only = apw_arena_alloc(r->arena, (c->nonly + 1) * sizeof(*r->only));
@@ -200,7 +235,7 @@ rules_describe(struct apw_egress_rules *r)
 	struct apw_buf			 b = APW_BUF_INIT(1 << 20);
 	size_t				 i;
 
-	apw_buf_puts(&b, "allow public");
+	apw_buf_puts(&b, r->only != NULL ? "allow only" : "allow public");
 	if (r->api.host != NULL)
 		apw_buf_printf(&b, strchr(r->api.host, ':') != NULL ?
 		    " app=[%s]:%u" : " app=%s:%u", r->api.host, r->api.port);
@@ -285,6 +320,12 @@ bool
 apw_egress_rules_http_proxy(const struct apw_egress_rules *r)
 {
 	return r->http_proxy;
+}
+
+const char *
+apw_egress_rules_app(const struct apw_egress_rules *r)
+{
+	return r->app == NULL ? "" : r->app;
 }
 
 const struct apw_strlist *

@@ -44,6 +44,7 @@ struct apw_egress_rules_conf {
 							 * are, are open, and
 							 * nothing else is */
 	size_t				 nonly;
+	bool				 app_only;	/* nothing but api_url */
 	const char			*upstream_ca;	/* or NULL: authorities for an
 							 * https upstream proxy,
 							 * beside the system's */
@@ -65,6 +66,9 @@ const struct apw_egress_limits *
 	apw_egress_rules_limits(const struct apw_egress_rules *);
 /* Do engines get HTTP_PROXY and its like? */
 bool	apw_egress_rules_http_proxy(const struct apw_egress_rules *);
+/* The app's API as clients write it, "host:port" or "[v6]:port", in small
+ * letters; "": none.  Owned by the rules. */
+const char *apw_egress_rules_app(const struct apw_egress_rules *);
 /* Name servers; an empty list means the system's. */
 const struct apw_strlist *
 	apw_egress_rules_resolver(const struct apw_egress_rules *);

@@ -7,10 +7,12 @@ static const char *
 status_text(int status)
 {
 	static const struct { int status; const char *text; } texts[] = {
-		{ 200, "OK" }, { 400, "Bad Request" }, { 401, "Unauthorized" },
+		{ 200, "OK" }, { 201, "Created" },
+		{ 400, "Bad Request" }, { 401, "Unauthorized" },
 		{ 404, "Not Found" }, { 405, "Method Not Allowed" },
 		{ 413, "Content Too Large" }, { 414, "URI Too Long" },
 		{ 417, "Expectation Failed" },
+		{ 501, "Not Implemented" },
 		{ 503, "Service Unavailable" },
 		{ 507, "Insufficient Storage" }, { 0, NULL }
 	};

@@ -15,7 +15,10 @@ static const struct engine_dialect dialects[] = {
 	[APW_ENGINE_DIALECT_B0] = { .name = "B0",
 	    .form = { .plain_webhooks = true, .logs_url = true } },
 	[APW_ENGINE_DIALECT_B1] = { .name = "B1", .token = true },
-	[APW_ENGINE_DIALECT_B2] = { .name = "B2", .token = true },
+	[APW_ENGINE_DIALECT_B2] = { .name = "B2", .token = true,
+	    .no_proxy = true },
+	[APW_ENGINE_DIALECT_B3] = { .name = "B3", .token = true,
+	    .no_proxy = true },
 };
 
 /* Commands of dialect A, and what the later ones call the same. */
@@ -50,6 +53,12 @@ engine_command_find(struct apw_str name)
 		if (apw_str_is(name, commands[i].name))
 			return &commands[i];
 	return NULL;
+}
+
+bool
+apw_engine_dialect_knows_proxy(enum apw_engine_dialect d)
+{
+	return !dialects[d].no_proxy;
 }
 
 const char *

@@ -36,13 +36,15 @@ struct apw_engine_link;
 /*
  * How an engine speaks; told from its bundle (apw_engine_dialect_scan()) or
  * by configuration.  B1 carries a token; A and B0 have none and are told
- * apart by their sandbox id alone; B2 is B1 over WebSocket from the start.
+ * apart by their sandbox id alone; B2 is B1 over WebSocket from the start, and
+ * reports to the app itself, by HTTP; B3 is B2 with pieces in child processes.
  */
 enum apw_engine_dialect {
 	APW_ENGINE_DIALECT_A,
 	APW_ENGINE_DIALECT_B0,
 	APW_ENGINE_DIALECT_B1,
-	APW_ENGINE_DIALECT_B2
+	APW_ENGINE_DIALECT_B2,
+	APW_ENGINE_DIALECT_B3
 };
 
 /* How operations are written for an engine. */
@@ -195,7 +197,11 @@ void	 apw_engine_link_free(struct apw_engine_link *);
 int	 apw_engine_dialect_scan(const char *path, enum apw_engine_dialect *,
 	    struct apw_err *);
 
-/* "A", "B0", "B1", "B2"; dialect of such a name, -1 when there is none. */
+/* Does it know the proxy of AP_EGRESS_PROXY_URL?  Later ones have to be led
+ * there. */
+bool	 apw_engine_dialect_knows_proxy(enum apw_engine_dialect);
+
+/* "A", "B0", "B1", "B2", "B3"; dialect of such a name, -1 when there is none. */
 const char *apw_engine_dialect_name(enum apw_engine_dialect);
 int	 apw_engine_dialect_parse(const char *name, enum apw_engine_dialect *);
 

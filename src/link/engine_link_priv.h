@@ -14,6 +14,7 @@
 struct engine_dialect {
 	const char	*name;
 	bool		 token;		/* connectionToken is checked */
+	bool		 no_proxy;	/* reports by HTTP, knows none */
 	struct apw_engine_form form;
 	bool		 commands;	/* "command" and "engine-operation"
 					   instead of "rpc" */

@@ -1,6 +1,6 @@
 /*
  * Engine link: which generation of engine a bundle is.  Room: link.
- * String literals survive minification, so three words tell.
+ * String literals survive minification, so a few words tell.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +16,8 @@
 /* in order of precedence: the first that occurs anywhere decides */
 static const struct { const char *word; enum apw_engine_dialect dialect; }
 words[] = {
+	{ "piece-child.js", APW_ENGINE_DIALECT_B3 },
+	{ "step-progress", APW_ENGINE_DIALECT_B2 },	/* a path of the app */
 	{ "AP_SANDBOX_WS_TOKEN", APW_ENGINE_DIALECT_B1 },
 	{ "rpc-notify", APW_ENGINE_DIALECT_B0 },
 	{ "engine-operation", APW_ENGINE_DIALECT_A },

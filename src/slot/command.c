@@ -11,6 +11,7 @@
 #include "core/apw_auto.h"
 #include "core/apw_buf.h"
 #include "core/apw_conf.h"
+#include "dial/url.h"
 #include "stock/stock.h"
 
 #define COMMAND_VALUE_MAX	(128 * 1024)	/* the kernel's own limit */
@@ -202,6 +203,30 @@ command_argv(struct command_maker *m, const struct apw_command_in *in)
 		m->status = apw_err_set(m->err, 0, "out of memory");
 }
 
+/* Node takes the script's path out of quotes. */
+static void
+command_tunnel(struct command_maker *m, const struct apw_command_in *in)
+{
+	struct apw_buf	 b = APW_BUF_INIT(COMMAND_VALUE_MAX);
+	const char	*p;
+
+	if (in->lead == APW_COMMAND_LEAD_NONE)
+		return;
+	p = command_beside(m, in, APW_STOCK_TUNNEL);
+	apw_buf_puts(&b, "\"--require=");
+	for (; p != NULL && *p != '\0'; p++) {
+		if (*p == '"' || *p == '\\')
+			apw_buf_puts(&b, "\\");
+		apw_buf_put(&b, p, 1);
+	}
+	apw_buf_puts(&b, "\"");
+	if (p == NULL || b.failed)
+		m->status = apw_err_set(m->err, 0, "out of memory");
+	else
+		command_env(m, "NODE_OPTIONS", b.data);
+	apw_buf_free(&b);
+}
+
 static void
 command_environment(struct command_maker *m, const struct apw_command_in *in)
 {
@@ -222,14 +247,17 @@ command_environment(struct command_maker *m, const struct apw_command_in *in)
 	command_env_number(m, "AP_MAX_FLOW_RUN_LOG_SIZE_MB", s->run_log_mb);
 	command_env_number(m, "AP_MAX_FILE_SIZE_MB", s->file_mb);
 	command_env_number(m, "AP_PAUSED_FLOW_TIMEOUT_DAYS", s->paused_days);
-	/* private is the kernel's matter: the engine need not know */
-	command_env(m, "AP_NETWORK_MODE", strict ? "STRICT" : "UNRESTRICTED");
+	/* private is the kernel's matter: the engine need not know; the guard
+	 * of one that is led would take the proxy for a place to be kept from */
+	command_env(m, "AP_NETWORK_MODE", strict &&
+	    in->lead != APW_COMMAND_LEAD_ALL ? "STRICT" : "UNRESTRICTED");
 	command_env_list(m, "AP_DEV_PIECES", &s->dev_pieces);
 	command_env_list(m, "AP_SSRF_ALLOW_LIST", &s->allow);
 	if (s->piece_binding)
 		command_env(m, "AP_ENFORCE_CONNECTION_PIECE_BINDING", "true");
 	command_propagate(m, &conf->propagate, strict);
 	command_propagate(m, &s->propagate, strict);
+	command_tunnel(m, in);
 	command_env(m, "AP_BASE_CODE_DIRECTORY", m->inside.codes != NULL ?
 	    m->inside.codes : in->codes);
 	if (m->inside.custom_pieces != NULL)
@@ -242,9 +270,15 @@ command_environment(struct command_maker *m, const struct apw_command_in *in)
 static void
 command_proxy(struct command_maker *m, const struct apw_command_in *in)
 {
-	char	url[40];
+	char	url[40], lead[APW_HOST_SIZE + 40];
 	size_t	i;
 
+	if (in->lead != APW_COMMAND_LEAD_NONE) {
+		snprintf(lead, sizeof(lead), "%u%s%s%s", in->proxy_port,
+		    in->app[0] == '\0' ? "" : " ", in->app,
+		    in->lead == APW_COMMAND_LEAD_APP ? " only" : "");
+		command_env(m, "APW_TUNNEL", lead);
+	}
 	if (in->settings->network != APW_NETWORK_STRICT)
 		return;
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", in->proxy_port);

@@ -13,6 +13,14 @@
 #define APW_COMMAND_ARGV_MAX	8
 #define APW_COMMAND_ENV_MAX	320
 
+/* Which connections our script leads through the slot's proxy, because the
+ * engine does not know it. */
+enum apw_command_lead {
+	APW_COMMAND_LEAD_NONE,
+	APW_COMMAND_LEAD_APP,		/* those to the app's API */
+	APW_COMMAND_LEAD_ALL,
+};
+
 struct apw_command_in {			/* all borrowed */
 	const struct apw_cycle		*cycle;
 	const struct apw_settings	*settings;
@@ -24,6 +32,9 @@ struct apw_command_in {			/* all borrowed */
 							 * is a job; NULL */
 	const char			*rules;		/* of its proxy; only in
 							 * the fingerprint */
+	enum apw_command_lead		 lead;		/* through that proxy */
+	const char			*app;		/* "HOST:PORT" of the app's
+							 * API; "" */
 	/* of one start; NULL for the fingerprint */
 	const char			*sandbox_id;
 	const char			*token;

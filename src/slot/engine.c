@@ -130,6 +130,8 @@ engine_dialect(const struct apw_engine *e)
 		return APW_ENGINE_DIALECT_B1;
 	case APW_DIALECT_B2:
 		return APW_ENGINE_DIALECT_B2;
+	case APW_DIALECT_B3:
+		return APW_ENGINE_DIALECT_B3;
 	case APW_DIALECT_AUTO:
 		break;
 	}
@@ -192,6 +194,7 @@ apw_engine_settings(struct apw_engine *e, const struct apw_settings *s,
 	e->settings = s;
 	e->sandbox = sandbox;
 	e->sandbox_conf = sandbox_conf;
+	in.lead = e->lead;
 	e->fingerprint = apw_command_fingerprint(&in);
 	return 0;
 }

@@ -27,6 +27,20 @@
 #define ENGINE_MIB		(1024 * 1024)
 #define ENGINE_PROXY_BACKLOG	512
 
+/* Engines of old find the proxy by themselves, but not out of a network where
+ * it is there for the app alone. */
+static enum apw_command_lead
+engine_net_lead(const struct apw_settings *s,
+    const struct apw_egress_rules *rules, enum apw_engine_dialect dialect)
+{
+	if (rules == NULL)
+		return APW_COMMAND_LEAD_NONE;
+	if (s->network != APW_NETWORK_STRICT)
+		return APW_COMMAND_LEAD_APP;
+	return apw_engine_dialect_knows_proxy(dialect) ?
+	    APW_COMMAND_LEAD_NONE : APW_COMMAND_LEAD_ALL;
+}
+
 /* A message may be as large as a file and its envelope. */
 int
 engine_net_settings(struct apw_engine *e, const struct apw_settings *s,
@@ -61,6 +75,7 @@ engine_net_settings(struct apw_engine *e, const struct apw_settings *s,
 	e->fence = net->fence;
 	apw_egress_rules_unref(e->rules);
 	e->rules = net->rules == NULL ? NULL : apw_egress_rules_ref(net->rules);
+	e->lead = engine_net_lead(s, e->rules, dialect);
 	return e->link == NULL ? -1 : 0;
 }
 
@@ -221,7 +236,8 @@ apw_engine_run(struct apw_engine *e, const char *id)
 {
 	snprintf(e->run, sizeof(e->run), "%s", id);
 	e->account = (struct apw_egress_account){ 0 };
-	e->counted = e->rules != NULL;
+	e->counted = e->rules != NULL &&
+	    e->lead != APW_COMMAND_LEAD_APP;
 	if (e->proxy != NULL)
 		apw_egress_proxy_begin(e->proxy, e->run);
 }

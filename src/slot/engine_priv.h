@@ -8,6 +8,7 @@
 #include "egress/proxy.h"
 #include "link/engine_link.h"
 #include "slot/capture.h"
+#include "slot/command.h"
 #include "slot/engine.h"
 
 #define ENGINE_MAGIC	0x454e4749
@@ -34,6 +35,7 @@ struct apw_engine {
 	const struct apw_sandbox_ops	*sandbox;
 	const void			*sandbox_conf;
 	enum apw_fence			 fence;
+	enum apw_command_lead		 lead;		/* through its proxy */
 	struct apw_egress_rules		*rules;		/* a reference, or NULL */
 	uint64_t			 fingerprint;	/* of what would be booted */
 

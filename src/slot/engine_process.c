@@ -121,6 +121,8 @@ engine_spawn(struct apw_engine *e, struct apw_arena *arena,
 		.sandbox = e->sandbox, .sandbox_conf = e->sandbox_conf,
 		.bundle = apw_stock_engine(e->env.stock),
 		.codes = apw_stock_codes(e->env.stock),
+		.lead = e->lead,
+		.app = e->rules == NULL ? "" : apw_egress_rules_app(e->rules),
 		.sandbox_id = e->sandbox_id, .token = token,
 		.ahead = e->serving || !e->env.cycle->engine.ahead ? NULL :
 		    apw_stock_ahead(e->env.stock),
@@ -136,6 +138,9 @@ engine_spawn(struct apw_engine *e, struct apw_arena *arena,
 	};
 	int			rv;
 
+	if (e->lead != APW_COMMAND_LEAD_NONE &&
+	    apw_stock_tunnel(e->env.stock, err) == -1)
+		return -1;
 	if (engine_new_id(e->sandbox_id, err) == -1 ||
 	    engine_net_ports(e, &in.port, &in.proxy_port, err) == -1 ||
 	    apw_engine_link_expect(e->link, e->sandbox_id, token, err) == -1)

@@ -36,8 +36,13 @@ network_rules(struct apw_slot *s, struct apw_err *err)
 		.network = &s->cycle->network,
 		.app_allow = &s->settings->ssrf_allow,
 		.api_url = s->ops->internal_api_url(s->source),
+		/* else the app or a spool's files on this host would be out of
+		 * reach of engines that have a network of their own */
+		.app_only = s->settings->network == APW_NETWORK_PRIVATE,
 	};
 
+	if (conf.app_only && conf.api_url == NULL)
+		return 0;
 	s->rules = apw_egress_rules_new(&conf, err);
 	return s->rules == NULL ? -1 : 0;
 }
@@ -67,7 +72,7 @@ slot_fit_network(struct apw_slot *s, const struct apw_sandbox_ops *ops,
 	apw_egress_rules_unref(s->rules);
 	s->rules = NULL;
 	rc = network_fence(set, ops, conf, &net->fence, err);
-	if (rc == 0 && set->network == APW_NETWORK_STRICT)
+	if (rc == 0 && set->network != APW_NETWORK_UNRESTRICTED)
 		rc = network_rules(s, err);
 	net->rules = s->rules;
 	network_score(s, net);

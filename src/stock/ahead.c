@@ -69,36 +69,16 @@ static const char ahead_script[] =
 "	later(LOOK_MS);\n"
 "}\n";
 
-/* Word for word, ours, and to be read by engines: one whose script is not
- * there would not start. */
 static bool
 ahead_there(const struct apw_stock *stock)
 {
-	struct apw_buf	have = APW_BUF_INIT(sizeof(ahead_script) + 1);
-	struct stat	st;
-	bool		same;
-
-	if (fstatat(stock->root_fd, AHEAD_FILE, &st, AT_SYMLINK_NOFOLLOW) ==
-	    -1 || !S_ISREG(st.st_mode) || (st.st_uid != geteuid() &&
-	    st.st_uid != 0) || (st.st_mode & 0466) != 0444)
-		return false;
-	same = stock_read(stock->root_fd, AHEAD_FILE, &have, NULL) == 1 &&
-	    apw_str_eq(apw_buf_view(&have), apw_str_c(ahead_script));
-	apw_buf_free(&have);
-	return same;
+	return stock_script_there(stock, AHEAD_FILE, apw_str_c(ahead_script));
 }
 
 void
 stock_ahead_open(struct apw_stock *stock)
 {
-	apw_autofd int	common = -1;
-
-	if (ahead_there(stock))
-		return;
-	common = stock_open(stock->root_fd, "common", O_RDONLY | O_DIRECTORY);
-	if (common != -1)
-		stock_replace(common, APW_STOCK_AHEAD, apw_str_c(ahead_script),
-		    true, NULL);
+	stock_script_put(stock, AHEAD_FILE, apw_str_c(ahead_script), NULL);
 }
 
 void

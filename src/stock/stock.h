@@ -167,6 +167,13 @@ void	apw_stock_tree_remove(int dir_fd, const char *name);
 #define APW_STOCK_AHEAD		".ahead.cjs"
 const char *apw_stock_ahead(struct apw_stock *);
 
+/* See that the script APW_STOCK_TUNNEL is in the engine's folder.  Node loads it
+ * first; APW_TUNNEL tells it "PORT[ HOST:PORT[ only]]": connections to others
+ * than the loopback, and those to HOST:PORT (the app's API), go through the
+ * proxy at PORT of the loopback; only: no others than the latter. */
+#define APW_STOCK_TUNNEL	".tunnel.cjs"
+int	apw_stock_tunnel(struct apw_stock *, struct apw_err *);
+
 /* Flow versions (only LOCKED ones are kept) and pieces' package facts (exact
  * versions only), as raw JSON.  get: 1 and the text in out, 0 not there, -1
  * error (treat as a miss).  put: 0 also when the rules say not to keep it.

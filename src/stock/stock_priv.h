@@ -534,6 +534,13 @@ int	stock_text_get(struct apw_stock *, const char *folder,
 int	stock_text_put(struct apw_stock *, const char *folder,
 	    const char *name, struct apw_str, struct apw_err *);
 
+/* tunnel.c */
+/* A script of ours in common (path: "common/NAME"), as it should be. */
+bool	stock_script_there(const struct apw_stock *, const char *path,
+	    struct apw_str script);
+int	stock_script_put(const struct apw_stock *, const char *path,
+	    struct apw_str script, struct apw_err *);
+
 /* ahead.c */
 void	stock_ahead_open(struct apw_stock *);
 /* An order that is done. */

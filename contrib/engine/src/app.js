@@ -4,9 +4,11 @@
  * takes its jobs from a directory has no app: then internalApiUrl is empty or
  * nobody listens there, and every call that needs an answer says so.
  */
+const { setTimeout: sleep } = require('node:timers/promises');
 const zlib = require('node:zlib');
 
 const TIMEOUT_MS = 30_000;
+const RETRY_MS = 1000;
 const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 
 class Unreachable extends Error {}
@@ -52,6 +54,27 @@ function app(operation) {
 		return text === '' ? null : JSON.parse(text);
 	}
 
+	/* A report that does not arrive fails the run. */
+	async function tell(path, body) {
+		for (let tries = 3;; tries--) {
+			try {
+				const res = await request(path, `v1/engine/${path}`,
+				    { method: 'POST', body: JSON.stringify(body),
+				    headers: { authorization: `Bearer ${token}`,
+				    'content-type': 'application/json' } });
+				if (res === null)
+					throw new Error(`${path}: the app does `
+					    + 'not know it');
+				await res.arrayBuffer();
+				return;
+			} catch (err) {
+				if (tries === 1 || !(err instanceof Unreachable))
+					throw err;
+				await sleep(RETRY_MS);
+			}
+		}
+	}
+
 	async function getFile(id) {
 		const res = await request(`file ${id}`,
 		    `v1/files/${encodeURIComponent(id)}?token=${token}`);
@@ -85,7 +108,7 @@ function app(operation) {
 		return p;
 	}
 
-	return { exists: base !== null, json, getFile, putFile, payload };
+	return { exists: base !== null, json, tell, getFile, putFile, payload };
 }
 
 module.exports = { app, Unreachable };

@@ -26,7 +26,7 @@ module.exports = {
 	port: Number(e.AP_SANDBOX_WS_PORT || 12345),
 	token: e.AP_SANDBOX_WS_TOKEN,
 	/* "websocket": skip the polling phase, as engines from 0.86 on do */
-	transports: list(e.AP_ENGINE_TRANSPORTS, ','),
+	transports: LATER ? ['websocket'] : list(e.AP_ENGINE_TRANSPORTS, ','),
 	/* the worker's proxy, the only way out where it is set */
 	egressProxy: e.AP_EGRESS_PROXY_URL,
 	codeRunner,

@@ -8,7 +8,8 @@ const { performance } = require('node:perf_hooks');
 const { setTimeout: sleep } = require('node:timers/promises');
 const env = require('./env');
 const code = require('./code');
-const piece = require('./piece');
+const runPiece = LATER ? require('./piece_process').runAction
+    : require('./piece').runAction;
 const { app } = require('./app');
 const { connectionsOf } = require('./connections');
 const { matches } = require('./conditions');
@@ -92,7 +93,7 @@ const actions = {
 	CODE: (run, step, input) =>
 		code.runStep(run.operation.flowVersion.id, step.name, input),
 	PIECE: (run, step, input, resumed) =>
-		piece.runAction(run, step, input, resumed),
+		runPiece(run, step, input, resumed),
 };
 
 function inputOf(step) {

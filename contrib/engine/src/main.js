@@ -34,7 +34,8 @@ process.noDeprecation = true;
 if (env.sandboxId !== undefined) {
 	process.title = `sandbox-${env.sandboxId}`;
 	link.captureConsole();
-	if (env.egressProxy)
+	/* later engines know no proxy */
+	if (!LATER && env.egressProxy)
 		egress.install(env.egressProxy).then(
 		    () => link.connect(execute));
 	else

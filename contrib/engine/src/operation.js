@@ -7,11 +7,23 @@ const { errorText, UserError, LogSizeError } = require('./errors');
 
 const handlers = {
 	EXECUTE_FLOW: require('./flow').execute,
-	EXECUTE_TRIGGER_HOOK: require('./trigger').execute,
-	EXECUTE_PROPERTY: require('./property').execute,
-	EXECUTE_VALIDATE_AUTH: require('./auth').execute,
-	EXTRACT_PIECE_METADATA: require('./metadata').execute,
+	EXECUTE_TRIGGER_HOOK: ofPiece('trigger'),
+	EXECUTE_PROPERTY: ofPiece('property'),
+	EXECUTE_VALIDATE_AUTH: ofPiece('auth'),
+	EXTRACT_PIECE_METADATA: ofPiece('metadata'),
 };
+
+/* By the age of the engine: in itself, or in a child process. */
+function ofPiece(kind) {
+	if (LATER)
+		return require('./piece_process').whole(kind);
+	return {
+		trigger: () => require('./trigger'),
+		property: () => require('./property'),
+		auth: () => require('./auth'),
+		metadata: () => require('./metadata'),
+	}[kind]().execute;
+}
 
 async function execute({ operationType, operation }) {
 	try {

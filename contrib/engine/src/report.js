@@ -7,6 +7,14 @@
 const { Unreachable } = require('./app');
 const link = require('./link');
 
+/* Engines from 0.86 on tell the app themselves. */
+const PATHS = LATER && {
+	uploadRunLog: 'run-logs',
+	updateRunProgress: 'run-progress',
+	updateStepProgress: 'step-progress',
+	sendFlowResponse: 'flow-response',
+};
+
 const FLUSH_INTERVAL_MS = 15_000;
 
 function report(run) {
@@ -15,6 +23,10 @@ function report(run) {
 	let timer = null;
 	let flushing = Promise.resolve();
 	let reachable = run.app.exists && Boolean(operation.logsFileId);
+
+	const tell = (method, payload) => LATER
+	    ? run.app.tell(PATHS[method], payload)
+	    : link.call(method, payload);
 
 	/*
 	 * The file with all steps goes to the app; the worker has no part in
@@ -39,7 +51,7 @@ function report(run) {
 		/* in order; the last one counts */
 		flushing = flushing.catch(() => {}).then(async () => {
 			await saveState();
-			await link.call('uploadRunLog', {
+			await tell('uploadRunLog', {
 				runId: operation.flowRunId,
 				projectId: operation.projectId,
 				status: run.status,
@@ -97,7 +109,7 @@ function report(run) {
 	}
 
 	async function progress(payload) {
-		await link.call('updateRunProgress', payload);
+		await tell('updateRunProgress', payload);
 	}
 
 	/* `path` names the loops around the step: [[loop name, iteration], ...] */
@@ -112,7 +124,7 @@ function report(run) {
 		const { workerHandlerId, httpRequestId } = operation;
 		if (!workerHandlerId || !httpRequestId)
 			return;
-		await link.call('sendFlowResponse', {
+		await tell('sendFlowResponse', {
 			workerHandlerId,
 			httpRequestId,
 			runResponse: {

@@ -181,6 +181,17 @@ spool_on_ready(evutil_socket_t fd, short what, void *arg)
 	apw_buf_free(&settings);
 }
 
+/* Of an engine that does not use the link for it. */
+static void
+spool_on_report(void *arg, const char *method, struct apw_str payload)
+{
+	struct apw_source	*src;
+
+	APW_CAST(src, arg, SPOOL_MAGIC);
+	if (src->job != NULL)
+		spool_run_note(&src->run, method, payload);
+}
+
 static void spool_source_close(struct apw_source *);
 
 static struct apw_source *
@@ -213,7 +224,9 @@ spool_source_open(const struct apw_source_env *env,
 	if (spool_open(&src->spool, src->conf->path, env->slot, err) == -1 ||
 	    (src->conf->api_url == NULL &&
 	    (src->files = spool_files_open(env->base, &src->spool, env->slot,
-	    env->cycle->network.mode == APW_NETWORK_STRICT, err)) == NULL)) {
+	    env->cycle->network.mode == APW_NETWORK_STRICT ||
+	    env->cycle->network.mode == APW_NETWORK_PRIVATE, spool_on_report,
+	    src, err)) == NULL)) {
 		spool_source_close(src);
 		return NULL;
 	}

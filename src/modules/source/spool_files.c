@@ -1,7 +1,8 @@
-/* The files that an engine stores with its app; see spool_files.h.  Answers
- * PUT and GET of v1/files/ID and says which project this is; the engine is
- * whoever has the job's engine token, and is not believed otherwise: number,
- * size and names are bounded.  Must never reach past the job in hand, nor
+/* What an engine does with its app by HTTP; see spool_files.h.  Answers PUT and
+ * GET of v1/files/ID, takes the reports of v1/engine, says which project this
+ * is, and of all else that a spool does not have it; the engine is whoever has
+ * the job's engine token, and is not believed otherwise: number, size and names
+ * are bounded.  Must never reach past the job in hand, nor
  * read a body of anybody without the token. */
 #include "modules/source/spool_files.h"
 
@@ -23,11 +24,13 @@
 #include "core/apw_log.h"
 #include "http/httpd.h"
 #include "modules/source/spool_store.h"
+#include "proto/apw_raw.h"
 
 #define FILES_MAGIC	0x46494c45
 #define FILES_BACKLOG	128
 #define FILES_TRIES	16
 #define FILES_PREFIX	"/api/v1/files/"
+#define REPORT_BYTES	((size_t)64 << 20)	/* of all that come in */
 #define JSON_TYPE	"application/json"
 
 struct spool_files {
@@ -40,6 +43,47 @@ struct spool_files {
 	char		 url[64];
 	struct apw_buf	 token;		/* of the job in hand */
 	unsigned	 refused;	/* files of this job */
+	size_t		 coming;	/* bytes of reports */
+	spool_report_fn	*report;
+	void		*arg;		/* borrowed */
+};
+
+/* What engines from 0.86 on tell the app themselves, and what the calls to the
+ * worker were named that did so before.  A waitpoint (no method) is only
+ * answered: the run ends PAUSED, as its report says. */
+static const struct files_report {
+	const char	*path, *method;
+} files_reports[] = {
+	{ "/api/v1/engine/run-logs", "uploadRunLog" },
+	{ "/api/v1/engine/run-progress", "updateRunProgress" },
+	{ "/api/v1/engine/step-progress", "updateStepProgress" },
+	{ "/api/v1/engine/flow-response", "sendFlowResponse" },
+	{ "/api/v1/waitpoints", NULL },
+};
+
+/* A body that comes in: a file's, or else a report's. */
+struct files_body {
+	struct spool_upload		*file;		/* the store's */
+	const struct files_report	*report;
+	struct apw_buf			 text;
+};
+
+/* What a spool has not, in words that reach the flow's author.  501 is what the
+ * engine does not try again; 404 is "no such entry" to it. */
+static const struct files_missing {
+	const char	*path;
+	bool		 all_below;
+	int		 reads, writes;		/* statuses */
+	const char	*text;
+} files_missing[] = {
+	{ "/api/v1/store-entries", false, 404, 501,
+	    "{\"message\":\"a spool has no store: nothing can be put there\"}" },
+	{ "/api/v1/worker/app-connections/", true, 404, 501,
+	    "{\"message\":\"a spool has no connections\"}" },
+	{ "/api/v1/worker/variables/", true, 404, 501,
+	    "{\"message\":\"a spool has no variables\"}" },
+	{ "/api/v1/engine/populated-flows", false, 501, 501,
+	    "{\"message\":\"a spool has no list of flows\"}" },
 };
 
 /* The engine of a job has few connections; who has no token, none to keep. */
@@ -101,14 +145,75 @@ static void
 files_put(struct spool_files *fs, const struct apw_httpd_request *rq,
     struct apw_str id, struct apw_httpd_answer *a)
 {
-	int	status;
+	struct files_body	*body = calloc(1, sizeof(*body));
+	int			 status = 500;
 
-	a->upload = spool_store_begin(&fs->store, id, rq->body_bytes > 0 ?
-	    (uint64_t)rq->body_bytes : 0, &status);
-	if (a->upload != NULL)
+	if (body != NULL)
+		body->file = spool_store_begin(&fs->store, id,
+		    rq->body_bytes > 0 ? (uint64_t)rq->body_bytes : 0,
+		    &status);
+	if (body != NULL && body->file != NULL) {
+		a->upload = body;
 		return;
+	}
+	free(body);
 	files_refused(fs, id, status);
 	files_json(a, status, "{}");
+}
+
+static void
+files_report(const struct files_report *r, const struct apw_httpd_request *rq,
+    struct apw_httpd_answer *a)
+{
+	struct files_body	*body;
+
+	if (!apw_str_is(rq->method, "POST")) {
+		a->allow = "POST";
+		files_json(a, 405, "{}");
+		return;
+	}
+	if (rq->body_bytes == 0) {
+		files_json(a, 400, "{}");
+		return;
+	}
+	if ((body = calloc(1, sizeof(*body))) == NULL) {
+		files_json(a, 500, "{}");
+		return;
+	}
+	body->report = r;
+	body->text.max = REPORT_BYTES;
+	a->upload = body;
+}
+
+static const struct files_report *
+files_report_find(struct apw_str path)
+{
+	size_t	i;
+
+	for (i = 0; i < APW_COUNT(files_reports); i++)
+		if (apw_str_is(path, files_reports[i].path))
+			return &files_reports[i];
+	return NULL;
+}
+
+/* Everything else of the app's API. */
+static void
+files_nothing(const struct apw_httpd_request *rq, struct apw_httpd_answer *a)
+{
+	const struct files_missing	*m;
+	size_t				 i, n;
+
+	for (i = 0; i < APW_COUNT(files_missing); i++) {
+		m = &files_missing[i];
+		n = strlen(m->path);
+		if (rq->path.n >= n && memcmp(rq->path.p, m->path, n) == 0 &&
+		    (m->all_below || rq->path.n == n)) {
+			files_json(a, rq->reads ? m->reads : m->writes,
+			    m->text);
+			return;
+		}
+	}
+	files_json(a, 404, "{\"message\":\"a spool has files only\"}");
 }
 
 static void
@@ -129,6 +234,7 @@ files_on_request(void *arg, const struct apw_httpd_request *rq,
     struct apw_httpd_answer *a)
 {
 	static const size_t	 n = sizeof(FILES_PREFIX) - 1;
+	const struct files_report *report;
 	struct spool_files	*fs;
 	struct apw_str		 id;
 
@@ -152,37 +258,86 @@ files_on_request(void *arg, const struct apw_httpd_request *rq,
 			a->allow = "GET, HEAD, PUT, POST";
 			files_json(a, 405, "{}");
 		}
-	} else if (rq->reads && apw_str_is(rq->path, "/api/v1/worker/project"))
+	} else if ((report = files_report_find(rq->path)) != NULL)
+		files_report(report, rq, a);
+	else if (rq->reads && apw_str_is(rq->path, "/api/v1/worker/project"))
 		files_json(a, 200, "{\"id\":\"spool\",\"externalId\":null}");
 	else
-		files_json(a, 404,
-		    "{\"message\":\"a spool has files only\"}");
+		files_nothing(rq, a);
 }
 
 static int
 files_on_body(void *arg, void *upload, struct apw_str data)
 {
 	struct spool_files	*fs;
-	struct spool_upload	*u = upload;
+	struct files_body	*body = upload;
 	int			 status;
 
 	APW_CAST(fs, arg, FILES_MAGIC);
-	if ((status = spool_store_write(&fs->store, u, data)) != 0)
-		files_refused(fs, apw_str_c(u->id), status);
+	if (body->report != NULL) {
+		if (data.n > REPORT_BYTES - fs->coming ||
+		    apw_buf_str(&body->text, data) == -1) {
+			files_refused(fs, apw_str_c(body->report->path), 413);
+			return 413;
+		}
+		fs->coming += data.n;
+		return 0;
+	}
+	if ((status = spool_store_write(&fs->store, body->file, data)) != 0)
+		files_refused(fs, apw_str_c(body->file->id), status);
 	return status;
+}
+
+static void
+files_body_free(struct spool_files *fs, struct files_body *body)
+{
+	if (body->report != NULL)
+		fs->coming -= body->text.len;
+	apw_buf_free(&body->text);
+	free(body);
+}
+
+/* What the app would do with it is to keep it, too. */
+static void
+files_report_whole(struct spool_files *fs, const struct files_body *body,
+    struct apw_httpd_answer *a)
+{
+	struct apw_str	text = apw_buf_view(&body->text);
+
+	if (apw_raw_check(text, 0) == -1 ||
+	    apw_raw_type(text) != APW_RAW_OBJECT) {
+		files_json(a, 400, "{\"message\":\"no JSON object\"}");
+		return;
+	}
+	if (body->report->method != NULL) {
+		fs->report(fs->arg, body->report->method, text);
+		files_json(a, 200, "{}");
+		return;
+	}
+	apw_buf_printf(&a->body, "{\"id\":\"spool\",\"resumeUrl\":"
+	    "\"%sv1/waitpoints/spool\"}", fs->url);
+	files_json(a, 201, "");
 }
 
 static void
 files_on_whole(void *arg, void *upload, struct apw_httpd_answer *a)
 {
 	struct spool_files	*fs;
-	struct spool_upload	*u = upload;
+	struct files_body	*body = upload;
+	struct spool_upload	*u = body->file;
 	char			 id[sizeof(u->id)];
 	int			 status;
 
 	APW_CAST(fs, arg, FILES_MAGIC);
+	if (body->report != NULL) {
+		files_report_whole(fs, body, a);
+		files_body_free(fs, body);
+		return;
+	}
 	memcpy(id, u->id, sizeof(id));
-	if ((status = spool_store_keep(&fs->store, u)) != 0) {
+	status = spool_store_keep(&fs->store, u);
+	files_body_free(fs, body);
+	if (status != 0) {
 		files_json(a, status, "{}");
 		return;
 	}
@@ -195,10 +350,13 @@ files_on_whole(void *arg, void *upload, struct apw_httpd_answer *a)
 static void
 files_on_lost(void *arg, void *upload)
 {
+	struct files_body	*body = upload;
 	struct spool_files	*fs;
 
 	APW_CAST(fs, arg, FILES_MAGIC);
-	spool_store_drop(&fs->store, upload);
+	if (body->report == NULL)
+		spool_store_drop(&fs->store, body->file);
+	files_body_free(fs, body);
 }
 
 static const struct apw_httpd_ops files_ops = {
@@ -263,7 +421,8 @@ files_listen(struct spool_files *fs, bool hidden, struct apw_err *err)
 
 struct spool_files *
 spool_files_open(struct event_base *base, const struct spool *sp,
-    unsigned slot, bool hidden, struct apw_err *err)
+    unsigned slot, bool hidden, spool_report_fn *report, void *arg,
+    struct apw_err *err)
 {
 	struct spool_files	*fs = calloc(1, sizeof(*fs));
 
@@ -275,6 +434,8 @@ spool_files_open(struct event_base *base, const struct spool *sp,
 	fs->fd = -1;
 	fs->spool = sp;
 	fs->slot = slot;
+	fs->report = report;
+	fs->arg = arg;
 	if (spool_store_open(&fs->store, sp->dir_fd[SPOOL_TMP], slot, err) ==
 	    -1 || files_listen(fs, hidden, err) == -1 ||
 	    (fs->httpd = apw_httpd_new(base, &fs->fd, 1, &limits, &files_ops,

@@ -1,5 +1,5 @@
-/* The files that an engine stores with its app, kept for a spool: run logs,
- * payloads.  A small HTTP server on the loopback, one a slot, for the engine
+/* What an engine does with its app by HTTP, done for a spool: it stores files
+ * (run logs, payloads), and tells how its run goes.  A small HTTP server on the loopback, one a slot, for the engine
  * of the job in hand only.  Room: source. */
 #ifndef APW_SPOOL_FILES_H
 #define APW_SPOOL_FILES_H
@@ -14,12 +14,16 @@
 
 struct spool_files;
 
+/* A report of the engine about its run, an object in JSON, as the call of that
+ * name would bring it; borrowed. */
+typedef void spool_report_fn(void *arg, const char *method, struct apw_str);
+
 /* Files are kept in the spool's tmp/, which stays borrowed, until they are
  * saved.  hidden: at an address of the loopback that nobody can guess; who is
  * led there by a proxy finds no other's.  NULL: err says why. */
 struct spool_files *spool_files_open(struct event_base *,
 	    const struct spool *, unsigned slot, bool hidden,
-	    struct apw_err *);
+	    spool_report_fn *, void *arg, struct apw_err *);
 void	spool_files_close(struct spool_files *);
 /* Base URL of the API, ending in "/"; borrowed. */
 const char *spool_files_url(const struct spool_files *);
