@@ -192,6 +192,40 @@ test_proxies_in_strict(void **state)
 	cycle.network.http_proxy = false;
 }
 
+/* Engines that know no proxy: a script goes first, with the path as Node takes
+ * it out of quotes; their own guard stays off. */
+static void
+test_led(void **state)
+{
+	(void)state;
+	settings_are("{\"NETWORK_MODE\":\"STRICT\","
+	    "\"SANDBOX_PROPAGATED_ENV_VARS\":[\"NODE_OPTIONS\"]}");
+	setenv("NODE_OPTIONS", "--inspect", 1);
+	in.lead = APW_COMMAND_LEAD_ALL;
+	in.app = "app.test:443";
+	assert_int_equal(make(NULL), 0);
+	assert_string_equal(env("NODE_OPTIONS"),
+	    "\"--require=/stock/v12/common/.tunnel.cjs\"");
+	assert_string_equal(env("APW_TUNNEL"), "52000 app.test:443");
+	assert_string_equal(env("AP_NETWORK_MODE"), "UNRESTRICTED");
+	in.app = "";
+	in.bundle = "/a \"b\\/common/main.js";
+	assert_int_equal(make(NULL), 0);
+	assert_string_equal(env("APW_TUNNEL"), "52000");
+	assert_string_equal(env("NODE_OPTIONS"),
+	    "\"--require=/a \\\"b\\\\/common/.tunnel.cjs\"");
+	settings_are("{}");
+	in.lead = APW_COMMAND_LEAD_APP;
+	in.app = "127.0.0.1:3000";
+	assert_int_equal(make(NULL), 0);
+	assert_string_equal(env("APW_TUNNEL"), "52000 127.0.0.1:3000 only");
+	assert_null(env("AP_EGRESS_PROXY_URL"));
+	in.lead = APW_COMMAND_LEAD_NONE;
+	assert_int_equal(make(NULL), 0);
+	assert_null(env("APW_TUNNEL"));
+	assert_null(env("NODE_OPTIONS"));
+}
+
 /* The configuration's addresses and the app's, each once; private is nothing
  * the engine is told of. */
 static void
@@ -260,6 +294,7 @@ main(void)
 		TEST(test_lists),
 		TEST(test_propagated),
 		TEST(test_proxies_in_strict),
+		TEST(test_led),
 		TEST(test_network),
 		TEST(test_refused),
 		TEST(test_fingerprint),

@@ -240,6 +240,14 @@ test_scan(void **state)
 	assert_int_equal(d, APW_ENGINE_DIALECT_B0);
 	assert_int_equal(scan("engine-operation", 262130, &d), 0);
 	assert_int_equal(d, APW_ENGINE_DIALECT_A);
+	assert_int_equal(scan("AP_SANDBOX_WS_TOKEN rpc-notify step-progress",
+	    9, &d), 0);
+	assert_int_equal(d, APW_ENGINE_DIALECT_B2);
+	assert_int_equal(scan("step-progress piece-child.js", 262130, &d), 0);
+	assert_int_equal(d, APW_ENGINE_DIALECT_B3);
+	assert_true(apw_engine_dialect_knows_proxy(APW_ENGINE_DIALECT_B1));
+	assert_false(apw_engine_dialect_knows_proxy(APW_ENGINE_DIALECT_B2));
+	assert_false(apw_engine_dialect_knows_proxy(APW_ENGINE_DIALECT_B3));
 	assert_int_equal(scan("nothing", 3, &d), -1);
 	assert_int_equal(scan("", 0, &d), -1);
 	assert_int_equal(apw_engine_dialect_scan("/nonexistent", &d, &err),

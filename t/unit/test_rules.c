@@ -220,6 +220,31 @@ test_text(void **state)
 	apw_egress_rules_unref(same);
 }
 
+/* As clients write it; alone, wherever it is. */
+static void
+test_app(void **state)
+{
+	struct apw_network_conf		 n = { .connections = 5 };
+	struct apw_egress_rules_conf	 c = { .network = &n, .api_url =
+					    "http://LocalHost:3000/api/",
+					    .app_only = true };
+	struct apw_egress_rules		*r = apw_egress_rules_new(&c, NULL);
+
+	(void)state;
+	assert_non_null(r);
+	assert_string_equal(apw_egress_rules_app(r), "localhost:3000");
+	assert_true(apw_egress_rules_port(r, "localhost", 3000));
+	assert_false(apw_egress_rules_port(r, "localhost", 3001));
+	assert_false(apw_egress_rules_port(r, "pub.example", 443));
+	apw_egress_rules_unref(r);
+	r = make(&n, NULL, "http://[2001:DB8:0::1]/");
+	assert_string_equal(apw_egress_rules_app(r), "[2001:db8::1]:80");
+	apw_egress_rules_unref(r);
+	r = make(&n, NULL, NULL);
+	assert_string_equal(apw_egress_rules_app(r), "");
+	apw_egress_rules_unref(r);
+}
+
 /* Nothing but these, wherever they are. */
 static void
 test_only(void **state)
@@ -270,6 +295,7 @@ main(void)
 		cmocka_unit_test(test_api_is_no_url),
 		cmocka_unit_test(test_upstream),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_app),
 		cmocka_unit_test(test_only),
 	};
 
