@@ -196,7 +196,8 @@ job_report_enter(struct apw_job *job)
 	    NULL);
 }
 
-/* How long it took to get to the result, from 0.86 on.  Nobody waits. */
+/* How long it took to get to the engine's answer, from 0.86 on: a run whose
+ * engine did not answer has none.  Nobody waits. */
 void
 job_report_timings(struct apw_job *job)
 {
@@ -205,6 +206,8 @@ job_report_timings(struct apw_job *job)
 	struct apw_str	payload;
 
 	if (job->run_ms == 0 || job->ops->family != APW_FAMILY_FLOW ||
+	    job->ending < APW_ENDING_ENGINE_OK ||
+	    job->ending > APW_ENDING_ENGINE_INTERNAL_ERROR ||
 	    job->env.settings->release < APW_RELEASE(0, 86, 0))
 		return;
 	report_member(&b, "runId", job->ids.run_id);

