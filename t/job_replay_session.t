@@ -37,8 +37,19 @@ sub said {
 
 sub keys_of { return join ' ', sort keys %{ $_[0] } }
 
+# What newer apps want to hear before anybody knows how old this one is.
+my %LATER = map { $_ => 1 } qw/projectWorker serverPingMs/;
+
 # The same of what the app double saw.
 sub seen {
+	my ($api) = @_;
+	my @seen = seen_all($api);
+	$_->[1] = join ' ', grep { !$LATER{$_} } split ' ', $_->[1]
+		for grep { $_->[0] =~ /^(?:connect|settings)$/ } @seen;
+	return @seen;
+}
+
+sub seen_all {
 	my ($api) = @_;
 	my %name = (connect => sub { 'connect' }, settings => sub { 'settings' },
 		rpc => sub { "rpc $_[0]{method}" },

@@ -223,6 +223,17 @@ env_log_pretty(struct apw_conf *conf, const char *name, struct env_value *v)
 	return env_one(conf, strcasecmp(s, "true") == 0 ? "text" : "json", v);
 }
 
+/* Only "true" is one in the Node worker. */
+static int
+env_true(struct apw_conf *conf, const char *name, struct env_value *v)
+{
+	const char	*s = env_text(name);
+
+	if (s == NULL)
+		return 0;
+	return env_one(conf, strcasecmp(s, "true") == 0 ? "on" : "off", v);
+}
+
 /* Only "true" allows reuse in the Node worker. */
 static int
 env_reuse(struct apw_conf *conf, const char *name, struct env_value *v)
@@ -309,6 +320,7 @@ static const struct {
 	{ "AP_LOG_LEVEL",		env_log_level },
 	{ "AP_LOG_PRETTY",		env_log_pretty },
 	{ "AP_PORT",			env_health },
+	{ "AP_PROJECT_WORKER",		env_true },
 	{ "AP_REUSE_SANDBOX",		env_reuse },
 	{ "AP_SSRF_ALLOW_LIST",		env_list },
 	{ "AP_WORKER_CONCURRENCY",	env_concurrency },

@@ -12,10 +12,11 @@
 
 #include "core/apw_clock.h"
 
-#define SCORE_MAGIC	0x53434f33	/* another layout, another number */
+#define SCORE_MAGIC	0x53434f34	/* another layout, another number */
 #define SCORE_TRIES	100
 
 static int	score_fd = -1;	/* -1: memory that cannot be sealed */
+static const struct apw_score *score_all;	/* ours, as far as it is mapped */
 static const struct apw_score *score_before;	/* of the binary before us */
 
 /* A seal lets writable mappings that exist go on, and allows no new one: what
@@ -54,6 +55,7 @@ apw_score_new(struct apw_err *err)
 	}
 	score_fd = fd;
 	score->magic = SCORE_MAGIC;
+	score_all = score;
 	return score;
 }
 
@@ -68,6 +70,27 @@ score_read_only(struct apw_score *score, size_t from, size_t to)
 	if (score_fd == -1 || mmap(p + from, to - from, PROT_READ,
 	    MAP_SHARED | MAP_FIXED, score_fd, (off_t)from) == MAP_FAILED)
 		mprotect(p + from, to - from, PROT_READ);
+}
+
+/* Nothing but a slot's own record, and the machine's pages to read. */
+static void
+score_hide(struct apw_score *score, size_t page, size_t from, size_t to)
+{
+	size_t	end = (sizeof(*score) + page - 1) / page * page;
+	size_t	mfrom = offsetof(struct apw_score, machine_page) / page * page;
+	size_t	mto = (offsetof(struct apw_score, machine_page) +
+		    sizeof(score->machine_page) + page - 1) / page * page;
+	char	*base = (char *)score;
+
+	if (mto > from)			/* large pages: they share one */
+		mto = from;
+	if (mfrom > 0)
+		munmap(base, mfrom);
+	score_read_only(score, mfrom, mto);
+	if (mto < from)
+		munmap(base + mto, from - mto);
+	if (to < end)
+		munmap(base + to, end - to);
 }
 
 void
@@ -85,10 +108,7 @@ apw_score_narrow(struct apw_score *score, struct apw_score_slot *own)
 		score_read_only(score, 0, from);
 		score_read_only(score, to, end);
 	} else {
-		if (from > 0)
-			munmap(base, from);
-		if (to < end)
-			munmap(base + to, end - to);
+		score_hide(score, page, from, to);
 		if (score_before != NULL)
 			munmap((void *)(uintptr_t)score_before,
 			    sizeof(*score_before));
@@ -128,6 +148,61 @@ apw_score_text(const _Atomic uint32_t *seq, char *dst, size_t dst_size,
 			break;
 	}
 	dst[n - 1] = '\0';
+}
+
+/* --- what slots may know of each other --- */
+
+static void
+machine_put(struct apw_score_machine *m, uint32_t n,
+    const struct apw_score_slot *s)
+{
+	struct apw_score_sandbox	*to = &m->sandbox[n];
+
+	atomic_store(&to->number, atomic_load(&s->number));
+	atomic_store(&to->cycle, atomic_load(&s->cycle));
+	atomic_store(&to->busy, atomic_load(&s->job_since_ms) != 0);
+	atomic_store(&to->bytes, atomic_load(&s->engine_bytes));
+}
+
+/* A ping is said with its time first: who reads in between has a new figure
+ * for an old one, and asks again a little early. */
+static void
+machine_ping(struct apw_score_machine *m, const struct apw_score_slot *s)
+{
+	int64_t	at = atomic_load(&s->pinged_ms);
+
+	if (at <= atomic_load(&m->pinged_ms))
+		return;
+	atomic_store(&m->ping_ms, atomic_load(&s->ping_ms));
+	atomic_store(&m->pinged_ms, at);
+}
+
+static size_t	records_of(const struct apw_score *);
+
+void
+apw_score_machine_update(struct apw_score *score)
+{
+	struct apw_score_machine	*m = &score->machine;
+	const struct apw_score_slot	*s;
+	uint32_t			 n = 0;
+	size_t				 i, records = records_of(score);
+
+	for (i = 0; i < records; i++) {
+		s = &score->slot[i];
+		if (atomic_load(&s->number) == 0)
+			continue;
+		machine_ping(m, s);
+		if (atomic_load(&s->engine_pid) != 0 &&
+		    n < APW_SCORE_SANDBOXES)
+			machine_put(m, n++, s);
+	}
+	atomic_store(&m->n, n);
+}
+
+const struct apw_score_machine *
+apw_score_machine(void)
+{
+	return score_all == NULL ? NULL : &score_all->machine;
 }
 
 /* --- counts --- */

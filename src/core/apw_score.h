@@ -4,7 +4,8 @@
  * texts are guarded by `seq` (odd while being written).
  *
  * Head, monitor and each slot have pages of their own: a process can write
- * its own and no other (apw_score_narrow). */
+ * its own and no other (apw_score_narrow).  What the slots of a machine have
+ * to know of each other is copied by the master to pages that all can read. */
 #ifndef APW_SCORE_H
 #define APW_SCORE_H
 
@@ -24,6 +25,7 @@
 /* What is counted, of a slot and of all; none of them ever goes back. */
 #define APW_SCORE_COUNTS(X)						\
 	X(starts) X(deaths) X(jobs_started) X(jobs_ok) X(jobs_failed)	\
+	X(jobs_unknown)							\
 	X(engine_starts) X(engine_deaths) X(reconnects) X(busy_ms)	\
 	X(egress_allowed) X(egress_blocked) X(egress_failed)		\
 	X(egress_sent_bytes) X(egress_received_bytes) X(log_dropped)
@@ -72,12 +74,20 @@ struct apw_score_slot {
 	_Atomic int64_t	 tick_ms;	/* monotonic; event loop was alive then */
 	_Atomic int64_t	 last_poll_ms;	/* a poll was answered then */
 	_Atomic uint64_t jobs_started, jobs_ok, jobs_failed;
+	_Atomic uint64_t jobs_unknown;	/* of a type that nothing here does */
 	_Atomic uint64_t engine_starts, engine_deaths;
 	_Atomic uint64_t reconnects;
 	_Atomic uint64_t log_dropped;	/* lines that could not be written */
 	_Atomic int64_t	 poll_until_ms;	/* monotonic; the poll that is parked
 					 * at the app is over then; 0: none */
+	_Atomic int64_t	 poll_round_ms;	/* monotonic; a slot that polls did so,
+					 * or was answered, last then; 0: it
+					 * does not poll */
 	_Atomic int32_t	 engine_pid;
+	_Atomic uint64_t engine_bytes;	/* in memory, of it and its children */
+	_Atomic int64_t	 pinged_ms;	/* monotonic; the app was asked how far
+					 * it is; 0: never */
+	_Atomic int32_t	 ping_ms;	/* it is so far; -1: no answer */
 	_Atomic int64_t	 job_since_ms;	/* monotonic; 0: no job */
 	_Atomic uint64_t busy_ms;
 	_Atomic uint64_t egress_allowed, egress_blocked, egress_failed;
@@ -97,6 +107,7 @@ struct apw_score_slot {
 	char	 mode[32];
 	char	 why[256];		/* reason of CONNECTING or BLOCKED */
 	char	 app_version[32];
+	char	 notice[256];		/* what is odd about the app; "" */
 	char	 network[16];		/* "strict" */
 	char	 network_from[32];	/* who said so */
 	char	 fence[16];		/* what holds it: "namespace" */
@@ -113,6 +124,22 @@ struct apw_score_past { APW_SCORE_COUNTS(APW_SCORE_COUNT_ATOMIC) };
 
 /* A copy. */
 struct apw_score_counts { APW_SCORE_COUNTS(APW_SCORE_COUNT_PLAIN) };
+
+/* What all slots may know of one of them. */
+struct apw_score_sandbox {
+	_Atomic uint32_t number, cycle;
+	_Atomic uint32_t busy;		/* bool */
+	_Atomic uint64_t bytes;
+};
+
+#define APW_SCORE_SANDBOXES 250		/* more are not told of */
+
+struct apw_score_machine {
+	_Atomic uint32_t n;
+	_Atomic int64_t	 pinged_ms;	/* the last one of any slot */
+	_Atomic int32_t	 ping_ms;
+	struct apw_score_sandbox sandbox[APW_SCORE_SANDBOXES];
+};
 
 struct apw_score {
     union {
@@ -148,6 +175,10 @@ struct apw_score {
 	_Atomic uint64_t monitor_log_dropped;
 	};
     };
+    union {				/* written by the master, read by all */
+	char	 machine_page[2 * APW_SCORE_PAGE];
+	struct apw_score_machine machine;
+    };
 	/* the part of `past` that slots of this number counted: written by
 	 * the master */
 	struct apw_score_past was[APW_SCORE_NUMBERS];
@@ -155,13 +186,15 @@ struct apw_score {
 };
 _Static_assert(sizeof(struct apw_score_past) * APW_SCORE_NUMBERS %
     APW_SCORE_PAGE == 0, "records have pages of their own");
+_Static_assert(sizeof(struct apw_score_machine) <= 2 * APW_SCORE_PAGE &&
+    sizeof(struct apw_score_slot) == APW_SCORE_PAGE, "all fit their pages");
 
 /* Shared memory without a name; only touched pages cost anything. */
 struct apw_score *apw_score_new(struct apw_err *);
 /* In a child of the master, before it closes descriptors and becomes anybody
  * else: from now on it can write the page of its record only, for good.
  * own NULL: the monitor, which reads all and writes its own page; a slot does
- * not even see the others. */
+ * not even see the others, but for what the machine's pages say of them. */
 void	apw_score_narrow(struct apw_score *, struct apw_score_slot *own);
 
 /* The writer's side of a text: begin, change, end. */
@@ -170,6 +203,12 @@ void	apw_score_end(_Atomic uint32_t *seq);
 /* Copy a text consistently; always NUL-terminated. */
 void	apw_score_text(const _Atomic uint32_t *seq, char *dst, size_t dst_size,
 	    const char *src, size_t src_size);
+
+/* In the master, now and then: what the slots' records say goes to the
+ * machine's pages. */
+void	apw_score_machine_update(struct apw_score *);
+/* For slots; NULL: there is no scoreboard. */
+const struct apw_score_machine *apw_score_machine(void);
 
 /* The record is free from now on; what it has counted stays. */
 void	apw_score_release(struct apw_score *, struct apw_score_slot *);

@@ -99,6 +99,21 @@ print_head(const json_t *st)
 		printf("last reload: %s\n", text_of(reload, "message"));
 }
 
+/* What slots say of the app they speak to: once, however many say it. */
+static void
+print_notices(const json_t *slots)
+{
+	const char	*notice, *last = "-";
+	size_t		 i;
+
+	for (i = 0; i < json_array_size(slots); i++) {
+		notice = text_of(json_array_get(slots, i), "notice");
+		if (strcmp(notice, "-") != 0 && strcmp(notice, last) != 0)
+			printf("notice: %s\n", notice);
+		last = notice;
+	}
+}
+
 static void
 print_slot(const json_t *s)
 {
@@ -163,6 +178,7 @@ apw_ctl_status(int argc, char **argv, const struct apw_cycle *cycle)
 			fwrite(body.data, 1, body.len, stdout);
 		else {
 			print_head(st);
+			print_notices(json_object_get(st, "slots"));
 			print_slots(json_object_get(st, "slots"),
 			    json_object_get(st, "errand"));
 		}

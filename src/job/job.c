@@ -418,9 +418,7 @@ apw_job_begin(struct apw_job *job)
 		job_conclude(job, APW_ENDING_BAD_JOB, "VALIDATION: %s",
 		    err.text);
 	else if (job->ops == NULL)
-		job_conclude(job, APW_ENDING_UNSUPPORTED,
-		    "VALIDATION: jobs of type %.64s are not supported by "
-		    "this build", job->type);
+		job_unsupported(job);
 	else if (job->ops->provision(job, &job->ids, &err) == -1)
 		job_conclude(job, APW_ENDING_BAD_JOB, "%s", err.text);
 	else if (job_keep_forbids(job))

@@ -156,6 +156,9 @@ int	job_lease_start(struct apw_job *, struct apw_err *);
 void	job_lease_stop(struct apw_job *);
 int64_t	job_lease_left_ms(const struct apw_job *);
 
+/* unsupported.c: concludes a job of a type that nothing here does */
+void	job_unsupported(struct apw_job *);
+
 /* keep.c; true: the job is on its way to its end.  The second when its fields
  * are known. */
 bool	job_keep_begin(struct apw_job *);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/apw_clock.h"
 #include "core/apw_log.h"
 #include "link/app_link_priv.h"
 #include "proto/apw_raw.h"
@@ -265,6 +266,7 @@ conn_on_read(struct bufferevent *bev, void *arg)
 		return;
 	}
 	evbuffer_drain(in, (size_t)n);
+	l->upgrade_ms = apw_now_ms() - l->upgrade_ms;
 	conn_upgraded(l);
 }
 
@@ -304,6 +306,7 @@ conn_on_stream(void *arg, struct bufferevent *bev, const char *error)
 	}
 	l->bev = bev;
 	l->state = APP_UPGRADING;
+	l->upgrade_ms = apw_now_ms();
 	evbuffer_add_printf(bufferevent_get_output(bev),
 	    "GET %s?EIO=4&transport=websocket HTTP/1.1\r\n"
 	    "Host: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -335,8 +338,9 @@ conn_on_dial(void *arg, const struct apw_dialled *end)
 		conn_fail(l, err.text);
 }
 
-int
-app_conn_dial(struct apw_app_link *l, struct apw_err *err)
+struct apw_dial *
+app_conn_dial_to(struct apw_app_link *l, apw_dial_fn *done,
+    struct apw_err *err)
 {
 	static const struct apw_strlist	system = { NULL, 0 };
 	const struct apw_dial_conf	conf = {
@@ -344,13 +348,23 @@ app_conn_dial(struct apw_app_link *l, struct apw_err *err)
 		.port = l->target.port,
 		.upstream = l->proxy,
 	};
+	struct apw_dial			*dial;
 
 	/* The system's own servers, also where flows have others: the app is
 	 * a neighbour. */
 	if (l->resolver == NULL)
 		l->resolver = apw_resolver_new(l->base, &system, err);
 	if (l->resolver == NULL)
-		return -1;
-	l->dial = apw_dial_new(l->base, l->resolver, &conf, conn_on_dial, l);
-	return l->dial != NULL ? 0 : apw_err_set(err, ENOMEM, "dial");
+		return NULL;
+	dial = apw_dial_new(l->base, l->resolver, &conf, done, l);
+	if (dial == NULL)
+		apw_err_set(err, ENOMEM, "dial");
+	return dial;
+}
+
+int
+app_conn_dial(struct apw_app_link *l, struct apw_err *err)
+{
+	l->dial = app_conn_dial_to(l, conn_on_dial, err);
+	return l->dial != NULL ? 0 : -1;
 }

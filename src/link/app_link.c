@@ -21,6 +21,7 @@ link_destroy(struct apw_app_link *l)
 	struct apw_link_ws	*ws;
 
 	app_emit_forget_all(l);
+	app_ping_cancel(l);
 	l->leaving.on_empty = NULL;
 	while ((ws = TAILQ_FIRST(&l->leaving.all)) != NULL)
 		apw_link_ws_free(ws);
@@ -255,6 +256,12 @@ apw_app_link_connected(const struct apw_app_link *l)
 	return l->state == APP_OPEN;
 }
 
+int64_t
+apw_app_link_handshake_ms(const struct apw_app_link *l)
+{
+	return l->upgrade_ms;
+}
+
 size_t
 apw_app_link_max_payload(const struct apw_app_link *l)
 {
@@ -271,6 +278,7 @@ apw_app_link_leave(struct apw_app_link *l)
 
 	app_link_enter(l);
 	app_emit_forget_all(l);
+	app_ping_cancel(l);
 	if (l->state == APP_OPEN)
 		app_conn_send(l, &bye, 1);
 	l->state = APP_IDLE;

@@ -135,6 +135,22 @@ void	 apw_app_link_cancel(struct apw_app_link *, uint32_t id);
 int	 apw_app_link_emit(struct apw_app_link *, const char *event,
 	    const struct apw_str *parts, size_t nparts, struct apw_err *);
 
+/* How long the app took to answer the handshake's request, ms: a first figure
+ * of how far it is.  Only while connected. */
+int64_t	 apw_app_link_handshake_ms(const struct apw_app_link *);
+
+/* Milliseconds, or -1: no answer in time. */
+typedef void apw_app_link_ping_fn(void *arg, int64_t ms);
+
+/*
+ * Ask how far the app is, beside the connection and whether there is one: the
+ * time until its health page is answered, on a connection of its own.  One at a
+ * time.  0: done comes once, with the link's arg, but not after leave or free;
+ * -1 and err: one is under way (EALREADY), or it cannot be asked.
+ */
+int	 apw_app_link_ping(struct apw_app_link *, unsigned timeout_ms,
+	    apw_app_link_ping_fn *done, struct apw_err *);
+
 /* What the peer accepts as one message; 0 while not connected. */
 size_t	 apw_app_link_max_payload(const struct apw_app_link *);
 

@@ -42,6 +42,16 @@ struct app_target {
 	size_t	 prefix;	/* bytes of it: the URL's own path */
 };
 
+/* a question how far the app is; timer NULL: none under way */
+struct app_ping {
+	struct event		*timer;		/* owned; its end, at last */
+	struct apw_dial		*dial;		/* owned, one of these at a */
+	struct apw_stream	*stream;	/* time */
+	struct bufferevent	*bev;
+	int64_t			 began_ms;
+	apw_app_link_ping_fn	*done;
+};
+
 struct apw_app_link {
 	uint32_t		 magic;
 	struct event_base	*base;		/* borrowed */
@@ -79,6 +89,9 @@ struct apw_app_link {
 	struct event		*reply_timer;	/* owned */
 	int64_t			 reply_due_ms;	/* when it comes; 0: not set */
 	struct event		*left;		/* owned: tells on_left */
+	struct app_ping		 ping;
+	int64_t			 upgrade_ms;	/* when it was asked for, then
+						   how long the 101 took */
 	TAILQ_HEAD(, app_pending) pending;
 	unsigned		 npending;
 	uint64_t		 next_id;
@@ -104,8 +117,14 @@ void	app_target_moved(const struct app_target *, int status,
 	    struct apw_str location, char *out, size_t size);
 void	app_target_free(struct app_target *);
 
+/* app_ping.c */
+void	app_ping_cancel(struct apw_app_link *);
+
 /* app_conn.c: from dial to packets */
 int	app_conn_dial(struct apw_app_link *, struct apw_err *);
+/* A connection to the app's host; the callee's.  NULL: err says why. */
+struct apw_dial *app_conn_dial_to(struct apw_app_link *, apw_dial_fn *,
+	    struct apw_err *);
 /* Engine.IO message of the concatenated parts */
 int	app_conn_send(struct apw_app_link *, const struct apw_str *parts,
 	    size_t nparts);

@@ -58,6 +58,7 @@ master_on_tick(evutil_socket_t fd, short what, void *arg)
 	master_notify_tick(m, now);
 	master_folders_tick(m, now);
 	master_note_innocents(m);
+	apw_score_machine_update(m->score);
 	apw_log_tick(now);
 	m->tick_ms = now;
 	tick_again(m, hurry ? TICK_BOOT_MS : m->notify.watchdog_ms > 0 &&

@@ -250,10 +250,13 @@ score_reset(struct mproc *p)
 		apw_score_end(&s->seq);
 	apw_score_begin(&s->seq);
 	s->phase[0] = s->job_id[0] = s->job_type[0] = s->why[0] = '\0';
+	s->notice[0] = '\0';
 	apw_score_end(&s->seq);
 	atomic_store(&s->engine_pid, 0);
+	atomic_store(&s->engine_bytes, 0);
 	atomic_store(&s->job_since_ms, 0);
 	atomic_store(&s->poll_until_ms, 0);
+	atomic_store(&s->poll_round_ms, 0);
 	atomic_store(&s->step_until_ms, 0);
 	atomic_store(&s->proof, APW_PROOF_NONE);
 	atomic_store(&s->rest_until_ms, 0);

@@ -92,6 +92,8 @@ mon_metrics_text(const struct mon_view *v, struct apw_buf *b)
 	    t->jobs_ok);
 	one(b, "jobs_failed_total", "counter", "Jobs that did not.",
 	    t->jobs_failed);
+	one(b, "jobs_unknown_total", "counter",
+	    "Jobs of a type that this build does not know.", t->jobs_unknown);
 	one(b, "engine_starts_total", "counter", "Engines started.",
 	    t->engine_starts);
 	one(b, "engine_deaths_total", "counter", "Engines that died unasked.",

@@ -1,5 +1,6 @@
-/* The pages, by path; a query changes nothing.  Room: monitor.  Everything
- * else is 404 without a body, as the Node worker's health server has it. */
+/* The pages, by path; a query changes nothing of ours.  Room: monitor.
+ * Everything else is 404 without a body, as the Node worker's health server has
+ * it, whose pages are there without a query only. */
 #include "monitor/pages_priv.h"
 
 #include "core/apw_auto.h"
@@ -38,12 +39,16 @@ page_metrics(const struct mon_view *v, struct apw_httpd_answer *r)
 	mon_metrics_text(v, &r->body);
 }
 
-/* The Node worker's: up means ok. */
+/* The Node worker's: up means ok, but for polls that do not come round. */
 static void
 page_health(const struct mon_view *v, struct apw_httpd_answer *r)
 {
-	(void)v;
-	apw_buf_puts(&r->body, "{\"status\":\"ok\"}");
+	bool	stalled = mon_view_stalled(v);
+
+	if (stalled)
+		r->status = 503;
+	apw_buf_printf(&r->body, "{\"status\":\"%s\"}", stalled ?
+	    "poll_loop_stalled" : "ok");
 }
 
 static const struct {
@@ -75,7 +80,7 @@ mon_on_request(void *arg, const struct apw_httpd_request *rq,
 	for (i = 0; i < APW_COUNT(pages); i++)
 		if (apw_str_is(rq->path, pages[i].path))
 			break;
-	if (i == APW_COUNT(pages))
+	if (i == APW_COUNT(pages) || (!pages[i].is_ours && rq->query.n > 0))
 		return;
 	if (!rq->reads) {
 		if (pages[i].is_ours) {

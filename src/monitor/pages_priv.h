@@ -15,10 +15,10 @@ struct mon_slot {
 	int		pid, engine_pid;
 	enum apw_slot_state state;
 	int64_t		started_wall_ms, rest_until_ms, state_since_ms,
-			tick_ms, last_poll_ms, job_since_ms, poll_until_ms;
+			tick_ms, last_poll_ms, poll_round_ms, job_since_ms, poll_until_ms;
 	struct apw_score_counts counts;	/* of slots of this number */
 	char		phase[32], job_id[64], job_type[40], mode[32],
-			why[256], app_version[32], network[16],
+			why[256], app_version[32], notice[256], network[16],
 			network_from[32], fence[16], network_rules[1024];
 };
 
@@ -44,6 +44,8 @@ bool	mon_is_errand(const struct mon_slot *);
 bool	mon_view_able(const struct mon_view *, const struct mon_slot *);
 bool	mon_view_alive(const struct mon_view *);
 bool	mon_view_ready(const struct mon_view *);
+/* A slot that is connected and has no job has long stopped to poll. */
+bool	mon_view_stalled(const struct mon_view *);
 
 /* status.c, metrics.c */
 void	mon_status_json(const struct mon_view *, struct apw_buf *);

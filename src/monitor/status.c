@@ -41,11 +41,11 @@ put_counters(struct apw_buf *b, const struct apw_score_counts *c)
 {
 	apw_buf_printf(b, ",\"starts\":%" PRIu64 ",\"deaths\":%" PRIu64
 	    ",\"jobs\":{\"started\":%" PRIu64 ",\"ok\":%" PRIu64
-	    ",\"failed\":%" PRIu64 "},\"engines\":{\"starts\":%" PRIu64
+	    ",\"failed\":%" PRIu64 ",\"unknown\":%" PRIu64 "},\"engines\":{\"starts\":%" PRIu64
 	    ",\"deaths\":%" PRIu64 "},\"reconnects\":%" PRIu64
 	    ",\"busy_ms\":%" PRIu64 ",\"log_dropped\":%" PRIu64,
 	    c->starts, c->deaths, c->jobs_started, c->jobs_ok,
-	    c->jobs_failed, c->engine_starts, c->engine_deaths,
+	    c->jobs_failed, c->jobs_unknown, c->engine_starts, c->engine_deaths,
 	    c->reconnects, c->busy_ms, c->log_dropped);
 	apw_buf_printf(b, ",\"egress\":{\"allowed\":%" PRIu64
 	    ",\"blocked\":%" PRIu64 ",\"failed\":%" PRIu64
@@ -91,6 +91,7 @@ put_slot(struct apw_buf *b, const struct mon_view *v, const struct mon_slot *s)
 	put_text(b, "mode", s->mode);
 	put_text(b, "why", s->why);
 	put_text(b, "app_version", s->app_version);
+	put_text(b, "notice", s->notice);
 	apw_buf_puts(b, ",\"network\":{\"mode\":");
 	apw_buf_json_c(b, s->network);
 	put_text(b, "from", s->network_from);

@@ -9,6 +9,7 @@
 #include "proto/apw_raw.h"
 
 #define ALIVE_MS	10000	/* the master turns its loop every second */
+#define STALLED_MS	180000	/* a poll is over after 65 s, whatever happens */
 
 static void
 make_utf8(char *s)
@@ -45,6 +46,7 @@ copy_slot(struct mon_slot *to, const struct apw_score_slot *s)
 	NUMBER(state_since_ms);
 	NUMBER(tick_ms);
 	NUMBER(last_poll_ms);
+	NUMBER(poll_round_ms);
 	NUMBER(poll_until_ms);
 	NUMBER(engine_pid);
 	NUMBER(job_since_ms);
@@ -54,6 +56,7 @@ copy_slot(struct mon_slot *to, const struct apw_score_slot *s)
 	TEXT(mode);
 	TEXT(why);
 	TEXT(app_version);
+	TEXT(notice);
 	TEXT(network);
 	TEXT(network_from);
 	TEXT(fence);
@@ -146,4 +149,21 @@ bool
 mon_view_ready(const struct mon_view *v)
 {
 	return !v->draining && v->able > 0;
+}
+
+/* Slots that may not take jobs do not poll: they are another matter, and
+ * /readyz has it. */
+bool
+mon_view_stalled(const struct mon_view *v)
+{
+	const struct mon_slot	*s;
+	size_t			 i;
+
+	for (i = 0; i < v->n; i++) {
+		s = &v->slot[i];
+		if (s->state == APW_SLOT_IDLE && s->poll_round_ms != 0 &&
+		    v->now_ms - s->poll_round_ms > STALLED_MS)
+			return true;
+	}
+	return false;
 }

@@ -164,12 +164,15 @@ slot_harden(void)
 
 /* A dedicated worker runs the flows of one customer in boxes, and whoever
  * sets it up has said whether engines are kept: the worker that the app comes
- * with does not start otherwise. */
+ * with does not start otherwise.  Later ones demand it in the cloud alone. */
 static int
 slot_fit_group(struct apw_slot *s, const struct apw_sandbox_ops *ops,
     struct apw_err *err)
 {
 	if (s->ops->group == NULL || s->ops->group(s->source) == NULL)
+		return 0;
+	if (!apw_app_can(s->settings->release, APW_APP_GROUP_MODES) &&
+	    strcmp(s->settings->edition, "cloud") != 0)
 		return 0;
 	if (!ops->boxed)
 		return apw_err_set(err, 0, "a worker group needs mode "

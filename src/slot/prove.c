@@ -123,6 +123,16 @@ slot_prove_forget(struct apw_slot *s)
 	s->proving = false;
 }
 
+/* An engine is not all: the app gives no job to this configuration. */
+void
+slot_prove_refused(struct apw_slot *s, const char *why)
+{
+	if (s->step != &slot_prove || !slot_must_prove(s))
+		return;
+	slot_prove_forget(s);
+	prove_fail(s, "no job comes from the source", why);
+}
+
 bool
 slot_must_prove(const struct apw_slot *s)
 {

@@ -21,8 +21,10 @@
 #include "job/publish.h"
 #include "slot/tree.h"
 #include "slot/warm.h"
+#include "slot/weigh.h"
 
 #define SLOT_TICK_MS	1000
+#define SLOT_WEIGH_TICKS 15
 #define SLOT_ORPHAN_MS	700	/* then nothing of ours is left */
 
 static bool
@@ -72,6 +74,20 @@ slot_note_time(struct apw_slot *s)
 	s->tick_ms = now_ms;
 }
 
+/* For the app's page of workers: now and then, and soon after an engine has
+ * come or gone. */
+static void
+slot_weigh(struct apw_slot *s)
+{
+	pid_t	pid = atomic_load(&s->score->engine_pid);
+
+	if (pid == s->weighed && ++s->weigh_ticks < SLOT_WEIGH_TICKS)
+		return;
+	s->weighed = pid;
+	s->weigh_ticks = 0;
+	atomic_store(&s->score->engine_bytes, apw_weigh(pid));
+}
+
 static void
 slot_on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -85,6 +101,7 @@ slot_on_tick(evutil_socket_t fd, short what, void *arg)
 	slot_note_time(s);
 	slot_watch_stock(s);
 	slot_standby_idle(s);
+	slot_weigh(s);
 	/* nobody tells us */
 	if (atomic_load(&s->score->watched) == 0)
 		apw_journals_look(s->journals);

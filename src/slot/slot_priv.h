@@ -87,6 +87,8 @@ struct apw_slot {
 							   blocked */
 	int64_t				 tick_ms;	/* by apw_boot_ms() */
 	int64_t				 stood_ms, woke_ms;	/* the loop, last */
+	pid_t				 weighed;	/* whose memory is shown */
+	unsigned			 weigh_ticks;	/* since then */
 	int				 exit_code;
 };
 
@@ -166,6 +168,8 @@ int	slot_journals_open(struct apw_slot *);
 bool	slot_must_prove(const struct apw_slot *);
 void	slot_prove_enter(struct apw_slot *);
 void	slot_prove_forget(struct apw_slot *);
+/* The source says that no job will come: a canary has failed. */
+void	slot_prove_refused(struct apw_slot *, const char *why);
 void	slot_proved(struct apw_slot *);		/* steps.c */
 
 /* adopt.c: take over the newest settings, if there are any; only between

@@ -54,6 +54,8 @@ slot_source_blocked(void *arg, const char *why)
 
 	APW_CAST(s, arg, SLOT_MAGIC);
 	slot_score_why(s, why == NULL ? s->blocked : why);
+	if (why != NULL)
+		slot_prove_refused(s, why);
 	if (s->step == &slot_idle)
 		apw_score_state(s->score, why != NULL ? APW_SLOT_BLOCKED :
 		    APW_SLOT_IDLE);

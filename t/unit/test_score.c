@@ -13,7 +13,7 @@
 
 #include "core/apw_score.h"
 
-enum child_tries { OWN, OTHER, HEAD, MONITOR_OWN, MONITOR_SLOT,
+enum child_tries { OWN, OTHER, HEAD, MACHINE, MACHINE_READS, MONITOR_OWN, MONITOR_SLOT,
 	MONITOR_MPROTECT, MONITOR_READS };
 
 static int
@@ -30,6 +30,13 @@ try_it(struct apw_score *score, enum child_tries what)
 	case HEAD:
 		atomic_store(&score->cycle, 4711);
 		return 0;
+	case MACHINE:
+		atomic_store(&score->machine.n, 4711);
+		return 0;
+	case MACHINE_READS:
+		return atomic_load(&score->machine.n) == 1 &&
+		    atomic_load(&apw_score_machine()->sandbox[0].bytes) ==
+		    4711 ? 0 : 1;
 	case MONITOR_OWN:
 		atomic_store(&score->monitor_tick_ms, 4711);
 		return 0;
@@ -77,6 +84,13 @@ test_narrow(void **state)
 	assert_int_equal(atomic_load(&score->slot[1].state), APW_SLOT_BUSY);
 	assert_int_equal(in_child(score, OTHER), 1000 + SIGSEGV);
 	assert_int_equal(in_child(score, HEAD), 1000 + SIGSEGV);
+	/* what a slot may know of the others, and no more */
+	atomic_store(&score->records, 3);
+	atomic_store(&score->slot[2].engine_pid, 1);
+	atomic_store(&score->slot[2].engine_bytes, 4711);
+	apw_score_machine_update(score);
+	assert_int_equal(in_child(score, MACHINE_READS), 0);
+	assert_int_equal(in_child(score, MACHINE), 1000 + SIGSEGV);
 	assert_int_equal(in_child(score, MONITOR_OWN), 0);
 	assert_int_equal(atomic_load(&score->monitor_tick_ms), 4711);
 	assert_int_equal(in_child(score, MONITOR_SLOT), 1000 + SIGSEGV);

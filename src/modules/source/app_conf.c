@@ -2,8 +2,11 @@
  * configuration is read. */
 #include "modules/source/app_conf.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "core/apw_buf.h"
 #include "core/apw_conf.h"
@@ -20,6 +23,55 @@ static const struct apw_enum dialects[] = {
 	{ NULL, 0 }
 };
 
+static const struct apw_enum newest_words[] = {
+	{ "take", APP_CONF_TAKE }, { "pause", APP_CONF_PAUSE }, { NULL, 0 }
+};
+
+static const struct apw_enum scopes[] = {
+	{ "platform", 0 }, { "project", 1 }, { NULL, 0 }
+};
+
+/* group ID [platform | project]: the word is another directive's */
+static int
+set_group(struct apw_conf *conf, const struct apw_directive *d, void *p,
+    char *const *args, size_t nargs, size_t *bad, struct apw_err *err)
+{
+	static char		 on[] = "on", off[] = "off";
+	struct apw_directive	 scope = { .name = "group", .limits = scopes };
+	struct app_conf		*app = p;
+	int			 project = 0;
+
+	if (apw_set_string(conf, d, p, args, 1, bad, err) == -1)
+		return -1;
+	app->group_scope = nargs == 2;
+	if (nargs == 1)
+		return 0;
+	*bad = 1;
+	if (apw_set_enum(conf, &scope, &project, args + 1, 1, bad, err) == -1) {
+		*bad = 1;
+		return -1;
+	}
+	apw_conf_show(conf, 1, NULL);
+	(void)apw_conf_set_other(conf, "project_worker", project ? on : off,
+	    err);
+	return 0;
+}
+
+/* The words may be written large, too. */
+static int
+set_newest(struct apw_conf *conf, const struct apw_directive *d, void *p,
+    char *const *args, size_t nargs, size_t *bad, struct apw_err *err)
+{
+	char	*word = apw_arena_strdup(apw_conf_arena(conf), args[0]);
+	size_t	 i;
+
+	if (word == NULL)
+		return apw_err_set(err, ENOMEM, "newest");
+	for (i = 0; word[i] != '\0'; i++)
+		word[i] = (char)tolower((unsigned char)word[i]);
+	return apw_set_enum(conf, d, p, &word, nargs, bad, err);
+}
+
 const struct apw_directive app_directives[] = {
 	{ .name = "url", .args = { 1, 1 }, .set = apw_set_url,
 	  .offset = offsetof(struct app_conf, url), .env = "AP_FRONTEND_URL",
@@ -35,11 +87,26 @@ const struct apw_directive app_directives[] = {
 	  .reload = APW_NEW_SLOTS, .secret = true, .arg_help = "FILE",
 	  .help = "A file with the worker token, readable by the master only. "
 	    "The systemd credential worker-token is its default." },
-	{ .name = "group", .args = { 1, 1 }, .set = apw_set_string,
+	{ .name = "group", .args = { 1, 2 }, .set = set_group,
 	  .offset = offsetof(struct app_conf, group),
 	  .env = "AP_WORKER_GROUP_ID", .reload = APW_NEW_SLOTS,
-	  .arg_help = "ID",
-	  .help = "Take the jobs of this worker group only." },
+	  .arg_help = "ID [platform | project]",
+	  .help = "Take the jobs of this worker group only. The word says "
+	    "whose group it is, as project_worker does." },
+	{ .name = "project_worker", .args = { 1, 1 }, .set = apw_set_flag,
+	  .offset = offsetof(struct app_conf, project_worker), .dflt = "on",
+	  .env = "AP_PROJECT_WORKER", .reload = APW_NEW_SLOTS,
+	  .arg_help = "on | off",
+	  .help = "The group is one of projects; off: of a platform. Apps "
+	    "before 0.86.1 know groups of platforms only." },
+	{ .name = "newest", .args = { 1, 1 }, .set = set_newest,
+	  .offset = offsetof(struct app_conf, newest),
+	  .limits = newest_words, .dflt = "take", .reload = APW_NEW_SLOTS,
+	  .arg_help = "take | pause",
+	  .help = "An app that is newer than any release this build knows: "
+	    "take its jobs, as if it were the newest that is known, or take "
+	    "none until the app or the build is another. Both are told in the "
+	    "log and in the status." },
 	{ .name = "ca_file", .args = { 1, 1 }, .set = apw_set_path,
 	  .offset = offsetof(struct app_conf, ca_file),
 	  .reload = APW_NEW_SLOTS, .arg_help = "FILE",
@@ -167,6 +234,25 @@ check_proxy(struct apw_cycle *cycle, const struct app_conf *app)
 		    "https://HOST:PORT", proxy, why.text);
 }
 
+/* "worker-" and 21 characters, as upstream's.  All slots of a configuration
+ * have one name: to the app they are one machine. */
+static int
+name_worker(struct app_conf *app, struct apw_err *err)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789_-";
+	unsigned char	dice[21];
+	size_t		i;
+
+	if (getrandom(dice, sizeof(dice), 0) != sizeof(dice))
+		return apw_err_set(err, errno, "no random bytes");
+	memcpy(app->worker_id, "worker-", 7);
+	for (i = 0; i < sizeof(dice); i++)
+		app->worker_id[7 + i] = alphabet[dice[i] & 63];
+	app->worker_id[7 + i] = '\0';
+	return 0;
+}
+
 int
 app_conf_check(struct apw_cycle *cycle, void *conf, struct apw_err *err)
 {
@@ -175,7 +261,8 @@ app_conf_check(struct apw_cycle *cycle, void *conf, struct apw_err *err)
 	struct apw_err	 why = APW_ERR_NONE;
 	struct apw_str	 type;
 
-	(void)err;
+	if (name_worker(app, err) == -1)
+		return -1;
 	if (app->url == NULL)
 		apw_conf_complain(cycle, "url", "found no url of the app; "
 		    "expected \"url https://...;\" or AP_FRONTEND_URL");

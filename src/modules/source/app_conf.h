@@ -7,10 +7,18 @@
 enum app_conf_dialect { APP_CONF_AUTO, APP_CONF_L1, APP_CONF_L2, APP_CONF_L3,
 	APP_CONF_L4, APP_CONF_L5 };
 
+/* What to do about an app that is newer than any release we know. */
+enum app_conf_newest { APP_CONF_TAKE, APP_CONF_PAUSE };
+
 struct app_conf {
 	char		 *url;		/* base URL of the app */
 	struct apw_secret token;	/* worker token (JWT) */
 	char		 *group;	/* worker group id, or NULL */
+	bool		  group_scope;	/* the directive said whose it is */
+	bool		  project_worker; /* the group is a project's */
+	enum app_conf_newest newest;
+	char		  worker_id[32]; /* one for all slots of the daemon, new
+					   with each configuration */
 	char		 *ca_file;	/* or NULL: the system's */
 	bool		  verify;	/* the peer's certificate */
 	char		 *proxy;	/* "auto", "off", or its URL */

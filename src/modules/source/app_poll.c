@@ -21,10 +21,23 @@ poll_parked(struct apw_source *src, int64_t until_ms)
 	atomic_store(&src->env->score->poll_until_ms, until_ms);
 }
 
+/* The round of polls turns: who watches it (the health page) looks how long
+ * ago.  A slot that may not poll, or has no connection, has none. */
+static void
+poll_round(struct apw_source *src)
+{
+	bool	turns = src->wanted && src->state == APP_READY &&
+	    src->blocked[0] == '\0';
+
+	atomic_store(&src->env->score->poll_round_ms, turns ? apw_now_ms() :
+	    0);
+}
+
 static void
 poll_idle(struct apw_source *src)
 {
 	src->wanted = src->unwanting = false;
+	poll_round(src);
 	event_del(src->poll_timer);
 	src->events.on_idle(src->arg);
 }
@@ -33,6 +46,7 @@ static void
 poll_again(struct apw_source *src, int64_t pause_ms)
 {
 	poll_parked(src, 0);
+	poll_round(src);
 	if (src->unwanting)
 		poll_idle(src);
 	else if (pause_ms == 0)
@@ -45,6 +59,7 @@ static void
 poll_on_job(struct apw_source *src, struct apw_str job)
 {
 	src->wanted = src->unwanting = false;
+	poll_round(src);
 	src->events.on_job(src->arg, job);
 	/* after it: at no moment does it look as if we had neither */
 	poll_parked(src, 0);
@@ -97,6 +112,7 @@ app_poll_go(struct apw_source *src)
 	if (!src->wanted || src->unwanting || src->parked != 0 ||
 	    src->state != APP_READY || src->blocked[0] != '\0')
 		return;
+	poll_round(src);
 	event_del(src->poll_timer);
 	app_machine(src, &info);
 	part = apw_buf_view(&info);
@@ -109,6 +125,7 @@ app_poll_go(struct apw_source *src)
 	} else
 		poll_parked(src, src->polled_ms + src->conf->poll_timeout_ms);
 	apw_buf_free(&info);
+	app_ping_go(src);
 }
 
 void
@@ -130,6 +147,7 @@ app_want(struct apw_source *src)
 {
 	src->wanted = true;
 	src->unwanting = false;
+	poll_round(src);
 	/* from the loop, so that on_job never comes from inside */
 	if (src->parked == 0 && !event_pending(src->poll_timer, EV_TIMEOUT,
 	    NULL))
@@ -151,6 +169,7 @@ app_poll_lost(struct apw_source *src)
 	src->parked = 0;
 	src->poll_errors = 0;
 	poll_parked(src, 0);
+	poll_round(src);
 	if (src->unwanting)
 		app_timer(src->poll_timer, 0);
 	else

@@ -49,11 +49,14 @@ struct apw_source {
 	bool			 ready_before;
 	char			*api_url;	/* owned */
 	char			*scope;		/* owned; of its leases */
-	char			 worker_id[32];
 	char			 version[32];	/* what we say we are */
 	char			 app_version[32];
 	const struct apw_app_dialect *dialect;	/* of the app; NULL: not known */
+	unsigned		 release;	/* of the app, as apw_settings
+						   has it */
 	char			 memory_limit[24]; /* KiB, as the app says it */
+	char			 newer[200];	/* it is of a release that we do
+						   not know; "" */
 	char			 blocked[256];	/* why no job will come, or "" */
 	struct machine		 machine;
 
@@ -87,6 +90,16 @@ uint32_t app_call_binary(struct apw_source *, const char *method,
 void	app_cancel(struct apw_source *, uint32_t id);
 void	app_calls_flush(struct apw_source *);	/* ready: send what waits */
 void	app_calls_drop(struct apw_source *);	/* closing: forget them all */
+
+/* app_release.c */
+const struct apw_app_dialect *	/* the configured one; NULL: none is */
+	app_conf_dialect(const struct apw_source *);
+void	app_take_settings(struct apw_source *, struct apw_str settings);
+
+/* app_ping.c */
+int32_t	app_ping_ms(const struct apw_source *);	/* -1: not known */
+void	app_ping_guess(struct apw_source *);	/* when connected */
+void	app_ping_go(struct apw_source *);	/* ask, if it is time */
 
 /* app_poll.c */
 void	app_want(struct apw_source *);

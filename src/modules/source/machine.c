@@ -94,12 +94,10 @@ machine_read_cpu(struct machine *m, int64_t now_ms)
 }
 
 static void
-machine_read(struct machine *m, pid_t engine_pid)
+machine_read(struct machine *m)
 {
-	struct statvfs		vfs;
-	int64_t			now_ms = apw_now_ms();
-	char			path[64], line[128];
-	unsigned long long	pages;
+	struct statvfs	vfs;
+	int64_t		now_ms = apw_now_ms();
 
 	if (m->read_ms != 0 && now_ms - m->read_ms < MACHINE_READ_MS)
 		return;
@@ -113,12 +111,43 @@ machine_read(struct machine *m, pid_t engine_pid)
 		m->disk_total = (uint64_t)vfs.f_blocks * vfs.f_frsize;
 		m->disk_free = (uint64_t)vfs.f_bavail * vfs.f_frsize;
 	}
-	m->engine_bytes = 0;
-	snprintf(path, sizeof(path), "/proc/%ld/statm", (long)engine_pid);
-	if (engine_pid > 0 && read_line(path, line, sizeof(line)) &&
-	    sscanf(line, "%*u %llu", &pages) == 1)
-		m->engine_bytes = pages * sysconf(_SC_PAGESIZE);
 	m->read_ms = now_ms;
+}
+
+static void
+machine_sandbox(struct apw_buf *out, unsigned slot, bool busy, uint64_t bytes)
+{
+	apw_buf_puts(out, out->len > 0 && out->data[out->len - 1] == '}' ?
+	    ",{\"sandboxId\":\"" : "{\"sandboxId\":\"");
+	if (slot == APW_SCORE_ERRAND)
+		apw_buf_puts(out, "errand");
+	else
+		apw_buf_printf(out, "slot-%u", slot);
+	apw_buf_printf(out, "\",\"boxId\":%u,\"busy\":%s,"
+	    "\"memoryUsageBytes\":%llu}", slot, busy ? "true" : "false",
+	    (unsigned long long)bytes);
+}
+
+/* All slots are one machine to the app, and what a poll says of it takes the
+ * place of what the last one said: each of them names all. */
+static void
+machine_sandboxes(const struct machine_props *p, struct apw_buf *out)
+{
+	const struct apw_score_sandbox	*s;
+	uint32_t			 i, n = 0;
+
+	if (p->engine_pid > 0)
+		machine_sandbox(out, p->slot, p->busy, p->engine_bytes);
+	if (p->others != NULL)
+		n = atomic_load(&p->others->n);
+	for (i = 0; i < n && i < APW_SCORE_SANDBOXES; i++) {
+		s = &p->others->sandbox[i];
+		if (atomic_load(&s->number) != p->slot &&
+		    atomic_load(&s->cycle) == p->cycle)
+			machine_sandbox(out, atomic_load(&s->number),
+			    atomic_load(&s->busy) != 0,
+			    atomic_load(&s->bytes));
+	}
 }
 
 int
@@ -127,7 +156,7 @@ machine_json(struct machine *m, const struct machine_props *p,
 {
 	uint64_t	used;
 
-	machine_read(m, p->engine_pid);
+	machine_read(m);
 	used = m->disk_total - m->disk_free;
 	apw_buf_puts(out, "{\"workerId\":");
 	apw_buf_json_c(out, p->worker_id);
@@ -137,11 +166,13 @@ machine_json(struct machine *m, const struct machine_props *p,
 	    (unsigned long long)m->disk_free, (unsigned long long)used,
 	    m->disk_total == 0 ? 0 : 100.0 * used / m->disk_total);
 	apw_buf_puts(out, ",\"workerProps\":{");
+	/* the first word of a worker is what the app counts on: it does not
+	 * look again before another one comes or goes */
+	apw_buf_printf(out, "\"WORKER_CONCURRENCY\":\"%u\"", p->slots);
 	if (p->mode != NULL) {
-		apw_buf_puts(out, "\"EXECUTION_MODE\":");
+		apw_buf_puts(out, ",\"EXECUTION_MODE\":");
 		apw_buf_json_c(out, p->mode);
-		apw_buf_printf(out, ",\"WORKER_CONCURRENCY\":\"%u\","
-		    "\"SANDBOX_MEMORY_LIMIT\":", p->slots);
+		apw_buf_puts(out, ",\"SANDBOX_MEMORY_LIMIT\":");
 		apw_buf_json_c(out, p->memory_kib);
 		apw_buf_printf(out, ",\"REUSE_SANDBOX\":\"%s\"",
 		    p->reuse ? "true" : "false");
@@ -156,14 +187,9 @@ machine_json(struct machine *m, const struct machine_props *p,
 	apw_buf_json_c(out, m->host);	/* the app shows this as the host */
 	if (p->sparse)
 		return apw_buf_puts(out, "}");
+	if (p->ping_ms >= 0)
+		apw_buf_printf(out, ",\"serverPingMs\":%d", (int)p->ping_ms);
 	apw_buf_puts(out, ",\"sandboxes\":[");
-	if (p->sandbox_id != NULL) {
-		apw_buf_puts(out, "{\"sandboxId\":");
-		apw_buf_json_c(out, p->sandbox_id);
-		apw_buf_printf(out, ",\"boxId\":%u,\"busy\":%s,"
-		    "\"memoryUsageBytes\":%llu}", p->slot,
-		    p->busy ? "true" : "false",
-		    (unsigned long long)m->engine_bytes);
-	}
+	machine_sandboxes(p, out);
 	return apw_buf_puts(out, "]}");
 }

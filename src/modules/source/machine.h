@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "core/apw_buf.h"
+#include "core/apw_score.h"
 
 /* Figures are read at most every 15 s: polling must not cost what a job
  * costs. */
@@ -15,7 +16,6 @@ struct machine {
 	double		 cpu_percent, ram_percent, cores;
 	uint64_t	 ram_bytes;
 	uint64_t	 disk_total, disk_free;
-	uint64_t	 engine_bytes;
 	char		 host[256];
 };
 
@@ -27,11 +27,16 @@ struct machine_props {
 	const char	*memory_kib;	/* decimal */
 	bool		 reuse;
 	const char	*version;
-	const char	*sandbox_id;	/* NULL: no engine */
-	pid_t		 engine_pid;
-	unsigned	 slot;
-	bool		 busy;
 	bool		 sparse;	/* neither version nor sandboxes */
+	int32_t		 ping_ms;	/* to the app and back; -1: not known */
+	/* The engine of this slot; engine_pid 0: none */
+	unsigned	 slot;
+	pid_t		 engine_pid;
+	bool		 busy;
+	uint64_t	 engine_bytes;
+	/* of those of the others: all of this configuration.  NULL: none */
+	const struct apw_score_machine *others;
+	unsigned	 cycle;
 };
 
 int	machine_json(struct machine *, const struct machine_props *,

@@ -104,6 +104,7 @@ app_on_open(void *arg)
 
 	APW_CAST(src, arg, APP_MAGIC);
 	src->state = APP_SETTLING;
+	app_ping_guess(src);
 	app_timer(src->timer, src->settle_ms);
 }
 
@@ -124,84 +125,6 @@ app_on_event(void *arg, struct apw_str name, struct apw_str args)
 		return;
 	}
 	src->events.on_notify(src->arg, method, payload);
-}
-
-/* A string of the settings; empty when there is none, or it is too long. */
-static void
-app_setting(struct apw_str settings, const char *key, char *text, size_t size)
-{
-	struct apw_buf	b = APW_BUF_INIT(size - 1);
-	struct apw_str	v;
-
-	text[0] = '\0';
-	if (apw_raw_member(settings, key, &v) == 1 &&
-	    apw_raw_type(v) == APW_RAW_STRING && apw_raw_decode(&b, v) == 0)
-		snprintf(text, size, "%s", b.data);
-	apw_buf_free(&b);
-}
-
-/* The configured one, or NULL. */
-static const struct apw_app_dialect *
-app_conf_dialect(const struct apw_source *src)
-{
-	static const char *const	names[] = {
-		[APP_CONF_L1] = "L1", [APP_CONF_L2] = "L2",
-		[APP_CONF_L3] = "L3", [APP_CONF_L4] = "L4",
-		[APP_CONF_L5] = "L5",
-	};
-
-	return src->conf->dialect == APP_CONF_AUTO ? NULL :
-	    apw_app_dialect_named(names[src->conf->dialect]);
-}
-
-static void
-app_take_dialect(struct apw_source *src, struct apw_str settings)
-{
-	const struct apw_app_dialect	*was = src->dialect;
-	struct apw_str			 v;
-
-	src->dialect = app_conf_dialect(src);
-	if (src->dialect == NULL)
-		src->dialect = apw_app_dialect_choose(settings);
-	if (was != src->dialect && apw_raw_member(settings, "APP_VERSION",
-	    &v) == 1 && apw_app_release(v) >= APW_APP_RELEASE_UNKNOWN)
-		apw_notice("the app is newer than any release this build "
-		    "knows", APW_S("app_version", src->app_version),
-		    APW_S("taken_for", src->dialect->name));
-}
-
-/* Which release are we for this app?  The app hands out jobs only to a worker
- * that names exactly the app's own. */
-static void
-app_take_settings(struct apw_source *src, struct apw_str settings)
-{
-	app_setting(settings, "SANDBOX_MEMORY_LIMIT", src->memory_limit,
-	    sizeof(src->memory_limit));
-	app_setting(settings, "APP_VERSION", src->app_version,
-	    sizeof(src->app_version));
-	if (strcmp(src->conf->version, "auto") != 0)
-		snprintf(src->version, sizeof(src->version), "%s",
-		    src->conf->version);
-	else
-		snprintf(src->version, sizeof(src->version), "%s",
-		    src->app_version);
-	app_take_dialect(src, settings);
-	src->blocked[0] = '\0';
-	if (strcmp(src->app_version, "0.0.0") == 0)
-		snprintf(src->blocked, sizeof(src->blocked), "the app says it "
-		    "is release 0.0.0 and then hands out no jobs");
-	else if (src->app_version[0] != '\0' &&
-	    strcmp(src->app_version, src->version) != 0)
-		snprintf(src->blocked, sizeof(src->blocked), "the app is "
-		    "release %s and hands out no jobs to release %s (directive "
-		    "version)", src->app_version, src->version);
-	if (src->blocked[0] != '\0')
-		apw_error_often("no jobs will come", APW_S("reason",
-		    src->blocked));
-	apw_score_begin(&src->env->score->seq);
-	snprintf(src->env->score->app_version,
-	    sizeof(src->env->score->app_version), "%s", src->app_version);
-	apw_score_end(&src->env->score->seq);
 }
 
 static void
@@ -248,26 +171,31 @@ void
 app_machine(struct apw_source *src, struct apw_buf *out)
 {
 	struct machine_props	 p = {
-		.worker_id = src->worker_id,
+		.worker_id = src->conf->worker_id,
 		.mode = src->env->mode(src->env->arg),
 		.slots = src->env->cycle->main.slots,
 		.memory_kib = src->memory_limit,
 		.reuse = src->env->cycle->engine.reuse != APW_REUSE_AUTO &&
 		    src->env->cycle->engine.reuse != APW_REUSE_NONE,
 		.version = src->version[0] == '\0' ? NULL : src->version,
-		.slot = src->env->slot,
 		.sparse = src->dialect != NULL && src->dialect->sparse,
+		.ping_ms = app_ping_ms(src),
+		.slot = src->env->slot,
+		.engine_bytes = atomic_load(&src->env->score->engine_bytes),
+		.others = apw_score_machine(),
+		.cycle = atomic_load(&src->env->score->cycle),
 	};
-	char	kib[24];
+	const char	*id;
+	char		 kib[24];
 
 	if (src->env->cycle->engine.memory_bytes != 0) {
 		snprintf(kib, sizeof(kib), "%llu", (unsigned long long)
 		    src->env->cycle->engine.memory_bytes / 1024);
 		p.memory_kib = kib;
 	}
-	if (!src->env->engine_info(src->env->arg, &p.sandbox_id,
-	    &p.engine_pid, &p.busy))
-		p.sandbox_id = NULL;
+	if (!src->env->engine_info(src->env->arg, &id, &p.engine_pid,
+	    &p.busy))
+		p.engine_pid = 0;
 	machine_json(&src->machine, &p, out);
 }
 
@@ -315,25 +243,7 @@ app_connect(struct apw_source *src)
 	apw_app_link_open(src->link);
 }
 
-/* "worker-" and 21 characters, new for every process, as upstream's. */
-static int
-app_name_worker(struct apw_source *src, struct apw_err *err)
-{
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "abcdefghijklmnopqrstuvwxyz0123456789_-";
-	unsigned char	dice[21];
-	size_t		i;
-
-	if (getrandom(dice, sizeof(dice), 0) != sizeof(dice))
-		return apw_err_set(err, errno, "no random bytes");
-	memcpy(src->worker_id, "worker-", 7);
-	for (i = 0; i < sizeof(dice); i++)
-		src->worker_id[7 + i] = alphabet[dice[i] & 63];
-	src->worker_id[7 + i] = '\0';
-	return 0;
-}
-
-/* Which generation will answer is not known yet: each knows its own key. */
+/* Which generation will answer is not known yet: each knows its own keys. */
 static void
 app_put_group(const struct apw_source *src, struct apw_buf *auth)
 {
@@ -348,6 +258,9 @@ app_put_group(const struct apw_source *src, struct apw_buf *auth)
 		apw_buf_printf(auth, ",\"%s\":", d->group_key);
 		apw_buf_json_c(auth, src->conf->group);
 	}
+	if (only == NULL || apw_app_can(only->release, APW_APP_PROJECT_WORKER))
+		apw_buf_printf(auth, ",\"projectWorker\":%s",
+		    src->conf->project_worker ? "true" : "false");
 }
 
 static int
@@ -370,7 +283,7 @@ app_make_link(struct apw_source *src, struct apw_err *err)
 	apw_buf_json(&auth, (struct apw_str){ src->conf->token.value,
 	    src->conf->token.n });
 	apw_buf_puts(&auth, ",\"workerId\":");
-	apw_buf_json_c(&auth, src->worker_id);
+	apw_buf_json_c(&auth, src->conf->worker_id);
 	app_put_group(src, &auth);
 	apw_buf_puts(&auth, "}");
 	if (auth.failed)
@@ -440,7 +353,7 @@ app_open(const struct apw_source_env *env,
 		app_close(src);
 		return NULL;
 	}
-	if (app_name_worker(src, err) == -1 || app_make_link(src, err) == -1) {
+	if (app_make_link(src, err) == -1) {
 		app_close(src);
 		return NULL;
 	}
