@@ -152,7 +152,7 @@ broker_do_admit(struct broker *b, const struct broker_request *rq,
 	if (rq->what != APW_ADMIT_FLOW && rq->what != APW_ADMIT_PLATFORM)
 		return apw_err_set(err, EPROTO, "an unknown admission");
 	if (memchr(rq->id, '\0', sizeof(rq->id)) == NULL ||
-	    !apw_str_is_segment(apw_str_c(rq->id))) {
+	    !lane_is_name(rq->what, rq->id)) {
 		apw_err_set(err, EPROTO, "what is to be admitted is no name "
 		    "of a folder");
 		return apw_err_blame(err, APW_FAULT_APP);

@@ -187,6 +187,7 @@ uint64_t user_time(void);
 bool	user_own(const struct broker *, unsigned flags);
 
 /* lane.c: what is admitted */
+bool	lane_is_name(uint32_t what, const char *id);
 int	lane_open(struct broker *, struct apw_err *);
 int	lane_admit(struct broker *, enum apw_admit, const char *id,
 	    struct apw_err *);

@@ -2,7 +2,8 @@
  * folders get into it.  Room: broker.
  *
  *	common/			engine and pieces, always there
- *	codes/FLOWVERSION/	only of the flow that was admitted
+ *	codes/FLOWVERSION/	only of the flow that was admitted, or
+ *	codes/action-runs/NAME/	of the step that is run for itself
  *	custom_pieces/		only of the platform that was admitted
  *
  * The broker's copy is shared, the template's and with it the box's are
@@ -19,6 +20,7 @@
 
 #include "broker/broker_priv.h"
 #include "core/apw_auto.h"
+#include "core/apw_str.h"
 
 #define LANE_ATTRS	(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |	\
 			MOUNT_ATTR_NODEV)
@@ -116,6 +118,23 @@ lane_open(struct broker *b, struct apw_err *err)
 	return 0;
 }
 
+#define LANE_ACTIONS	"action-runs/"
+
+/* A flow's code is in a folder; the code of a step that is of no flow in one
+ * below a folder that is for these. */
+bool
+lane_is_name(uint32_t what, const char *id)
+{
+	const size_t	n = sizeof(LANE_ACTIONS) - 1;
+
+	if (what == APW_ADMIT_FLOW && strncmp(id, LANE_ACTIONS, n) == 0)
+		id += n;
+	else if (what == APW_ADMIT_FLOW && strncmp(id, LANE_ACTIONS,
+	    n - 1) == 0 && id[n - 1] == '\0')
+		return false;		/* everybody's */
+	return apw_str_is_segment(apw_str_c(id));
+}
+
 static void
 lane_forget_flow(struct broker *b)
 {
@@ -154,6 +173,11 @@ lane_admit_flow(struct broker *b, const char *id, struct apw_err *err)
 	if (from == -1)
 		return apw_err_set(err, errno, "code of %s", id);
 	snprintf(name, sizeof(name), "codes/%s", id);
+	if (strchr(id, '/') != NULL &&
+	    mkdirat(b->lane_fd, "codes/action-runs", 0755) == -1 &&
+	    errno != EEXIST)
+		return apw_err_set(err, errno, "cannot make "
+		    "/root/codes/action-runs");
 	if (mkdirat(b->lane_fd, name, 0755) == -1)
 		return apw_err_set(err, errno, "cannot make /root/%s", name);
 	snprintf(b->flow, sizeof(b->flow), "%s", id);

@@ -115,6 +115,14 @@ job_flow_version_enter(struct apw_job *job)
 {
 	struct apw_err	err = APW_ERR_NONE;
 
+	if (job_expired(job))
+		return;
+	if (job->ids.step.n != 0 && apw_walk_alone(job->recipe->arena,
+	    job->ids.step, &job->recipe->walk, &err) == -1) {
+		job_conclude(job, APW_ENDING_BAD_JOB, "VALIDATION: %s",
+		    err.text);
+		return;
+	}
 	if (job->ids.flow_version_id == NULL || job->recipe->complete) {
 		job_next(job);
 		return;

@@ -87,9 +87,15 @@ apw_job_limit(struct apw_job *job, struct apw_job_parts *p)
 void
 apw_job_base(struct apw_job *job, struct apw_job_parts *p)
 {
+	apw_job_limit(job, p);
+	apw_job_places(job, p);
+}
+
+void
+apw_job_places(struct apw_job *job, struct apw_job_parts *p)
+{
 	struct apw_buf	b = APW_BUF_INIT(65536);
 
-	apw_job_limit(job, p);
 	apw_buf_puts(&b, ",\"internalApiUrl\":");
 	apw_buf_json_c(&b,
 	    job->env.source->internal_api_url(job->env.source_of));
@@ -110,9 +116,10 @@ hooks_on_reply(struct apw_job *job, void *arg, const struct apw_reply *reply)
 		fn(job, reply);
 }
 
-void
-apw_job_call(struct apw_job *job, const char *method,
-    const struct apw_job_parts *p, bool once, apw_job_reply_fn *fn)
+static void
+hooks_call(struct apw_job *job, const char *method,
+    const struct apw_job_parts *p, const struct job_repeat *repeat,
+    apw_job_reply_fn *fn)
 {
 	static const struct apw_reply	failed = { .kind = APW_REPLY_TOO_LARGE,
 	    .error = "the call could not be composed" };
@@ -125,10 +132,33 @@ apw_job_call(struct apw_job *job, const char *method,
 		return;
 	}
 	*keep = fn;
-	if (once)
+	if (repeat == &hooks_once)
 		apw_journal_commit(job->env.journal);
-	job_call(job, method, slices, apw_parts_slices(p, slices),
-	    once ? &hooks_once : &hooks_repeat, hooks_on_reply, keep);
+	job_call(job, method, slices, apw_parts_slices(p, slices), repeat,
+	    hooks_on_reply, keep);
+}
+
+void
+apw_job_call(struct apw_job *job, const char *method,
+    const struct apw_job_parts *p, bool once, apw_job_reply_fn *fn)
+{
+	hooks_call(job, method, p, once ? &hooks_once : &hooks_repeat, fn);
+}
+
+void
+apw_job_insist(struct apw_job *job, const char *method,
+    const struct apw_job_parts *p, unsigned refusals, apw_job_reply_fn *fn)
+{
+	struct job_repeat	repeat = hooks_repeat;
+
+	repeat.refusals = refusals;
+	hooks_call(job, method, p, &repeat, fn);
+}
+
+void
+apw_job_respond(struct apw_job *job, struct apw_str raw)
+{
+	job->answer = raw;
 }
 
 void

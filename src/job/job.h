@@ -106,6 +106,11 @@ struct apw_job_ids {
 	struct apw_str	 stream_step_progress;	/* raw; for reports */
 	struct apw_str	 piece;			/* raw PiecePackage that the job
 						   brings; empty: none */
+	struct apw_str	 step;			/* raw step that is run for
+						   itself; empty: none */
+	const char	*code_folder;		/* of its code, below codes */
+	int64_t		 expires_ms;		/* wall clock: nobody waits any
+						   more; 0: never */
 };
 
 /* Blocks of the outcome table. */
@@ -154,7 +159,8 @@ struct apw_job_ops {
 	/* Instead of all that, for a family that needs no engine: do it, and
 	 * end the job with apw_job_conclude(), now or later. */
 	void	(*work)(struct apw_job *);
-	/* The time limit of an operation, or of the work. */
+	/* The time limit of an operation, or of the work; ids.expires_ms may
+	 * make it shorter. */
 	int64_t	(*limit_ms)(const struct apw_settings *);
 };
 
@@ -176,8 +182,9 @@ struct apw_str apw_job_payload(const struct apw_job *, struct apw_str raw);
 /* Append the base members of every operation that are not fields of the job:
  * limit, URLs, engine token; each preceded by a comma. */
 void	apw_job_base(struct apw_job *, struct apw_job_parts *);
-/* The limit alone. */
+/* The limit alone; all but the limit. */
 void	apw_job_limit(struct apw_job *, struct apw_job_parts *);
+void	apw_job_places(struct apw_job *, struct apw_job_parts *);
 
 /* Call the app; the payload is copied.  reply comes from the loop, unless the
  * job ends before.  once: what must not happen twice; it is repeated only
@@ -185,12 +192,20 @@ void	apw_job_limit(struct apw_job *, struct apw_job_parts *);
 typedef void apw_job_reply_fn(struct apw_job *, const struct apw_reply *);
 void	apw_job_call(struct apw_job *, const char *method,
 	    const struct apw_job_parts *, bool once, apw_job_reply_fn *);
+/* The same for one that may be refused so often before it is done: 0.5, 1, 2,
+ * 4, 5 s after each other, for 30 s. */
+void	apw_job_insist(struct apw_job *, const char *method,
+	    const struct apw_job_parts *, unsigned refusals,
+	    apw_job_reply_fn *);
 /* The same, and nobody waits for the answer; it outlives the job.  The method
  * is a literal. */
 void	apw_job_post(struct apw_job *, const char *method,
 	    const struct apw_job_parts *);
 /* Is all known that it needs, so that it got as far as the stock? */
 bool	apw_job_prepared(const struct apw_job *);
+/* The answer of a family without an engine: a raw literal that lives as long
+ * as the job. */
+void	apw_job_respond(struct apw_job *, struct apw_str raw);
 /* How it ended (enum apw_ending of outcome.h); text: the error message, or
  * "".  Only the first one counts. */
 void	apw_job_conclude(struct apw_job *, int ending, const char *text);

@@ -186,6 +186,7 @@ void	job_run_enter(struct apw_job *);
 void	job_run_timeout(struct apw_job *);
 void	job_stop_timeout(struct apw_job *);
 int64_t	job_run_limit(const struct apw_job *);
+bool	job_expired(struct apw_job *);	/* then it is on its way to its end */
 void	job_engine_release(struct apw_job *);
 
 /* bundle.c */

@@ -37,6 +37,7 @@ job_stock_enter(struct apw_job *job)
 			pieces[n++] = r->pieces[i].order;
 	job->order = (struct apw_stock_order){
 		.flow_version_id = job->ids.flow_version_id,
+		.code_folder = job->ids.code_folder,
 		.platform_id = job->ids.platform_id,
 		.packages = job->env.sandbox->packages,
 		.release = job->env.settings->release,

@@ -180,6 +180,7 @@ run_acquire(struct apw_job *job)
 {
 	struct apw_tenant	tenant = { job->ids.platform_id,
 	    job->ids.project_id, job->ids.flow_id,
+	    job->ids.code_folder != NULL ? job->ids.code_folder :
 	    job->ids.flow_version_id };
 
 	if (!job->has_run)
@@ -197,6 +198,8 @@ job_boot_enter(struct apw_job *job)
 	    job->ops->forbids(job);
 
 	job->boot_ms = apw_now_ms();
+	if (job_expired(job))
+		return;
 	if (why != NULL)
 		job_conclude(job, APW_ENDING_NOT_RUNNABLE, "%s", why);
 	else if (job->ops->nothing != NULL && job->ops->nothing(job))
@@ -250,6 +253,8 @@ job_run_enter(struct apw_job *job)
 {
 	struct apw_err	err = APW_ERR_NONE;
 
+	if (job_expired(job))
+		return;
 	if (run_send(job, &err) == 0) {
 		job->operation_sent = true;
 		if (job->run_ms == 0)
@@ -262,10 +267,27 @@ job_run_enter(struct apw_job *job)
 	run_another(job, err.text);
 }
 
+/* In whole seconds of what is left, where somebody waits for so long. */
 int64_t
 job_run_limit(const struct apw_job *job)
 {
-	return job->ops->limit_ms(job->env.settings);
+	int64_t	ms = job->ops->limit_ms(job->env.settings), left;
+
+	if (job->ids.expires_ms == 0)
+		return ms;
+	left = (job->ids.expires_ms - apw_wall_ms()) / 1000 * 1000;
+	return left < 0 ? 0 : left < ms ? left : ms;
+}
+
+/* Nothing is begun that nobody waits for any more. */
+bool
+job_expired(struct apw_job *job)
+{
+	if (job->ids.expires_ms == 0 || job_run_limit(job) > 0)
+		return false;
+	job_conclude(job, APW_ENDING_NEVER_STARTED, "the time that its "
+	    "caller gave it was over before it could begin");
+	return true;
 }
 
 /* The operation took its time: its engine and all below it go. */

@@ -20,7 +20,7 @@ job_wait(struct apw_job *job, const char *why)
 	apw_warn("this host keeps the job from its beginning: it is tried "
 	    "again", APW_S("why", why));
 	if (job->kept_until_ms == 0) {
-		ms = job->ops->limit_ms(job->env.settings);
+		ms = job_run_limit(job);
 		job->kept_until_ms = apw_now_ms() + (ms > WAIT_LEAST_MS ? ms :
 		    WAIT_LEAST_MS);
 	}

@@ -399,3 +399,28 @@ apw_walk(struct apw_arena *arena, struct apw_str text, struct apw_walk *walk,
 	free(w.tools);
 	return rv;
 }
+
+int
+apw_walk_alone(struct apw_arena *arena, struct apw_str text,
+    struct apw_walk *walk, struct apw_err *err)
+{
+	struct walker		 w = { .arena = arena, .walk = walk, .err = err };
+	struct walk_step	 step = { .name = { NULL, 0 } };
+	struct apw_str		 settings;
+
+	memset(walk, 0, sizeof(*walk));
+	walk->steps = 1;
+	if (apw_raw_member(text, "type", &step.type) != 1 ||
+	    !apw_raw_equals(apw_raw_trim(step.type), "CODE"))
+		return 0;
+	walk->codes = apw_arena_alloc(arena, sizeof(*walk->codes));
+	if (walk->codes == NULL)
+		return apw_err_set(err, ENOMEM, "cannot read the step");
+	if (apw_raw_member(text, "name", &step.name) == 1)
+		step.name = apw_raw_trim(step.name);
+	if (apw_raw_member(text, "settings", &settings) == 1 &&
+	    apw_raw_type(settings) == APW_RAW_OBJECT &&
+	    apw_raw_member(settings, "sourceCode", &step.source) == 1)
+		step.source = apw_raw_trim(step.source);
+	return walk_take_code(&w, &step);
+}

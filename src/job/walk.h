@@ -33,5 +33,9 @@ struct apw_walk {			/* arrays are in the arena */
  * name), or too many steps. */
 int	apw_walk(struct apw_arena *, struct apw_str flow_version,
 	    struct apw_walk *, struct apw_err *);
+/* The same for one step that is run for itself (a checked raw object): its
+ * code, if it is a code step, and nothing else. */
+int	apw_walk_alone(struct apw_arena *, struct apw_str step,
+	    struct apw_walk *, struct apw_err *);
 
 #endif

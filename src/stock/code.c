@@ -14,6 +14,7 @@
 
 #define CODE_RECIPE	"apworkerd code 2"	/* change it when the recipe changes */
 #define CODE_LOCK_SPARE_MS	60000
+#define CODE_PUBLISH_TRIES	5
 #define CODE_MARK_BYTES		(STOCK_HASH_SIZE + 32)
 #define CODE_WHY_BYTES		((size_t)24 << 10)	/* of a tool's words, where
 							 * ours are to follow */
@@ -75,7 +76,8 @@ static void
 code_folder(const struct apw_stock_order *order,
     const struct apw_stock_code *code, char *buf, size_t size)
 {
-	snprintf(buf, size, "codes/%s/%s", order->flow_version_id, code->step);
+	snprintf(buf, size, "codes/%s/%s", stock_order_codes(order),
+	    code->step);
 }
 
 static bool
@@ -153,7 +155,7 @@ code_sources(struct code_work *w, struct apw_err *err)
 	}
 	if (w->package.notes.len > 0)
 		apw_warn("not all of a code step's package.json counts",
-		    APW_S("flow_version", w->order->flow_version_id),
+		    APW_S("flow_version", stock_order_codes(w->order)),
 		    APW_S("step", w->code->step),
 		    APW_S("package_json", w->package.notes.data));
 	if (stock_write(w->fd, "package.json", apw_buf_view(&w->package.json),
@@ -201,7 +203,7 @@ code_not_installed(struct code_work *w, enum apw_stock_fault fault,
 	    !stock_package_rules_step_fails(w->order->release))
 		return -1;
 	apw_warn("the packages of a code step cannot be installed, its runs "
-	    "fail", APW_S("flow_version", w->order->flow_version_id),
+	    "fail", APW_S("flow_version", stock_order_codes(w->order)),
 	    APW_S("step", w->code->step), APW_S("error", why.text));
 	w->for_a_while = true;
 	stock_cut_clean(why.text);
@@ -259,30 +261,48 @@ code_mark(const struct stock_keeper *k, const struct code_work *w,
 	return stock_write(w->fd, STOCK_MARK, apw_str_c(text), err);
 }
 
+/* Into its place.  The folder above may be taken away as empty meanwhile: it
+ * is made again then. */
+static int
+code_publish(struct stock_keeper *k, struct stock_staging *st,
+    const struct code_work *w, struct apw_err *err)
+{
+	char		rel[STOCK_PATH_BYTES];
+	unsigned	tries;
+
+	snprintf(rel, sizeof(rel), "codes/%s", stock_order_codes(w->order));
+	for (tries = 0; tries < CODE_PUBLISH_TRIES; tries++) {
+		apw_autofd int	fd = stock_mkdirs(k->stock->root_fd, rel, err);
+
+		if (fd == -1)
+			return -1;
+		if (stock_publish(st, "step", fd, w->code->step, err) == 0) {
+			fsync(fd);
+			return 0;
+		}
+		if (err->code != ENOENT)
+			break;
+	}
+	return -1;
+}
+
 static int
 code_finish(struct stock_keeper *k, struct stock_staging *st,
     struct code_work *w, struct apw_err *err)
 {
 	static const char *const leftovers[] = { "node_modules", "bun.lock",
 	    "bun.lockb", "meta.json", "package-lock.json" };
-	char		rel[STOCK_PATH_BYTES];
-	apw_autofd int	flow_fd = -1;
 	size_t		i;
 
 	for (i = 0; i < APW_COUNT(leftovers); i++)
 		stock_tree_remove(w->fd, leftovers[i]);
-	snprintf(rel, sizeof(rel), "codes/%s", w->order->flow_version_id);
-	if ((flow_fd = stock_mkdirs(k->stock->root_fd, rel, err)) == -1 ||
-	    code_mark(k, w, err) == -1 ||
+	if (code_mark(k, w, err) == -1 ||
 	    stock_sync(w->fd, "index.js", err) == -1 ||
 	    stock_sync(w->fd, STOCK_MARK, err) == -1)
 		return -1;
 	if (fsync(w->fd) == -1)
 		return apw_err_set(err, errno, "cannot sync a step");
-	if (stock_publish(st, "step", flow_fd, w->code->step, err) == -1)
-		return -1;
-	fsync(flow_fd);
-	return 0;
+	return code_publish(k, st, w, err);
 }
 
 static enum apw_stock_fault
@@ -307,7 +327,7 @@ code_make_locked(struct stock_keeper *k, struct code_work *w,
 	if (fault == APW_STOCK_OK)
 		apw_info(w->code->built.n > 0 ? "code step taken from a "
 		    "bundle" : "code step built",
-		    APW_S("flow_version", w->order->flow_version_id),
+		    APW_S("flow_version", stock_order_codes(w->order)),
 		    APW_S("step", w->code->step),
 		    APW_I("took_ms", apw_now_ms() - from_ms));
 	return fault;

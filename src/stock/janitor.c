@@ -39,24 +39,24 @@ take_away(struct stock_keeper *k, struct stock_staging *st, const char *entry,
 	return renameat(k->stock->root_fd, entry, st->fd, as);
 }
 
-static bool
-evict(struct stock_keeper *k, struct stock_staging *st,
-    const struct stock_entry *e)
+bool
+stock_evict(struct stock_keeper *k, struct stock_staging *st,
+    const char *entry)
 {
 	char		folder[STOCK_PATH_BYTES];
 	apw_autofd int	lock = -1;
 
 	/* somebody makes it right now: not the one to take */
-	if (stock_lock(k, e->path, 0, &lock, NULL) == -1 ||
-	    take_away(k, st, e->path, "entry") == -1)
+	if (stock_lock(k, entry, 0, &lock, NULL) == -1 ||
+	    take_away(k, st, entry, "entry") == -1)
 		return false;
 	stock_tree_remove(st->fd, "entry");
 	/* its flow version's folder, when it was the last */
-	snprintf(folder, sizeof(folder), "%s", e->path);
+	snprintf(folder, sizeof(folder), "%s", entry);
 	*strrchr(folder, '/') = '\0';
 	if (strncmp(folder, "codes/", 6) == 0)
 		unlinkat(k->stock->root_fd, folder, AT_REMOVEDIR);
-	apw_debug("entry removed", APW_S("entry", e->path));
+	apw_debug("entry removed", APW_S("entry", entry));
 	return true;
 }
 
@@ -72,7 +72,7 @@ evict_some(struct stock_keeper *k, struct stock_staging *st)
 	want = list.n / 10 + 1;
 	for (i = 0; i < list.n && gone < want &&
 	    stock_keeper_sleep(k, 0) == 0; i++)
-		gone += evict(k, st, &list.v[i]);
+		gone += stock_evict(k, st, list.v[i].path);
 	stock_entries_free(&list);
 	return gone;
 }

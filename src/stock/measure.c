@@ -128,6 +128,8 @@ find(struct stock_keeper *k, const char *path, const char *mark,
 	struct dirent	*e;
 	struct stat	 st;
 
+	if (depth == 1 && strcmp(path, "codes/" STOCK_ACTIONS) == 0)
+		depth++;
 	snprintf(rel, sizeof(rel), "%s/%s", path, mark);
 	if (fstatat(k->stock->root_fd, rel, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		entries_add(list, path, st.st_mtime);

@@ -30,9 +30,11 @@ order_check(const struct apw_stock_order *o, struct apw_err *err)
 
 	if (o->ncodes > ORDER_CODES_MAX || o->npieces > ORDER_PIECES_MAX)
 		return apw_err_set(err, 0, "the flow has too many steps");
-	if ((o->ncodes > 0 || o->flow_version_id != NULL) &&
+	if (o->flow_version_id != NULL &&
 	    !apw_str_is_segment(apw_str_c(o->flow_version_id)))
 		return apw_err_set(err, 0, "bad flow version id");
+	if (o->ncodes > 0 && !stock_is_code_folder(stock_order_codes(o)))
+		return apw_err_set(err, 0, "bad name of a folder for code");
 	for (i = 0; i < o->ncodes; i++)
 		if (!stock_is_step(o->codes[i].step))
 			return apw_err_set(err, 0, "bad name of a code step: "
@@ -51,6 +53,7 @@ order_present(struct apw_stock *stock, const struct apw_stock_order *o)
 	size_t	i;
 
 	stock_flow_touch(stock, o->flow_version_id);
+	stock_actions_use(stock, o);
 	if (!stock_engine_present(stock))
 		return false;
 	for (i = 0; i < o->ncodes; i++)
@@ -140,33 +143,37 @@ ticket_settle(struct apw_stock_ticket *t)
 		t->report.fault = APW_STOCK_HOST;
 }
 
+bool
+stock_chore(struct apw_stock *stock, stock_work_fn *work)
+{
+	struct apw_stock_ticket	*t;
+
+	if (stock->tidying || (t = calloc(1, sizeof(*t))) == NULL)
+		return false;
+	*t = (struct apw_stock_ticket){ .magic = TICKET_MAGIC, .stock = stock,
+	    .janitor = true, .started_ms = apw_now_ms() };
+	TAILQ_INSERT_TAIL(&stock->tickets, t, link);
+	if (stock_keeper_start(stock, work, NULL, &t->keeper, NULL) == -1) {
+		ticket_free(t);
+		return false;
+	}
+	stock->tidying = true;
+	t->ev = event_new(stock->base, t->keeper.pidfd, EV_READ, order_on_end,
+	    t);
+	if (t->ev != NULL && event_add(t->ev, &janitor_limit) == 0)
+		return true;
+	stock_keeper_finish(&t->keeper, &t->report);
+	ticket_free(t);
+	return false;
+}
+
 /* Something came in: is it too much now?  Nobody waits for the answer. */
 static void
 order_start_janitor(struct apw_stock *stock)
 {
-	struct apw_stock_ticket	*t;
-
-	if (stock->cycle->stock.max_bytes == 0 || stock->tidying)
-		return;
-	t = calloc(1, sizeof(*t));
-	if (t == NULL)
-		return;
-	*t = (struct apw_stock_ticket){ .magic = TICKET_MAGIC, .stock = stock,
-	    .janitor = true, .started_ms = apw_now_ms() };
-	TAILQ_INSERT_TAIL(&stock->tickets, t, link);
-	if (stock_keeper_start(stock, stock_janitor, NULL, &t->keeper,
-	    NULL) == -1) {
-		ticket_free(t);
-		return;
-	}
-	stock->tidying = true;
-	stock->new_texts = 0;
-	t->ev = event_new(stock->base, t->keeper.pidfd, EV_READ, order_on_end,
-	    t);
-	if (t->ev != NULL && event_add(t->ev, &janitor_limit) == 0)
-		return;
-	stock_keeper_finish(&t->keeper, &t->report);
-	ticket_free(t);
+	if (stock->cycle->stock.max_bytes != 0 &&
+	    stock_chore(stock, stock_janitor))
+		stock->new_texts = 0;
 }
 
 static void

@@ -147,6 +147,7 @@ apw_stock_open(struct event_base *base, const struct apw_cycle *cycle,
 	stock_tools_find(stock);
 	check_way(stock);
 	stock_ahead_open(stock);
+	stock_actions_open(stock);
 	stock_engine_present(stock);	/* generation, if it is there */
 	return stock;
 fail:
@@ -160,6 +161,7 @@ apw_stock_close(struct apw_stock *stock)
 	if (stock == NULL)
 		return;
 	APW_ASSERT(stock->magic == STOCK_MAGIC);
+	stock_actions_close(stock);
 	stock_tickets_end(stock);
 	stock_use_close(stock);
 	stock_tool_free(&stock->node);

@@ -7,6 +7,7 @@
  *	v12/common/main.js
  *	v12/common/pieces/NAME-VERSION/node_modules/NAME
  *	v12/codes/FLOWVERSION/STEP/index.js
+ *	v12/codes/action-runs/PLATFORM_HASH/STEP/index.js
  *	v12/flows/FLOWVERSION/
  *	v12/pieces-metadata/NAME-VERSION-PLATFORM/ */
 #ifndef APW_STOCK_H
@@ -63,7 +64,9 @@ struct apw_stock_piece {
 
 /* What one job needs; borrowed until the order is done or cancelled. */
 struct apw_stock_order {
-	const char			*flow_version_id;	/* NULL: no code */
+	const char			*flow_version_id;	/* NULL: of no flow */
+	const char			*code_folder;	/* below codes, of an action;
+							 * NULL: the flow version's */
 	const char			*platform_id;	/* whose job it is; NULL: not
 							 * known.  For the pieces' facts */
 	bool				 packages;	/* code may use npm packages */
@@ -82,6 +85,11 @@ struct apw_stock_order {
 							 * it holds */
 };
 
+/* The folder below codes for a step that is run for itself, by whose it is and
+ * what is in it (raw sourceCode).  -1: the platform's id cannot be one. */
+#define APW_STOCK_FOLDER	384
+int	apw_stock_action_folder(const char *platform_id, struct apw_str source,
+	    char out[APW_STOCK_FOLDER]);
 /* Could it be part of an order? */
 bool	apw_stock_piece_ok(const struct apw_stock_piece *, bool per_platform);
 

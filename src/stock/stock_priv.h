@@ -90,6 +90,8 @@ struct apw_stock {
 	struct apw_err		 boxes_why;	/* not */
 	struct apw_score_slot	*score;		/* borrowed; NULL: no counters */
 	bool			 tidying;	/* a janitor is at work */
+	struct event		*sweep;		/* owned; of actions' code; NULL:
+						 * there was none so far */
 	unsigned		 new_texts;	/* since the last one */
 	struct stock_held	 held[STOCK_HELD];	/* what boxes mount */
 	bool			 writable;	/* it was, when it was opened */
@@ -427,6 +429,17 @@ bool	stock_code_present(const struct apw_stock *,
 enum apw_stock_fault stock_code_make(struct stock_keeper *,
 	    const struct apw_stock_order *, const struct apw_stock_code *,
 	    struct apw_err *);
+/* actions.c: code of actions, which is used for a while and not again */
+#define STOCK_ACTIONS	"action-runs"
+bool	stock_is_code_folder(const char *);	/* FLOWVERSION, or one of these */
+const char *stock_order_codes(const struct apw_stock_order *);
+void	stock_actions_use(struct apw_stock *, const struct apw_stock_order *);
+void	stock_actions_open(struct apw_stock *);
+void	stock_actions_close(struct apw_stock *);
+/* In a keeper: what is old, and what is too much. */
+enum apw_stock_fault stock_actions_sweep(struct stock_keeper *, void *arg,
+	    struct apw_err *);
+
 /* bundle.c */
 /* 0: index.js is in the step's folder; 1: it is the user's error, text in
  * why; -1: ours. */
@@ -514,6 +527,10 @@ void	stock_entries_free(struct stock_entries *);
 enum apw_stock_fault stock_janitor(struct stock_keeper *, void *arg,
 	    struct apw_err *);
 void	stock_gc(struct stock_keeper *, struct stock_staging *);
+/* Take an entry away, unless it is in use; and its folder, when it was the
+ * last of a flow. */
+bool	stock_evict(struct stock_keeper *, struct stock_staging *,
+	    const char *entry);
 
 /* fault.c */
 enum apw_stock_fault stock_fault_of(const struct stock_outcome *);
@@ -563,6 +580,9 @@ struct apw_stock_ticket {
 	TAILQ_ENTRY(apw_stock_ticket)	 link;
 };
 
+/* Work that nobody waits for, in a keeper of its own; one at a time.  false:
+ * not now. */
+bool	stock_chore(struct apw_stock *, stock_work_fn *);
 void	stock_tickets_end(struct apw_stock *);	/* at close; waits a little */
 
 #endif

@@ -136,7 +136,7 @@ list_order(const struct apw_stock_order *o, struct apw_buf *list)
 	if (o->flow_version_id != NULL)
 		apw_buf_printf(list, "flows/%s\n", o->flow_version_id);
 	for (i = 0; i < o->ncodes; i++)
-		apw_buf_printf(list, "codes/%s/%s\n", o->flow_version_id,
+		apw_buf_printf(list, "codes/%s/%s\n", stock_order_codes(o),
 		    o->codes[i].step);
 	for (i = 0; i < o->npieces; i++) {
 		if (stock_piece_folder(&o->pieces[i], o->per_platform, folder,

@@ -24,7 +24,8 @@
  *	operations: [[steps]]	for operations that bring none, in order
  *
  * In the operation: flowVersion.trigger.settings.input.double (or input.double)
- * is a list of steps, done one after the other; see `steps` below.  Without
+ * or step.settings.input.double is a list of steps, done one after the other;
+ * see `steps` below.  Without
  * one the run is reported as RUNNING, then SUCCEEDED, and the answer is OK.
  *
  * What happens is written to records.jsonl beside the bundle.
@@ -383,7 +384,7 @@ async function run(list)
 function script_of(o)
 {
 	const input = o.flowVersion?.trigger?.settings?.input || o.input
-	    || o.auth || {};
+	    || o.step?.settings?.input || o.auth || {};
 
 	if (input.double)
 		return input.double;

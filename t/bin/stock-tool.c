@@ -17,7 +17,9 @@
  *	  "repeat": times the order is placed, one after the other,
  *	  "cancel": cancel it when this file is there,
  *	  "until": stay until this file is there,
- *	  "archive": file to put for the first piece }
+ *	  "archive": file to put for the first piece,
+ *	  "code_folder": in place of the flow version's,
+ *	  "sweep": then take actions' code away, as a slot does now and then }
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -27,7 +29,7 @@
 #include <unistd.h>
 
 #include "core/apw_clock.h"
-#include "stock/stock.h"
+#include "stock/stock_priv.h"
 
 struct run {
 	struct event_base	*base;
@@ -40,6 +42,7 @@ struct run {
 	const char		*until;		/* a file; NULL: leave at once */
 	const char		*cancel;	/* a file; NULL: never */
 	bool			 inside;	/* of apw_stock_order() */
+	bool			 sweep;
 };
 
 static const char *
@@ -89,7 +92,9 @@ on_done(void *arg, enum apw_stock_fault fault, const struct apw_err *err)
 		place(r);
 	else {
 		r->left = 0;
-		if (r->until == NULL)
+		if (r->sweep && !stock_chore(r->stock, stock_actions_sweep))
+			exit(2);
+		if (r->until == NULL && !r->sweep)
 			event_base_loopbreak(r->base);
 	}
 }
@@ -113,6 +118,8 @@ on_look(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (r->left <= 0 && r->sweep && !r->stock->tidying)
+		event_base_loopbreak(r->base);
 	if (r->left <= 0 && r->until != NULL && access(r->until, F_OK) == 0)
 		event_base_loopbreak(r->base);
 	if (r->ticket == NULL || r->cancel == NULL ||
@@ -251,6 +258,8 @@ main(void)
 	r.base = event_base_new();
 	read_conf(cycle, in);
 	r.order.flow_version_id = copy(text(in, "flow_version_id"));
+	r.order.code_folder = copy(text(in, "code_folder"));
+	r.sweep = json_is_true(json_object_get(in, "sweep"));
 	r.order.platform_id = copy(text(in, "platform_id"));
 	r.order.packages = json_is_true(json_object_get(in, "packages"));
 	r.order.release = number(in, "release", 0);

@@ -378,9 +378,9 @@ sub rules {
 	my ($self) = @_;
 	my @rules = @{ $self->{expect}{rules} || [] };
 	for my $method (sort keys %{ $self->{answers} }) {
-		my $n = 0;
+		# each holds for the first call that those before left to it
 		push @rules, map { { at => "rpc:$method", do => 'value',
-			nth => ++$n, value => $_ } }
+			value => $_ } }
 			@{ $self->{answers}{$method} };
 	}
 	return @rules;
