@@ -160,4 +160,40 @@ for my $case ([ 'no source' => { step => { name => 'step_1', type => 'CODE',
 		"$name: told so");
 }
 $t->finish();
+
+# In a box there is the step's own code, and nobody else's.
+for my $mode ('SANDBOX_PROCESS', 'UNSANDBOXED { harden require; }') {
+	my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild
+		userns/)->write_app_conf(mode => $mode,
+		engine => 'memory 192m;');
+	my $api = $t->api(release => '0.88.3');
+	my $root = $mode =~ /^UNSANDBOXED/ ? $t->testdir() . '/stock/v12/codes'
+		: '/root/codes';
+	$t->run();
+	my $other;
+	for my $who (1, 2) {
+		my $source = { packageJson => '{}', code => "// $who\n$code" };
+		my $own = 'action-runs/pl1_' . sha256_hex(json($source));
+		my $step = code_step_of([ (map { { do => 'read', path =>
+			"$root/$_/step_1/index.js" } } $own, $other // ()),
+			{ do => 'answer', value => { status =>
+			'INTERNAL_ERROR', error => 'told' } } ]);
+		$step->{settings}{sourceCode} = $source;
+		my $job = job(120, $step);
+		$api->push_job($job);
+		my $done = $api->wait_done($job->{jobId});
+		my @records = map { unjson($_) }
+			($done->{logs} // '') =~ /^record (\{.*\})$/mg;
+		@records = $t->engine()->records('read') unless @records;
+		my %read = map { $_->{path} => $_->{error} // 'read' }
+			grep { $_->{what} eq 'read' } @records;
+		is($read{"$root/$own/step_1/index.js"}, 'read',
+			"$mode: step $who reads its own code")
+			or diag(json($done));
+		isnt($read{"$root/$other/step_1/index.js"} // '-', 'read',
+			"$mode: and not the other's") if $other;
+		$other = $own;
+	}
+	$t->finish();
+}
 done_testing();

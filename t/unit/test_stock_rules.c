@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "core/apw_auto.h"
@@ -543,11 +544,44 @@ test_code_hash(void **state)
 	assert_string_not_equal(h[2], h[3]);
 }
 
+/* As the app's own worker has it: of the text as it came. */
+static void
+test_action_folder(void **state)
+{
+	static const char source[] = "{\"packageJson\":\"{}\",\"code\":\"export "
+	    "const code = async (i) => { console.log('acted'); return "
+	    "{twice:i.n*2} }\"}";
+	static const char *const no_folders[] = { "", "action-runs",
+	    "action-runs/", "action-runs/..", "action-runs/a/b", "a/b", "..",
+	    NULL };
+	char	out[APW_STOCK_FOLDER], longest[200];
+	size_t	i;
+
+	(void)state;
+	assert_int_equal(apw_stock_action_folder("2AxMZyBgfx5ImM1yHScIR",
+	    APW_STR(source), out), 0);
+	assert_string_equal(out, "action-runs/2AxMZyBgfx5ImM1yHScIR_01ba9d9a39"
+	    "2c94e95f27457c5be726d899541c1ded96665eeb770b6bda1b220e");
+	assert_true(stock_is_code_folder(out));
+	assert_true(stock_is_code_folder("fv1"));
+	for (i = 0; no_folders[i] != NULL; i++)
+		assert_false(stock_is_code_folder(no_folders[i]));
+	assert_false(stock_is_code_folder(NULL));
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	assert_int_equal(apw_stock_action_folder(longest, APW_STR("{}"), out),
+	    -1);
+	assert_int_equal(apw_stock_action_folder("../x", APW_STR("{}"), out),
+	    -1);
+	assert_int_equal(apw_stock_action_folder(NULL, APW_STR("{}"), out), -1);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_action_folder),
 		cmocka_unit_test(test_exact),
 		cmocka_unit_test(test_piece_folder),
 		cmocka_unit_test(test_package_filter),
