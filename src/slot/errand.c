@@ -20,6 +20,7 @@
  * a user or of an engine. */
 static const char *const errand_types[] = {
 	"EXECUTE_ACTION",
+	"EXECUTE_AI",
 	"EXECUTE_EXTRACT_PIECE_INFORMATION",
 	"EXECUTE_PROPERTY",
 	"EXECUTE_RESOLVE_CONNECTION_IDENTIFIER",
