@@ -75,6 +75,11 @@ my %good = (
 	EXECUTE_EXTRACT_PIECE_INFORMATION => { piece => {} },
 	EVENT_DESTINATION => { webhookUrl => 'x', payload => {} },
 	EXECUTE_CHAT_AGENT => { conversationId => 'c', userId => 'u' },
+	EXECUTE_AGENT_RUN => { conversationId => 'c', userId => 'u',
+		userMessage => 'm' },
+	EXECUTE_RESOLVE_CONNECTION_IDENTIFIER => { piece => {},
+		connectionValue => {}, connectionType => 'OAUTH2' },
+	EXECUTE_ACTION => { step => {}, expiresAt => 1 },
 );
 my $deep = 1;
 $deep = [ $deep ] for 1 .. 3000;
