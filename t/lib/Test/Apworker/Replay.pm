@@ -33,14 +33,20 @@ sub any_time { return $ANY_TIME{ $_[0] } }
 
 # ------------------------------------------------------------ what it holds
 
+# change is called for each line, as characters in $_.
 sub load {
-	my ($path) = @_;
+	my ($path, $change) = @_;
 
 	my $self = bless { jobs => [], starts => [], operations => [],
 		used => [], said => [], early => [], notices => [],
 		probes => [], no_piece => {}, no_version => {}, versions => {},
 		pieces => {}, answers => {} }, __PACKAGE__;
 	for my $line (split /\n/, slurp($path)) {
+		if ($change) {
+			utf8::decode($line);
+			$change->() for $line;
+			utf8::encode($line);
+		}
 		my $e = unjson($line);
 		if (!$e->{link}) {
 			$self->{case} = $e;
