@@ -209,6 +209,12 @@ put_network_environment(FILE *f, const struct apw_cycle *cycle)
 	put_variable(f, "AP_EGRESS_PROXY_URL", NULL, asked ?
 	    "in strict: the slot's proxy" : n->mode == APW_NETWORK_STRICT ?
 	    "the slot's proxy" : "not set: network is not strict");
+	put_variable(f, "NODE_OPTIONS", NULL, n->mode ==
+	    APW_NETWORK_UNRESTRICTED ? "not set: network is unrestricted" :
+	    "engines that know no proxy: the script that leads them to it");
+	put_variable(f, "APW_TUNNEL", NULL, n->mode ==
+	    APW_NETWORK_UNRESTRICTED ? "not set: network is unrestricted" :
+	    "where that script leads");
 	if (n->http_proxy && (asked || n->mode == APW_NETWORK_STRICT))
 		put_variable(f, "http_proxy, https_proxy, HTTP_PROXY, "
 		    "HTTPS_PROXY", NULL, "http_proxy");
