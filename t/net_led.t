@@ -64,7 +64,7 @@ my @not = ('http://wiki.internal/', 'http://10.9.0.1/', 'http://127.0.0.1:80/',
 my @clients = ('fetch', 'http(s)', 'http(s), own agent', 'axios',
 	'axios, own agent', 'node-fetch', 'got', 'undici', 'net and tls');
 my $spool = "$dir/spool";
-for my $mode ($ENV{ONLY} ? $ENV{ONLY} : qw/UNSANDBOXED SANDBOX_CODE_ONLY SANDBOX_PROCESS
+for my $mode (qw/UNSANDBOXED SANDBOX_CODE_ONLY SANDBOX_PROCESS
 		SANDBOX_CODE_AND_PROCESS/) {
 	my $isolate = $mode =~ /CODE/;
 	conf($mode);

@@ -33,6 +33,7 @@
 #define APW_BOX_NODE		"/box/node"
 #define APW_BOX_NODE_MODULES	"/box/node_modules"
 #define APW_BOX_CA_FILE		"/box/ca.pem"
+#define APW_BOX_DENO		"/box/deno"
 #define APW_BOX_BUILD		"/build"
 #define APW_BOX_CACHE_DIR	"/cache"
 
@@ -60,6 +61,7 @@ struct apw_broker_conf {		/* borrowed until start returns */
 	const char	*node;		/* absolute, of the host */
 	const char	*node_modules;	/* directory of the host, or NULL */
 	const char	*ca_file;	/* of the host, or NULL */
+	const char	*deno;		/* absolute, of the host, or NULL */
 	const char	*common;	/* the stock's folders: engine, pieces;
 					 * NULL: no box will be asked for */
 	const char	*codes;

@@ -174,6 +174,10 @@ template_clone_own(struct template *t, const struct apw_broker_conf *conf,
 	    template_clone(t, &APW_BOX_NODE_MODULES[1], conf->node_modules,
 	    FOLDER, false, err) == -1)
 		return -1;
+	if (conf->deno != NULL && !apw_box_in_usr(conf->deno) &&
+	    template_clone(t, &APW_BOX_DENO[1], conf->deno, PLAIN_FILE, false,
+	    err) == -1)
+		return -1;
 	return conf->ca_file == NULL ? 0 : template_clone(t,
 	    &APW_BOX_CA_FILE[1], conf->ca_file, PLAIN_FILE, false, err);
 }

@@ -248,6 +248,11 @@ put_engine_environment(FILE *f, const struct apw_cycle *cycle)
 	else
 		put_variable(f, "NODE_EXTRA_CA_CERTS", NULL,
 		    "\"ca_file\" is not set");
+	if (e->deno != NULL)
+		put_variable_of(f, "AP_DENO_PATH", e->deno, cycle, "engine",
+		    "deno");
+	else
+		put_variable(f, "AP_DENO_PATH", NULL, "\"deno\" is not set");
 	put_variable(f, "AP_EXECUTION_MODE", cycle->mode, cycle->mode != NULL ?
 	    "sandbox" : "the app's settings");
 	put_network_environment(f, cycle);

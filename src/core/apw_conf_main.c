@@ -182,6 +182,14 @@ static const struct apw_directive engine_directives[] = {
 	  .arg_help = "DIRECTORY",
 	  .help = "NODE_PATH of the engine: the node_modules directory that "
 	      "has isolated-vm, for the modes that need it." },
+	{ .name = "deno", .args = { 1, 1 }, .set = apw_set_path,
+	  .offset = ENGINE(deno), .env = "AP_DENO_PATH",
+	  .reload = APW_NEW_SLOTS, .arg_help = "PATH",
+	  .help = "The deno binary, with which engines of releases after "
+	      "0.88.3 run code steps: their AP_DENO_PATH. The binary itself, "
+	      "and not the script that npm puts into .bin: deno of the "
+	      "package @deno/linux-x64-glibc, or of its own archive. Engines "
+	      "of a process mode find it in their boxes." },
 	{ .name = "ca_file", .args = { 1, 1 }, .set = apw_set_path,
 	  .offset = ENGINE(ca_file), .reload = APW_NEW_SLOTS,
 	  .arg_help = "PATH",

@@ -7,6 +7,7 @@
 #include "core/apw_find.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,42 @@ check_file(struct apw_conf *conf, const struct apw_conf_context *context,
 		    " by default" : "", why, expected);
 }
 
+/* npm's launcher is a script that looks for node, and for the binary beside
+ * itself: neither is in a box. */
+static bool
+is_script(const char *path)
+{
+	char	head[2] = { 0 };
+	int	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	bool	script;
+
+	script = fd != -1 && read(fd, head, sizeof(head)) == sizeof(head) &&
+	    head[0] == '#' && head[1] == '!';
+	if (fd != -1)
+		close(fd);
+	return script;
+}
+
+static void
+check_deno(struct apw_conf *conf, const struct apw_conf_context *context)
+{
+	const char		*path = conf->cycle->engine.deno;
+	struct apw_conf_place	 place = apw_conf_place_of(conf->cycle,
+				    context, "deno");
+
+	if (!apw_is_program(path))
+		apw_conf_error(conf, place, "\"deno\" is \"%s\": %s; expected "
+		    "the deno binary", apw_conf_quote(conf, path),
+		    access(path, F_OK) == -1 ? strerror(errno) :
+		    "not executable");
+	else if (is_script(path))
+		apw_conf_error(conf, place, "\"deno\" is \"%s\", which is a "
+		    "script, as npm puts one into .bin; expected the binary "
+		    "that it starts, such as "
+		    "node_modules/@deno/linux-x64-glibc/deno",
+		    apw_conf_quote(conf, path));
+}
+
 static void
 check_engine(struct apw_conf *conf)
 {
@@ -124,6 +161,8 @@ check_engine(struct apw_conf *conf)
 		    "of the release that runs) there, or name another place "
 		    "with \"engine { bundle PATH; }\"" :
 		    "the engine's main.js");
+	if (e->deno != NULL)
+		check_deno(conf, context);
 	if (e->ca_file != NULL)
 		check_file(conf, context, "ca_file", e->ca_file,
 		    "a file of certificates (PEM)");

@@ -67,6 +67,7 @@ struct apw_engine_conf {
 	char		*bundle;		/* main.js to install into the stock */
 	char		*node_path;		/* NODE_PATH of the engine; NULL: none */
 	char		*ca_file;		/* more authorities; NULL: none */
+	char		*deno;			/* its binary; NULL: none */
 	uint64_t	 memory_bytes;		/* 0: what the app's settings say */
 	unsigned	 standby;
 	bool		 ahead;			/* one that stands by loads the framework */

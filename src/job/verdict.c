@@ -5,7 +5,9 @@
  * count, or by the way the engine ended:
  *
  *	its control group counted a kill	also that of a child: the engine
- *		has ended for want of what that was to do
+ *		has ended for want of what that was to do; one that runs
+ *		pieces in children goes on, and says of the step what it was:
+ *		what ends such an engine later is not their memory
  *	SIGKILL, and somebody was killed	where the count is of more than
  *		this engine; without it somebody outside sent the signal, and
  *		the message says so
@@ -38,7 +40,8 @@ verdict_signal(const struct apw_evidence *ev, int signal)
 static bool
 verdict_memory(const struct apw_evidence *ev)
 {
-	return ev->oom_own || (ev->oom_kill && ev->signal == SIGKILL) ||
+	return (ev->oom_own && (!ev->children || ev->signal == SIGKILL)) ||
+	    (ev->oom_kill && ev->signal == SIGKILL) ||
 	    verdict_signal(ev, SIGABRT) || (ev->heap_text &&
 	    (verdict_signal(ev, SIGILL) || verdict_signal(ev, SIGTRAP)));
 }

@@ -22,6 +22,7 @@ struct apw_evidence {
 	bool		 box_killed;	/* it did not end: its whole box was killed */
 	bool		 oom_kill;	/* the kernel counted a kill for memory meanwhile */
 	bool		 oom_own;	/* and it was the engine or a child of its */
+	bool		 children;	/* which runs pieces, and outlives them */
 	bool		 heap_text;	/* it wrote that its heap is full */
 	bool		 log_size_text;	/* it wrote that the run's data is too large */
 	const char	*lost;		/* how its connection ended, or NULL */

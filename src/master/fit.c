@@ -24,6 +24,7 @@
 #include "master/dirs.h"
 #include "modules/sandbox/sandbox.h"
 #include "stock/check.h"
+#include "stock/stock.h"
 
 #define FIT_TIMEOUT_MS	20000	/* a mount whose server is gone */
 #define FIT_TEXT	65536
@@ -112,6 +113,7 @@ static void
 fit_as_slot(struct apw_fit *f)
 {
 	const char	*bundle = f->cycle->engine.bundle;
+	struct apw_err	 err = APW_ERR_NONE;
 	struct stat	 st;
 
 	fit_folders(f);
@@ -119,8 +121,9 @@ fit_as_slot(struct apw_fit *f)
 	if (stat(bundle, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
 		apw_fit_warn(f, "bundle", "\"bundle\" is \"%s\", which is "
 		    "empty: no engine will start", bundle);
-	else
-		apw_fit_file(f, "bundle", bundle, "the engine's main.js");
+	else if (apw_fit_file(f, "bundle", bundle, "the engine's main.js") &&
+	    apw_stock_engine_needs(f->cycle, true, &err) == -1)
+		apw_fit_error(f, "bundle", "\"bundle\": %s", err.text);
 	if (!fit_boxed(f->cycle))
 		fit_engine(f);
 }

@@ -243,6 +243,9 @@ command_environment(struct command_maker *m, const struct apw_command_in *in)
 		command_env(m, "NODE_EXTRA_CA_CERTS",
 		    m->inside.ca_file != NULL ? m->inside.ca_file :
 		    conf->ca_file);
+	if (conf->deno != NULL)
+		command_env(m, "AP_DENO_PATH", m->inside.deno != NULL ?
+		    m->inside.deno : conf->deno);
 	command_env(m, "AP_EXECUTION_MODE", s->mode);
 	command_env_number(m, "AP_MAX_FLOW_RUN_LOG_SIZE_MB", s->run_log_mb);
 	command_env_number(m, "AP_MAX_FILE_SIZE_MB", s->file_mb);

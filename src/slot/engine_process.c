@@ -267,6 +267,7 @@ engine_process_reap(struct apw_engine *e)
 			ev->signal = info.si_status;
 	}
 	ev->ran_ms = apw_now_ms() - e->booted_ms;
+	ev->children = apw_stock_engine_has_children(e->env.stock);
 	ev->oom_kill = ev->signal == SIGKILL &&
 	    apw_oom_kills() > e->oom_kills;
 	if (e->sandbox->end != NULL)

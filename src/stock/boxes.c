@@ -246,6 +246,8 @@ stock_boxes(struct apw_stock *stock)
 int
 apw_stock_fit(struct apw_stock *stock, struct apw_err *err)
 {
+	if (apw_stock_engine_needs(stock->cycle, false, err) == -1)
+		return -1;
 	if (stock_boxes(stock) || stock->cycle->stock.jail != APW_JAIL_REQUIRE)
 		return 0;
 	/* what was missing may come */

@@ -52,8 +52,8 @@ child_main(const char *path, const char *node, int out)
 }
 
 /* Its first line; -1: it said nothing, or not in time. */
-static int
-ask(const char *path, const char *node, char *text, size_t size)
+int
+stock_check_ask(const char *path, const char *node, char *text, size_t size)
 {
 	int64_t		end_ms = apw_now_ms() + CHECK_MS, left;
 	struct pollfd	p = { .events = POLLIN };
@@ -110,7 +110,7 @@ check_one(const struct apw_cycle *c, const char *use, const char *name,
 
 	if (path == NULL)
 		return;			/* the reader of the file said so */
-	if (ask(path, c->engine.node, version, sizeof(version)) == -1) {
+	if (stock_check_ask(path, c->engine.node, version, sizeof(version)) == -1) {
 		fprintf(out, "apworkerd: warning: %s %s (%s) does not tell "
 		    "its version: jobs that need it will fail\n", use, name,
 		    path);

@@ -257,8 +257,8 @@ stock_engine_files_have(const struct stock_engine_files *f, const char *name)
 }
 
 /* Is the word in the file?  Literals survive minification. */
-static int
-files_says(int fd, const char *word)
+int
+stock_engine_file_says(int fd, const char *word)
 {
 	static char	block[2 * 65536];
 	size_t		have = 0, n = strlen(word);
@@ -294,7 +294,7 @@ stock_engine_files_check(const struct stock_engine_files *f,
 
 		if (fd == -1)
 			return -1;
-		if (files_says(fd, files_needed[i]) == 1)
+		if (stock_engine_file_says(fd, files_needed[i]) == 1)
 			return apw_err_set(err, ENOENT, "engine bundle %s "
 			    "starts %s, which is not beside it: copy all files "
 			    "of the release's engine folder there",

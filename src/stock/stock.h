@@ -115,6 +115,11 @@ void	apw_stock_finish(void);
 int	apw_stock_watch_fd(void);
 /* Do builders get what `jail` asks for?  Logs what they get, once. */
 int	apw_stock_fit(struct apw_stock *, struct apw_err *);
+/* Is there what the configured bundle needs: its other files, deno, and (where
+ * node may be started to ask it) a Node.js new enough?  -1 and err: what is
+ * not, and what to do about it. */
+int	apw_stock_engine_needs(const struct apw_cycle *, bool ask_node,
+	    struct apw_err *);
 /* What they would get on this host, in a line for people (cycle NULL: by
  * default); -1: less than `jail` requires. */
 int	apw_stock_probe(const struct apw_cycle *, char *text, size_t size);

@@ -394,6 +394,8 @@ int	stock_engine_files_hash(const struct stock_engine_files *,
 int	stock_engine_files_copy(const struct stock_engine_files *, int dir_fd,
 	    struct apw_err *);
 /* -1: the bundle names a file that is not there; err says which. */
+/* Is the word in the file?  1, 0, -1: it cannot be read. */
+int	stock_engine_file_says(int fd, const char *word);
 int	stock_engine_files_check(const struct stock_engine_files *,
 	    struct apw_err *);
 bool	stock_engine_files_have(const struct stock_engine_files *,
@@ -550,6 +552,12 @@ int	stock_text_get(struct apw_stock *, const char *folder,
 	    const char *name, struct apw_buf *out, struct apw_err *);
 int	stock_text_put(struct apw_stock *, const char *folder,
 	    const char *name, struct apw_str, struct apw_err *);
+
+/* check.c */
+/* The first line of PROGRAM --version; -1: it said nothing, or not in time.
+ * Starts it, and waits: for tests of the configuration. */
+int	stock_check_ask(const char *path, const char *node, char *text,
+	    size_t size);
 
 /* tunnel.c */
 /* A script of ours in common (path: "common/NAME"), as it should be. */

@@ -316,6 +316,8 @@ apw_box_inside(const void *conf, const struct apw_cycle *cycle,
 		return;		/* and no box can be booted either */
 	in->ca_file = APW_BOX_CA_FILE;
 	in->node = apw_box_in_usr(box.node) ? box.node : APW_BOX_NODE;
+	if (box.deno[0] != '\0')
+		in->deno = apw_box_in_usr(box.deno) ? box.deno : APW_BOX_DENO;
 	if (box.node_modules[0] != '\0')
 		in->node_path = apw_box_in_usr(box.node_modules) ?
 		    box.node_modules : APW_BOX_NODE_MODULES;

@@ -28,6 +28,7 @@ struct box_slot {
 	enum { HOST_UNKNOWN, HOST_READY, HOST_NOT } host; /* with host's files */
 	gid_t			 groups[NGROUPS_MAX];
 	char			 node[PATH_MAX], node_modules[PATH_MAX];
+	char			 deno[PATH_MAX];	/* "": none */
 	char			 common[PATH_MAX], codes[PATH_MAX];
 	char			 custom[PATH_MAX];
 	char			 tmp[PATH_MAX];	/* of hardened engines */

@@ -59,9 +59,12 @@ box_paths(const struct apw_cycle *cycle, struct apw_err *err)
 
 	if (box_real(cycle->engine.node, box.node, err) == -1)
 		return -1;
-	box.node_modules[0] = '\0';
+	box.node_modules[0] = box.deno[0] = '\0';
 	if (cycle->engine.node_path != NULL &&
 	    box_real(cycle->engine.node_path, box.node_modules, err) == -1)
+		return -1;
+	if (cycle->engine.deno != NULL &&
+	    box_real(cycle->engine.deno, box.deno, err) == -1)
 		return -1;
 	for (i = 0; i < APW_COUNT(folders); i++)
 		if ((size_t)snprintf(folders[i].to, PATH_MAX, "%s/%s/%s",
@@ -203,6 +206,8 @@ box_start(const struct apw_cycle *cycle, unsigned slot,
 	conf.only_boxes = cycle->sandbox != NULL &&
 	    cycle->sandbox->ops.sandbox->boxed &&
 	    cycle->network.mode != APW_NETWORK_PRIVATE;
+	if (box.deno[0] != '\0')
+		conf.deno = box.deno;
 	if (box.node_modules[0] != '\0')
 		conf.node_modules = box.node_modules;
 	free(box.pasta);

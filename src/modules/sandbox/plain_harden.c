@@ -91,7 +91,7 @@ plain_harden(const struct apw_plain_conf *conf,
     const struct apw_box_spec *spec, struct plain_hard *h,
     struct apw_err *err)
 {
-	const char		*reads[9], *writes[2] = { NULL, NULL };
+	const char		*reads[10], *writes[2] = { NULL, NULL };
 	struct apw_harden_conf	 rules = { .reads = reads, .writes = writes };
 	char			 node[PATH_MAX], bundle[PATH_MAX], *slash;
 	const char		*value;
@@ -124,6 +124,8 @@ plain_harden(const struct apw_plain_conf *conf,
 	if ((value = harden_env(spec, "NODE_PATH")) != NULL)
 		reads[n++] = value;
 	if ((value = harden_env(spec, "NODE_EXTRA_CA_CERTS")) != NULL)
+		reads[n++] = value;
+	if ((value = harden_env(spec, "AP_DENO_PATH")) != NULL)
 		reads[n++] = value;
 	/* pieces under development are found from the working directory */
 	if (harden_env(spec, "AP_DEV_PIECES") != NULL)

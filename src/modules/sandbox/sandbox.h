@@ -51,6 +51,7 @@ struct apw_inside {
 	const char	*custom_pieces;	/* NULL: there are none */
 	const char	*node_path;	/* NULL: as configured */
 	const char	*ca_file;	/* NULL: as configured */
+	const char	*deno;		/* NULL: as configured */
 };
 
 /* What is known of an engine's end beyond what waitid(2) tells. */

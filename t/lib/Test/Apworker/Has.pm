@@ -73,6 +73,10 @@ my %checks = (
 		return -d "$here/node_modules/socket.io" ? undef
 			: 'no t/node_modules (run npm ci in t/)';
 	},
+	deno => sub {
+		return defined deno() ? undef
+			: 'no deno in t/node_modules (run npm ci in t/)';
+	},
 	reference_engine => sub {
 		return -d "$here/../contrib/engine/node_modules" ? undef
 			: 'no contrib/engine/node_modules';
@@ -106,6 +110,13 @@ sub find {
 		return $path if -x $path && !-d $path;
 	}
 	return undef;
+}
+
+# The binary that npm's package has for this machine.
+sub deno {
+	my ($path) = grep { -x } $ENV{APW_DENO} || (),
+		glob "$here/node_modules/\@deno/linux-*-glibc/deno";
+	return $path;
 }
 
 1;
