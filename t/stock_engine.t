@@ -14,7 +14,7 @@ use Test::Apworker;
 use Test::Apworker::Stock;
 use Test::Apworker::Util;
 
-my $t = Test::Apworker->new()->has(qw/node/)->plan(23);
+my $t = Test::Apworker->new()->has(qw/node/)->plan(24);
 my $dir = $t->testdir();
 my $s = Test::Apworker::Stock->new($t, negative_ttl_ms => 0);
 my $common = $s->path('common');
@@ -55,6 +55,7 @@ ok(-e "$common/extra.cjs", 'is there');
 unlink "$dir/engine/extra.cjs";
 $got = $s->order();
 is($got->{generation}, $second, 'one less is the one before');
+ok(!-l "$common/extra.cjs", 'without it');
 like($got->{log}, qr/engine installed/, 'which is linked again');
 is(`node $common/main.js`, '2', 'and whole');
 

@@ -25,27 +25,60 @@ static const char *const bun_args[] = {
 	"--no-macros", NULL
 };
 
-#define ARTEFACT_HEAD	"exports.code = async () => { throw new Error(\""
+#define ARTEFACT_HEAD	"exports.code = async () => { throw new Error("
+#define ARTEFACT_SOURCE	"export const code = async () => { throw new Error("
 
+/* past the words, if they are next; blanks may be in front of each. */
+static bool
+artefact_says(const char **p, const char *end, const char *const *words)
+{
+	size_t	n;
+
+	for (; *words != NULL; words++) {
+		while (*p < end && (**p == ' ' || **p == '\n' || **p == '\r' ||
+		    **p == '\t'))
+			(*p)++;
+		n = strlen(*words);
+		if ((size_t)(end - *p) < n || memcmp(*p, *words, n) != 0)
+			return false;
+		*p += n;
+	}
+	return true;
+}
+
+/* Ours, or one that a Node worker has made: its text is a literal of either
+ * kind, by its release. */
 bool
 stock_bundle_is_artefact(struct apw_str text)
 {
-	static const char *const heads[] = {
-		ARTEFACT_HEAD STOCK_NOT_COMPILED,
-		ARTEFACT_HEAD STOCK_NOT_INSTALLED,
+	static const char *const heads[][6] = {
+		{ "exports.code", "= async", "() => {", "throw new Error(",
+		    NULL },
+		{ "exports.code", "= async", "(params) => {",
+		    "throw new Error(", NULL },
 	};
-	size_t	i, n;
+	static const char *const whats[] = { STOCK_NOT_COMPILED,
+	    STOCK_NOT_INSTALLED };
+	const char	*p, *end = text.p + text.n;
+	size_t		 i, j, n;
 
 	for (i = 0; i < APW_COUNT(heads); i++) {
-		n = strlen(heads[i]);
-		if (text.n >= n && memcmp(text.p, heads[i], n) == 0)
-			return true;
+		p = text.p;
+		if (!artefact_says(&p, end, heads[i]) || p == end ||
+		    (*p != '"' && *p != '`' && *p != '\''))
+			continue;
+		for (p++, j = 0; j < APW_COUNT(whats); j++) {
+			n = strlen(whats[j]);
+			if ((size_t)(end - p) >= n &&
+			    memcmp(p, whats[j], n) == 0)
+				return true;
+		}
 	}
 	return false;
 }
 
 void
-stock_bundle_artefact(struct apw_buf *out, const char *what,
+stock_bundle_artefact(struct apw_buf *out, bool source, const char *what,
     struct apw_str why)
 {
 	struct apw_buf	text = APW_BUF_INIT(4 * WHY_BYTES);
@@ -58,7 +91,7 @@ stock_bundle_artefact(struct apw_buf *out, const char *what,
 	}
 	apw_buf_puts(&text, what);
 	apw_buf_str(&text, why);
-	apw_buf_put(out, ARTEFACT_HEAD, sizeof(ARTEFACT_HEAD) - 2);
+	apw_buf_puts(out, source ? ARTEFACT_SOURCE : ARTEFACT_HEAD);
 	apw_buf_json(out, apw_buf_view(&text));
 	apw_buf_puts(out, "); };\n");
 	apw_buf_free(&text);

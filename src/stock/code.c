@@ -1,5 +1,6 @@
-/* Code steps: codes/FLOWVERSION/STEP/index.js.  Room: stock; looked at by the
- * slot, made by a keeper.  The folder appears whole, by rename, with a mark
+/* Code steps: codes/FLOWVERSION/STEP, with index.js, or with index.ts and its
+ * packages, as the app's release has it (release.h).  Room: stock; looked at by
+ * the slot, made by a keeper.  The folder appears whole, by rename, with a mark
  * that holds the hash of all that went into it: source, whether packages were
  * allowed, what of package.json counts, and the versions of the tools; and,
  * when it is only good for a while, until when. */
@@ -27,6 +28,23 @@ static const char tsconfig[] =
 	"\"forceConsistentCasingInFileNames\":true,\"strict\":false,"
 	"\"noImplicitAny\":false,\"strictNullChecks\":false}}\n";
 
+/* The file that the engine loads. */
+static const char *
+code_script(const struct apw_stock *stock, const struct apw_stock_order *order)
+{
+	return stock_code_is_source(stock, order->release) ? "index.ts" :
+	    "index.js";
+}
+
+bool
+stock_code_is_source(const struct apw_stock *stock, unsigned release)
+{
+	enum apw_code_form	form = apw_stock_release_of(release)->code;
+
+	return form == APW_CODE_SOURCE || (form == APW_CODE_BY_ENGINE &&
+	    stock->engine.loads_source);
+}
+
 void
 stock_code_hash(const struct apw_stock *stock,
     const struct apw_stock_order *order, const struct apw_stock_code *code,
@@ -35,29 +53,33 @@ stock_code_hash(const struct apw_stock *stock,
 	const struct stock_tool	*installer = &stock->installer;
 	const struct stock_tool	*bundler = &stock->bundler;
 	const struct apw_stock_conf *conf = &stock->cycle->stock;
-	const struct stock_package_rules *rules =
-	    stock_package_rules(order->release);
+	const struct apw_stock_release *rules =
+	    apw_stock_release_of(order->release);
+	bool			 source = stock_code_is_source(stock,
+				    order->release);
 	struct apw_str		 parts[] = {
 		APW_STR(CODE_RECIPE),
 		code->source,
 		order->packages ? APW_STR("packages") : APW_STR("alone"),
-		conf->bundler == APW_BUNDLER_BUN ? APW_STR("bun") :
+		source ? APW_STR("source") :
+		    conf->bundler == APW_BUNDLER_BUN ? APW_STR("bun") :
 		    APW_STR("esbuild"),
-		apw_str_c(bundler->version),
+		source ? APW_STR("") : apw_str_c(bundler->version),
 		!order->packages ? APW_STR("") :
 		    conf->installer == APW_INSTALLER_NPM ? APW_STR("npm") :
 		    APW_STR("bun"),
 		order->packages ? apw_str_c(installer->version) : APW_STR(""),
 		!order->packages ? APW_STR("") :
-		    apw_str_c(stock_package_rules_name(rules)),
+		    apw_str_c(rules->package_rules),
 	};
-	/* p, q, ...: by the rules; a: alone */
-	char			 key = order->packages ? 'p' +
-	    stock_package_rules_index(rules) : 'a';
+	/* all that is not the same for the life of a slot */
+	char			 key = !order->packages ? 'a' :
+				    rules->all_members ? 'p' : 'q';
 	size_t			 i;
 
 	_Static_assert(APW_STOCK_MEMO > STOCK_HASH_SIZE, "room for key, hash");
-	/* the tools are the same for the life of a slot */
+	if (source)
+		key += 'A' - 'a';
 	if (code->memo != NULL && code->memo[0] == key) {
 		memcpy(out, code->memo + 1, STOCK_HASH_SIZE);
 		return;
@@ -81,7 +103,8 @@ code_folder(const struct apw_stock_order *order,
 }
 
 static bool
-present(const struct apw_stock *stock, const char *folder, const char *hash)
+present(const struct apw_stock *stock, const char *folder, const char *script,
+    const char *hash)
 {
 	struct apw_buf	mark = APW_BUF_INIT(CODE_MARK_BYTES);
 	char		rel[STOCK_PATH_BYTES];
@@ -95,7 +118,7 @@ present(const struct apw_stock *stock, const char *folder, const char *hash)
 	    (mark.len == 64 || strtoll(mark.data + 64, NULL, 10) >
 	    apw_wall_ms());
 	apw_buf_free(&mark);
-	snprintf(rel, sizeof(rel), "%s/index.js", folder);
+	snprintf(rel, sizeof(rel), "%s/%s", folder, script);
 	return same && stock_exists(stock->root_fd, rel);
 }
 
@@ -108,7 +131,7 @@ stock_code_present(const struct apw_stock *stock,
 
 	stock_code_hash(stock, order, code, hash);
 	code_folder(order, code, folder, sizeof(folder));
-	if (!present(stock, folder, hash))
+	if (!present(stock, folder, code_script(stock, order), hash))
 		return false;
 	snprintf(mark, sizeof(mark), "%s/" STOCK_MARK, folder);
 	stock_use_touch(stock, mark);
@@ -122,21 +145,25 @@ struct code_work {
 	const char			*hash;		/* borrowed */
 	int				 fd;		/* owned; the step's folder */
 	struct stock_package		 package;
+	const char			*script;	/* a literal */
+	bool				 source;	/* it is not bundled */
+	bool				 taken;		/* somebody else has */
 	bool				 for_a_while;	/* it only tells a failure
 							 * that may pass */
 };
 
+/* In the place of the step's script: one that throws what and why. */
 static int
-code_artefact(int step_fd, const char *what, struct apw_str why,
+code_artefact(const struct code_work *w, const char *what, struct apw_str why,
     struct apw_err *err)
 {
 	struct apw_buf	text = APW_BUF_INIT(0);
 	int		rc;
 
-	stock_bundle_artefact(&text, what, why);
-	unlinkat(step_fd, "index.js", 0);
-	rc = text.failed ? apw_err_set(err, ENOMEM, "index.js") :
-	    stock_write(step_fd, "index.js", apw_buf_view(&text), err);
+	stock_bundle_artefact(&text, w->source, what, why);
+	unlinkat(w->fd, w->script, 0);
+	rc = text.failed ? apw_err_set(err, ENOMEM, "%s", w->script) :
+	    stock_write(w->fd, w->script, apw_buf_view(&text), err);
 	apw_buf_free(&text);
 	return rc;
 }
@@ -150,7 +177,7 @@ code_sources(struct code_work *w, struct apw_err *err)
 	if (stock_package_filter(w->code->package_json, w->order->packages,
 	    w->order->release, &w->package, &why) == -1) {
 		stock_cut_clean(why.text);
-		return code_artefact(w->fd, STOCK_NOT_COMPILED,
+		return code_artefact(w, STOCK_NOT_COMPILED,
 		    apw_str_c(why.text), err) == -1 ? -1 : 1;
 	}
 	if (w->package.notes.len > 0)
@@ -159,9 +186,9 @@ code_sources(struct code_work *w, struct apw_err *err)
 		    APW_S("step", w->code->step),
 		    APW_S("package_json", w->package.notes.data));
 	if (stock_write(w->fd, "package.json", apw_buf_view(&w->package.json),
-	    err) == 0 &&
+	    err) == 0 && (w->source ||
 	    stock_write(w->fd, "tsconfig.json", APW_STR(tsconfig),
-	    err) == 0 &&
+	    err) == 0) &&
 	    stock_write(w->fd, "index.ts", w->code->code, err) == 0)
 		return 0;
 	return -1;
@@ -191,16 +218,17 @@ code_explain(const struct code_work *w, struct apw_buf *why)
 /* The packages are not to be had.  0: the step says so when it is run, as
  * this release of the app has it; -1: the order fails. */
 static int
-code_not_installed(struct code_work *w, enum apw_stock_fault fault,
-    struct apw_err *err)
+code_not_installed(const struct stock_keeper *k, struct code_work *w,
+    enum apw_stock_fault fault, struct apw_err *err)
 {
 	struct apw_err	why = *err;
 	struct apw_buf	text = APW_BUF_INIT(2 * sizeof(why.text));
 	int		rc;
 
 	apw_err_wrap(err, "packages of step \"%s\"", w->code->step);
-	if (fault != APW_STOCK_USER ||
-	    !stock_package_rules_step_fails(w->order->release))
+	/* nobody runs it now: who does shall try for himself */
+	if (fault != APW_STOCK_USER || k->background ||
+	    !apw_stock_release_of(w->order->release)->step_fails)
 		return -1;
 	apw_warn("the packages of a code step cannot be installed, its runs "
 	    "fail", APW_S("flow_version", stock_order_codes(w->order)),
@@ -208,7 +236,7 @@ code_not_installed(struct code_work *w, enum apw_stock_fault fault,
 	w->for_a_while = true;
 	stock_cut_clean(why.text);
 	apw_buf_printf(&text, "Error: %s", why.text);
-	rc = code_artefact(w->fd, STOCK_NOT_INSTALLED, apw_buf_view(&text),
+	rc = code_artefact(w, STOCK_NOT_INSTALLED, apw_buf_view(&text),
 	    err);
 	apw_buf_free(&text);
 	return rc;
@@ -222,11 +250,11 @@ code_build(struct stock_keeper *k, struct stock_staging *st,
 	enum apw_stock_fault	fault;
 	int			rc;
 
-	if (w->code->built.n > 0)
+	if (w->taken)
 		return stock_write(w->fd, "index.js", w->code->built,
 		    err) == 0 ? APW_STOCK_OK : APW_STOCK_OURS;
 	if (w->code->code.n > STOCK_CODE_BYTES)
-		return code_artefact(w->fd, STOCK_NOT_COMPILED, APW_STR("the "
+		return code_artefact(w, STOCK_NOT_COMPILED, APW_STR("the "
 		    "code is larger than 16 MiB"), err) == 0 ? APW_STOCK_OK :
 		    APW_STOCK_OURS;
 	rc = code_sources(w, err);
@@ -234,12 +262,14 @@ code_build(struct stock_keeper *k, struct stock_staging *st,
 		return rc == 1 ? APW_STOCK_OK : APW_STOCK_OURS;
 	if (w->package.ndeps > 0 && stock_install(k, st, "step", false,
 	    &fault, err) == -1)
-		return code_not_installed(w, fault, err) == 0 ? APW_STOCK_OK :
+		return code_not_installed(k, w, fault, err) == 0 ? APW_STOCK_OK :
 		    fault;
+	if (w->source)
+		return APW_STOCK_OK;
 	rc = stock_bundle(k, st, &why, err);
 	if (rc == 1) {
 		code_explain(w, &why);
-		rc = code_artefact(w->fd, STOCK_NOT_COMPILED,
+		rc = code_artefact(w, STOCK_NOT_COMPILED,
 		    apw_buf_view(&why), err);
 	}
 	apw_buf_free(&why);
@@ -290,14 +320,18 @@ static int
 code_finish(struct stock_keeper *k, struct stock_staging *st,
     struct code_work *w, struct apw_err *err)
 {
-	static const char *const leftovers[] = { "node_modules", "bun.lock",
-	    "bun.lockb", "meta.json", "package-lock.json" };
+	static const char *const leftovers[] = { "bun.lock", "bun.lockb",
+	    "meta.json", "package-lock.json", "node_modules" };
+	/* the engine loads the packages from where they were installed */
+	const size_t	nleftovers = APW_COUNT(leftovers) -
+			    (w->source && !w->for_a_while);
 	size_t		i;
 
-	for (i = 0; i < APW_COUNT(leftovers); i++)
+	for (i = 0; i < nleftovers; i++)
 		stock_tree_remove(w->fd, leftovers[i]);
-	if (code_mark(k, w, err) == -1 ||
-	    stock_sync(w->fd, "index.js", err) == -1 ||
+	if (code_mark(k, w, err) == -1 || (w->source &&
+	    w->package.ndeps > 0 && syncfs(w->fd) == -1) ||
+	    stock_sync(w->fd, w->script, err) == -1 ||
 	    stock_sync(w->fd, STOCK_MARK, err) == -1)
 		return -1;
 	if (fsync(w->fd) == -1)
@@ -325,12 +359,23 @@ code_make_locked(struct stock_keeper *k, struct code_work *w,
 	if (w->fd != -1)
 		close(w->fd);
 	if (fault == APW_STOCK_OK)
-		apw_info(w->code->built.n > 0 ? "code step taken from a "
-		    "bundle" : "code step built",
+		apw_info(w->taken ? "code step taken from a bundle" :
+		    "code step built",
 		    APW_S("flow_version", stock_order_codes(w->order)),
 		    APW_S("step", w->code->step),
 		    APW_I("took_ms", apw_now_ms() - from_ms));
 	return fault;
+}
+
+/* What somebody else has built is taken, but for a script that only says that
+ * it could not be built: that was there, and we are here. */
+static bool
+code_taken(const struct apw_stock *stock, const struct apw_stock_order *order,
+    const struct apw_stock_code *code)
+{
+	return code->built.n > 0 &&
+	    !stock_code_is_source(stock, order->release) &&
+	    !stock_bundle_is_artefact(code->built);
 }
 
 enum apw_stock_fault
@@ -349,16 +394,20 @@ stock_code_make(struct stock_keeper *k, const struct apw_stock_order *order,
 	if (stock_lock(k, folder, conf->install_timeout_ms +
 	    conf->build_timeout_ms + CODE_LOCK_SPARE_MS, &lock, err) == -1)
 		return APW_STOCK_OURS;
-	if (present(k->stock, folder, hash))	/* somebody else made it */
+	/* somebody else made it */
+	if (present(k->stock, folder, code_script(k->stock, order), hash))
 		return APW_STOCK_OK;
 	snprintf(key, sizeof(key), "%s %s", folder, hash);
 	if (stock_failed_get(k->stock, key, &fault, err))
 		return fault;
 	fault = code_make_locked(k, &(struct code_work){ .order = order,
-	    .code = code, .hash = hash, .fd = -1 }, err);
+	    .code = code, .hash = hash, .fd = -1,
+	    .script = code_script(k->stock, order),
+	    .source = stock_code_is_source(k->stock, order->release),
+	    .taken = code_taken(k->stock, order, code) }, err);
 	if (fault == APW_STOCK_OK)
 		stock_failed_clear(k->stock, key);
-	else if (!k->cancelled)
+	else if (!k->cancelled && !k->background)
 		stock_failed_put(k->stock, key, fault, err);
 	return fault;
 }

@@ -98,6 +98,20 @@ installed(struct apw_stock *stock, struct engine_mark *mark)
 	return same;
 }
 
+/* Which script of a code step does this bundle load?  Read once a bundle. */
+static void
+engine_scan(struct apw_stock *stock, const struct stat *st)
+{
+	struct stock_engine	*e = &stock->engine;
+	struct stock_stamp	 now;
+
+	stock_stamp(st, &now);
+	if (stock_stamp_eq(&now, &e->scanned))
+		return;
+	e->scanned = now;
+	e->loads_source = stock_engine_files_say(&e->files, "index.ts") == 1;
+}
+
 int
 stock_engine_source(struct apw_stock *stock, struct stock_stamp *stamp,
     struct apw_err *err)
@@ -117,6 +131,7 @@ stock_engine_source(struct apw_stock *stock, struct stock_stamp *stamp,
 	if (stock_engine_files_look(f, bundle, err) == -1)
 		return -1;
 	rc = stock_engine_files_stamp(f, stamp, err);
+	engine_scan(stock, &st);
 	stock_engine_files_close(f);
 	return rc;
 }
@@ -202,6 +217,30 @@ engine_links(const struct stock_staging *st, int common_fd,
 		return -1;
 	return fsync(common_fd) == 0 ? 0 : apw_err_set(err, errno,
 	    "cannot sync the engine's link");
+}
+
+/* Names that this generation does not have: whoever follows one would get a file
+ * of another generation. */
+static void
+engine_unlink_others(int common_fd, const struct stock_engine_files *f)
+{
+	static const char	ours[] = ENGINE_FOLDER "/";
+	int			 fd = openat(common_fd, ".", O_RDONLY |
+				    O_DIRECTORY | O_CLOEXEC);
+	DIR			*dir = fd == -1 ? NULL : fdopendir(fd);
+	struct dirent		*e;
+	char			 to[ENGINE_LINK_BYTES + NAME_MAX];
+
+	if (dir == NULL && fd != -1)
+		close(fd);
+	while (dir != NULL && (e = readdir(dir)) != NULL)
+		if (readlinkat(common_fd, e->d_name, to, sizeof(to)) >=
+		    (ssize_t)sizeof(ours) &&
+		    memcmp(to, ours, sizeof(ours) - 1) == 0 &&
+		    !stock_engine_files_have(f, e->d_name))
+			unlinkat(common_fd, e->d_name, 0);
+	if (dir != NULL)
+		closedir(dir);
 }
 
 /* Engines that run may still load files of theirs: what was replaced stays for
@@ -319,6 +358,7 @@ engine_install(struct stock_keeper *k, const struct stock_engine_files *f,
 	unlinkat(common_fd, STOCK_MARK, 0);
 	if (engine_links(&st, common_fd, f, mark->hash, err) == -1)
 		goto out;
+	engine_unlink_others(common_fd, f);
 	rc = mark_write(common_fd, mark, err);
 	engine_sweep(&st, gens, mark->hash);
 	if (rc == 0)

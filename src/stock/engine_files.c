@@ -33,15 +33,14 @@ files_wanted(const char *name)
 	return false;
 }
 
-/* The bundle is main.js in the stock, whatever it is called here, and its map
- * goes with it.  NULL: the name is the bundle's there, and no other file's. */
+/* What a file beside the bundle is called in the stock.  The bundle is main.js
+ * there, whatever it is called here, and its map goes with it.  NULL: the name
+ * is the bundle's there, and no other file's. */
 static const char *
 files_as(const char *bundle, const char *name)
 {
 	size_t	n = strlen(bundle);
 
-	if (strncmp(name, bundle, n) == 0 && name[n] == '\0')
-		return "main.js";
 	if (strncmp(name, bundle, n) == 0 && strcmp(name + n, ".map") == 0)
 		return "main.js.map";
 	if (strcmp(name, "main.js") == 0 || strcmp(name, "main.js.map") == 0)
@@ -73,7 +72,6 @@ files_add(struct stock_engine_files *f, const char *from, const char *as,
 	return 0;
 }
 
-/* A folder whose own time is what it was has the same names. */
 static int
 files_read(struct stock_engine_files *f, const char *bundle,
     struct apw_err *err)
@@ -102,6 +100,7 @@ files_read(struct stock_engine_files *f, const char *bundle,
 	return rc;
 }
 
+/* A folder whose own time is what it was has the same names. */
 int
 stock_engine_files_look(struct stock_engine_files *f, const char *path,
     struct apw_err *err)
@@ -278,19 +277,36 @@ stock_engine_file_says(int fd, const char *word)
 	return r == 0 ? 0 : -1;
 }
 
+/* The bundle itself: main.js is always one of them. */
+static size_t
+files_main(const struct stock_engine_files *f)
+{
+	size_t	i = 0;
+
+	while (i + 1 < f->n && strcmp(f->v[i].as, "main.js") != 0)
+		i++;
+	return i;
+}
+
+int
+stock_engine_files_say(const struct stock_engine_files *f, const char *word)
+{
+	apw_autofd int	fd = f->n == 0 ? -1 : files_open(f, files_main(f),
+			    NULL);
+
+	return fd == -1 ? -1 : files_says(fd, word);
+}
+
 int
 stock_engine_files_check(const struct stock_engine_files *f,
     struct apw_err *err)
 {
-	size_t	i, j;
+	size_t	i, main = files_main(f);
 
 	for (i = 0; i < APW_COUNT(files_needed); i++) {
 		if (stock_engine_files_have(f, files_needed[i]))
 			continue;
-		for (j = 0; j < f->n; j++)
-			if (strcmp(f->v[j].as, "main.js") == 0)
-				break;
-		apw_autofd int fd = files_open(f, j, err);
+		apw_autofd int fd = files_open(f, main, err);
 
 		if (fd == -1)
 			return -1;
@@ -298,7 +314,7 @@ stock_engine_files_check(const struct stock_engine_files *f,
 			return apw_err_set(err, ENOENT, "engine bundle %s "
 			    "starts %s, which is not beside it: copy all files "
 			    "of the release's engine folder there",
-			    f->v[j].from, files_needed[i]);
+			    f->v[main].from, files_needed[i]);
 	}
 	return 0;
 }

@@ -21,6 +21,16 @@ health_same(const struct stat *st, const struct stock_held *was)
 	return st->st_dev == was->dev && st->st_ino == was->ino;
 }
 
+/* Asked at each start, so nothing is written for it; a disk that is full is
+ * told when it matters. */
+static bool
+health_may_write(const struct apw_stock *stock)
+{
+	apw_autofd int	dir = stock_mkdirs(stock->root_fd, ".staging", NULL);
+
+	return dir != -1 && faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) == 0;
+}
+
 void
 stock_health_open(struct apw_stock *stock)
 {
@@ -31,7 +41,7 @@ stock_health_open(struct apw_stock *stock)
 		if (fstatat(stock->root_fd, health_folders[i], &st, 0) == 0)
 			stock->held[i] = (struct stock_held){ st.st_dev,
 			    st.st_ino };
-	stock->writable = apw_stock_try(stock, NULL) == 0;
+	stock->writable = health_may_write(stock);
 }
 
 static int

@@ -36,61 +36,18 @@ static const struct {
 	{ "sideEffects", AS_IT_IS, false, false },
 };
 
-/* By release: which members count, and what becomes of a dependency that may
- * not be installed. */
-static const struct stock_package_rules {
-	unsigned	 from;		/* the first release of it */
-	const char	*name;
-	bool		 all;		/* members; else the ones of always */
-	bool		 refuse;	/* the step does not compile; else it
-					 * is left out */
-	bool		 step_fails;	/* for a package that does not exist;
-					 * else the job */
-} rules[] = {
-	{ 0, "all members", true, true, false },
-	{ 86003, "dependencies alone", false, false, true },
-};
-
 /* Members that somebody may have meant to matter, where they do not. */
 static const char *const meant[] = { "workspaces", "patchedDependencies",
     "catalog", "catalogs", "pnpm", "trustedDependencies" };
 
 struct reading {
-	const struct stock_package_rules *rules;
+	const struct apw_stock_release *rules;
 	struct stock_package	*package;	/* borrowed; notes are taken */
 	json_t			*to;		/* borrowed */
 	struct apw_buf		 left_out;	/* owned; members' names */
 	unsigned		 nleft_out;
 	struct apw_err		*err;
 };
-
-const struct stock_package_rules *
-stock_package_rules(unsigned release)
-{
-	size_t	i = APW_COUNT(rules) - 1;
-
-	while (release < rules[i].from)
-		i--;
-	return &rules[i];
-}
-
-const char *
-stock_package_rules_name(const struct stock_package_rules *r)
-{
-	return r->name;
-}
-
-unsigned
-stock_package_rules_index(const struct stock_package_rules *r)
-{
-	return r - rules;
-}
-
-bool
-stock_package_rules_step_fails(unsigned release)
-{
-	return stock_package_rules(release)->step_fails;
-}
 
 /* 0: it may be asked for. */
 static int
@@ -154,7 +111,7 @@ read_versions(struct reading *r, const char *member, json_t *user,
 				    "package.json");
 			continue;
 		}
-		if (r->rules->refuse)
+		if (r->rules->refuses)
 			return apw_err_set(r->err, 0, "%s", why.text);
 		stock_cut_clean(why.text);
 		note(r->package, why.text + strlen("package.json: "));
@@ -254,7 +211,7 @@ read_members(struct reading *r, json_t *user)
 		if (i == APW_COUNT(members)) {
 			if (is_meant(name, value))
 				leave_out(r, name);
-		} else if (!r->rules->all && !members[i].always) {
+		} else if (!r->rules->all_members && !members[i].always) {
 			if (members[i].what != AS_IT_IS)
 				leave_out(r, name);
 		} else if (read_member(r, i, value) == -1)
@@ -324,7 +281,7 @@ note_left_out(struct reading *r)
 		return;
 	snprintf(text, sizeof(text), "%s%s %s not count%s", r->left_out.data,
 	    r->nleft_out > LEFT_OUT_MAX ? " and others" : "",
-	    r->nleft_out == 1 ? "does" : "do", r->rules->all ? "" :
+	    r->nleft_out == 1 ? "does" : "do", r->rules->all_members ? "" :
 	    ": this release of the app takes \"dependencies\" alone");
 	note(r->package, text);
 }
@@ -369,7 +326,7 @@ int
 stock_package_filter(struct apw_str user, bool allowed, unsigned release,
     struct stock_package *package, struct apw_err *err)
 {
-	struct reading	r = { .rules = stock_package_rules(release),
+	struct reading	r = { .rules = apw_stock_release_of(release),
 	    .package = package, .left_out = APW_BUF_INIT(LEFT_OUT_MAX * 700),
 	    .err = err };
 	int		rc;

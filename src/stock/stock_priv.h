@@ -11,6 +11,7 @@
 #include "core/apw_buf.h"
 #include "broker/broker.h"
 #include "egress/rules.h"
+#include "stock/release.h"
 #include "stock/stock.h"
 
 #define STOCK_VERSION		APW_STOCK_VERSION	/* cache version of the engine's world */
@@ -50,6 +51,8 @@ struct stock_engine {
 	char			hash[STOCK_HASH_SIZE];	/* of them then; "" not yet */
 	uint64_t		generation;
 	struct stock_engine_files files, installed;
+	struct stock_stamp	scanned;	/* the bundle, when it was */
+	bool			loads_source;	/* it names index.ts */
 };
 
 /* What one that stands by may load ahead. */
@@ -82,7 +85,6 @@ struct apw_stock {
 	struct stock_engine	 engine;
 	struct stock_ahead	 ahead;
 	char			 release[64];
-	char			 schema[32];	/* of the release; "": ask the disk */
 	int			 use_fd, use_lock_fd;	/* owned; -1: read-only */
 	char			 use_name[64];
 	struct apw_buf		 use_list;	/* what is written there */
@@ -400,6 +402,9 @@ int	stock_engine_files_check(const struct stock_engine_files *,
 	    struct apw_err *);
 bool	stock_engine_files_have(const struct stock_engine_files *,
 	    const char *name);		/* at any time after a look */
+/* Is the word in the bundle?  1, 0; -1: it cannot be read. */
+int	stock_engine_files_say(const struct stock_engine_files *,
+	    const char *word);
 
 /* package.c: a user's package.json */
 #define STOCK_NOTES_BYTES	((size_t)8192)
@@ -409,20 +414,14 @@ struct stock_package {
 	struct apw_buf	notes;		/* what does not count, and why, for
 					 * people; empty: all does */
 };
-struct stock_package_rules;
-/* Those of a release of the app, as APW_RELEASE counts; 0: not known. */
-const struct stock_package_rules *stock_package_rules(unsigned release);
-const char *stock_package_rules_name(const struct stock_package_rules *);
-unsigned stock_package_rules_index(const struct stock_package_rules *);
-/* A package that the user asks for in vain: does the step fail when it is run?
- * If not, the job does. */
-bool	stock_package_rules_step_fails(unsigned release);
 /* -1: err says why the step cannot be built (a compile error). */
 int	stock_package_filter(struct apw_str user, bool allowed,
 	    unsigned release, struct stock_package *, struct apw_err *);
 void	stock_package_free(struct stock_package *);
 
 /* code.c */
+/* Are steps of this release what the user wrote, not bundled? */
+bool	stock_code_is_source(const struct apw_stock *, unsigned release);
 void	stock_code_hash(const struct apw_stock *,
 	    const struct apw_stock_order *, const struct apw_stock_code *,
 	    char out[STOCK_HASH_SIZE]);
@@ -447,11 +446,13 @@ enum apw_stock_fault stock_actions_sweep(struct stock_keeper *, void *arg,
  * why; -1: ours. */
 int	stock_bundle(struct stock_keeper *, const struct stock_staging *,
 	    struct apw_buf *why, struct apw_err *);
-/* index.js of a step that has no code to run: it throws what and why. */
+/* The script of a step that has no code to run: it throws what and why.
+ * source: it is index.ts, else index.js. */
 #define STOCK_NOT_COMPILED	"Compilation Error "
 #define STOCK_NOT_INSTALLED	"Failed to install dependencies. "
-void	stock_bundle_artefact(struct apw_buf *out, const char *what,
-	    struct apw_str why);
+void	stock_bundle_artefact(struct apw_buf *out, bool source,
+	    const char *what, struct apw_str why);
+/* Is it index.js of such a step, ours or a Node worker's? */
 bool	stock_bundle_is_artefact(struct apw_str index_js);
 /* Does the list of inputs stay inside the step's folder? */
 int	stock_bundle_inputs(struct apw_str metafile, struct apw_err *);
@@ -479,6 +480,14 @@ enum apw_stock_fault stock_pieces_make(struct stock_keeper *,
 	    const struct apw_stock_order *, struct apw_err *);
 int	stock_piece_check(const struct apw_stock_piece *, bool per_platform,
 	    struct apw_err *);
+
+/* archive.c: what the app gave of a piece, in its folder */
+void	stock_archive_name(const struct apw_stock_piece *, char *buf,
+	    size_t size);
+bool	stock_archive_there(const struct apw_stock *,
+	    const struct apw_stock_piece *, bool per_platform);
+void	stock_archive_drop(const struct apw_stock *,
+	    const struct apw_stock_piece *, bool per_platform);
 
 /* batch.c: one installer run for some pieces of one root */
 enum apw_stock_fault stock_batch_install(struct stock_keeper *,

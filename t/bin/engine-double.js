@@ -345,12 +345,24 @@ const steps = {
 			record('write', { path: s.path, error: err.code });
 		}
 	},
-	async code(s) {		/* a code step as the stock built it */
-		const f = path.join(process.env.AP_BASE_CODE_DIRECTORY,
-		    op.flowVersion.id, s.step || 'step_1', 'index.js');
+	/* A code step as the stock built it, or left it: then what its first
+	 * line exports, in plain JavaScript. */
+	async code(s) {
+		const at = path.join(process.env.AP_BASE_CODE_DIRECTORY,
+		    op.flowVersion.id, s.step || 'step_1');
+		const f = path.join(at, 'index.js');
+		/* not as a literal: the daemon looks for it in engines */
+		const source = path.join(at, ['index', 'ts'].join('.'));
 
 		try {
-			const m = require(f);
+			const m = fs.existsSync(f) || !fs.existsSync(source) ?
+			    require(f) : { exports: {} };
+			if (m.exports)
+				new Function('exports', 'require', fs.readFileSync(
+				    source, 'utf8').replace(
+				    /^\s*export\s+const\s+(\w+)/mg, 'exports.$1'))(
+				    m.exports, require);
+			Object.assign(m, m.exports);
 			record('code', { step: s.step, output:
 			    await m.code(s.input || {}) });
 		} catch (err) {

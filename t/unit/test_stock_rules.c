@@ -351,7 +351,7 @@ test_artefact(void **state)
 	char		*big = malloc(200000);
 
 	(void)state;
-	stock_bundle_artefact(&out, STOCK_NOT_COMPILED, APW_STR("bad `x` "
+	stock_bundle_artefact(&out, false, STOCK_NOT_COMPILED, APW_STR("bad `x` "
 	    "${process.exit()} \"q\" \\ \n\x01 \xe2\x80\xa8"));
 	assert_string_equal(out.data, "exports.code = async () => { throw new "
 	    "Error(\"Compilation Error bad `x` ${process.exit()} \\\"q\\\" "
@@ -359,12 +359,83 @@ test_artefact(void **state)
 	apw_buf_reset(&out);
 	memset(big, 'x', 200000);
 	memcpy(big + (32 << 10) - 1, "\xc3\xa9", 2);
-	stock_bundle_artefact(&out, STOCK_NOT_COMPILED,
+	stock_bundle_artefact(&out, false, STOCK_NOT_COMPILED,
 	    (struct apw_str){ big, 200000 });
 	assert_true(out.len < 40000);
 	assert_null(strchr(out.data, '\xc3'));
 	free(big);
+	apw_buf_reset(&out);
+	stock_bundle_artefact(&out, true, STOCK_NOT_INSTALLED, APW_STR("x"));
+	assert_string_equal(out.data, "export const code = async () => { throw "
+	    "new Error(\"Failed to install dependencies. x\"); };\n");
 	apw_buf_free(&out);
+}
+
+/* Whoever made it: ours, and those of Node workers of either kind. */
+static void
+test_is_artefact(void **state)
+{
+	static const struct { const char *text; bool is; } rows[] = {
+		{ "exports.code = async () => { throw new Error(\"Compilation "
+		    "Error x\"); };\n", true },
+		{ "exports.code = async () => { throw new Error(\"Failed to "
+		    "install dependencies. x\"); };\n", true },
+		{ "\n    exports.code = async (params) => {\n      throw new "
+		    "Error(\"Compilation Error x\");\n    };\n", true },
+		{ "\n    exports.code = async (params) => {\n      throw new "
+		    "Error(`Compilation Error ${x}`);\n    };\n", true },
+		{ "\n    exports.code = async (params) => {\n      throw new "
+		    "Error(\"Failed to install dependencies. x\");\n", true },
+		{ "exports.code = async () => { throw new Error(\"Compil", false },
+		{ "exports.code = async () => { throw new Error(", false },
+		{ "exports.code = async () => { throw new Error(\"no\"); }",
+		    false },
+		{ "exports.code = async () => 'Compilation Error '", false },
+		{ "", false },
+	};
+	size_t	i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		assert_int_equal(stock_bundle_is_artefact(
+		    apw_str_c(rows[i].text)), rows[i].is);
+}
+
+/* What changes with a release, at its edges. */
+static void
+test_release(void **state)
+{
+	static const struct {
+		unsigned		 release;
+		enum apw_code_form	 code;
+		bool			 all, by_app, tools;
+		const char		*schema;
+	} rows[] = {
+		{ 0, APW_CODE_BUNDLED, true, false, true, NULL },
+		{ 85004, APW_CODE_BUNDLED, true, false, false, NULL },
+		{ 86000, APW_CODE_BUNDLED, true, true, true, "22" },
+		{ 86003, APW_CODE_BUNDLED, false, true, true, "22" },
+		{ 87000, APW_CODE_BUNDLED, false, true, true, "22" },
+		{ 88000, APW_CODE_BUNDLED, false, true, true, "23" },
+		{ 88002, APW_CODE_BUNDLED, false, true, true, "23" },
+		{ 88003, APW_CODE_BUNDLED, false, true, false, "23" },
+		{ 88004, APW_CODE_BY_ENGINE, false, true, false, NULL },
+		{ 90000, APW_CODE_SOURCE, false, true, false, NULL },
+		{ 1000000, APW_CODE_SOURCE, false, true, false, NULL },
+	};
+	const struct apw_stock_release	*r;
+	size_t				 i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		r = apw_stock_release_of(rows[i].release);
+		assert_int_equal(r->code, rows[i].code);
+		assert_int_equal(r->all_members, rows[i].all);
+		assert_int_equal(r->by_app, rows[i].by_app);
+		assert_int_equal(r->agent_tools, rows[i].tools);
+		assert_true(r->bundle_schema == rows[i].schema ||
+		    strcmp(r->bundle_schema, rows[i].schema) == 0);
+	}
 }
 
 static void
@@ -589,6 +660,8 @@ main(void)
 		cmocka_unit_test(test_package_refusals),
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_artefact),
+		cmocka_unit_test(test_is_artefact),
+		cmocka_unit_test(test_release),
 		cmocka_unit_test(test_cut_clean),
 		cmocka_unit_test(test_outcome_text),
 		cmocka_unit_test(test_inputs),
