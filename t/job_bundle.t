@@ -14,7 +14,7 @@ use Test::Apworker;
 use Test::Apworker::Util;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules/)
-	->plan(41)->write_app_conf();
+	->plan(52)->write_app_conf();
 my @pieces = map { { name => "\@activepieces/piece-$_", version => '0.1.0' } }
 	qw/a b/;
 my $api = $t->api(settings => { APP_VERSION => '0.86.0' },
@@ -61,7 +61,7 @@ sub asked {
 		'flowVersionId' => $id }));
 }
 
-# The first flow teaches the release's schema, is built, and published.
+# The first flow has none, is built, and published.
 is(runs(flow('j1')), 'OK built', 'without a bundle');
 my $call = $api->wait_seen(kind => 'rpc', method => 'uploadFlowBundle');
 ok($call, 'then it is published');
@@ -76,15 +76,14 @@ is_deeply($got->{pieces}, [ { packageType => 'REGISTRY', pieceType =>
 	'0.1.0' } ], 'its pieces');
 is($got->{codes}[0]{stepName}, 'step_1', 'and its steps');
 like($got->{codes}[0]{compiledJs}, qr/"built"/, 'as they were built');
-is(asked('getFlowBundle', 'fv-j1'), 0, 'nothing was asked for that could '
-	. 'not be judged');
+is(asked('getFlowBundle', 'fv-j1'), 1, 'it had been asked for');
 
 # Its next run asks for nothing.
 my $again = flow('j1b');
 delete $again->{flowVersion};
 $again->{jobData}{flowVersionId} = 'fv-j1';
 is(runs($again), 'OK built', 'its next run');
-is(asked('getFlowBundle', 'fv-j1') + asked('getFlowVersion', 'fv-j1'), 1,
+is(asked('getFlowBundle', 'fv-j1') + asked('getFlowVersion', 'fv-j1'), 2,
 	'knows all that');
 
 # Another one has a bundle: inline, or somewhere else.
@@ -164,3 +163,41 @@ is_deeply(($api->calls('getPiece'))[-1]{payload}, { platformId => 'pl1',
 	'its tool is asked for');
 ok(-e $t->testdir() . '/stock/v12/common/pieces/@activepieces/piece-b-0.1.0/'
 	. 'ready', 'and installed');
+
+# A script that only says why a step could not be built is not taken for one,
+# nor given to others when it was there before.
+my %stub = (worker => "\n    exports.code = async (params) => {\n      throw new"
+	. " Error(\"Compilation Error no\");\n    };\n", old => "exports.code = "
+	. "async (params) => { throw new Error(`Compilation Error no`); };",
+	ours => 'exports.code = async () => { throw new Error("Failed to '
+	. 'install dependencies. no"); };');
+for my $who (sort keys %stub) {
+	$job = flow("stub-$who");
+	$api->ask(bundle => { id => "fv-stub-$who", encoding => 'base64',
+		text => bundle_of($job, codes => [ { stepName => 'step_1',
+		compiledJs => $stub{$who} } ]) });
+	is(runs($job), 'OK built', "a bundle with a step that failed, $who");
+}
+
+# A flow version of another schema is nobody's to publish.
+is(runs({ %{ $job = flow('schema') }, flowVersion => { %{ $job->{flowVersion} },
+	schemaVersion => '21' } }), 'OK built', 'a version of another schema');
+is(asked('prepareFlowBundleUpload', 'fv-schema'), 0, 'is not published');
+
+# An app that keeps its files in the database has no use for them.
+$api->ask(set => { bundles => 'skip' });
+is(runs(flow('db1')), 'OK built', 'an app that keeps none');
+ok($api->wait_seen(kind => 'rpc', method => 'prepareFlowBundleUpload',
+	payload => { flowVersionId => 'fv-db1' }), 'is offered one');
+$t->wait_log(qr/the app keeps no bundles of flows/);
+is(runs(flow('db2')), 'OK built', 'the next flow');
+is(asked('getFlowBundle', 'fv-db2') + asked('prepareFlowBundleUpload',
+	'fv-db2'), 0, 'is not asked for, nor offered');
+
+# Of the newest releases the form is not known.
+$api->settings(APP_VERSION => '0.88.4');
+$api->act('drop');
+$api->wait_seen(kind => 'settings', n => 2);
+is(runs(flow('new')), 'OK built', 'a release whose form is not known');
+is(asked('getFlowBundle', 'fv-new') + asked('prepareFlowBundleUpload',
+	'fv-new'), 0, 'is neither asked nor offered');

@@ -13,7 +13,7 @@ use Test::Apworker;
 use Test::Apworker::Stock;
 use Test::Apworker::Util;
 
-my $t = Test::Apworker->new()->has(qw/node bun/)->plan(36);
+my $t = Test::Apworker->new()->has(qw/node bun/)->plan(42);
 my $s = Test::Apworker::Stock->new($t);
 my $frame = "exports.load = () => { exports.n = (exports.n || 0) + 1;"
 	. " return exports.n; };\n";
@@ -22,7 +22,8 @@ my %packages = (
 	frame => { versions => { '1.0.0' => { files => {
 		'src/index.js' => $frame } } } },
 	'@ap/piece-one' => { versions => {
-		'0.1.0' => piece_package('one') } },
+		'0.1.0' => piece_package('one'),
+		'0.2.0' => piece_package('two') } },
 	'piece-two' => { versions => { '0.2.0' => { files => {
 		'src/index.js' => $uses }, dependencies =>
 		{ frame => '^1.0.0' } } } },
@@ -121,4 +122,19 @@ is($s->load('piece-own', '1.0.0', 'custom_pieces/plat'), 'own',
 $got = $s->order(pieces => [ { %$archive, archiveId => 'arch2' } ],
 	per_platform => 1);
 is($got->{fault}, 'OURS', 'another archive of the name is not that one');
+
+# what the app gave of a piece of the registry
+$got = $s->order(pieces => [ piece_of('piece-given', '1.0.0') ],
+	archive => $t->testdir() . '/own.tgz', stock => { negative_ttl_ms => 0 });
+is($got->{fault}, 'OK', 'a package that the app gave') or diag($got->{error});
+is($s->load('piece-given', '1.0.0'), 'own', 'is that which is used');
+$t->write_file('bad.tgz', "\x1f\x8bno archive at all");
+$got = $s->order(pieces => [ piece_of('@ap/piece-one', '0.2.0') ],
+	archive => $t->testdir() . '/bad.tgz');
+is($got->{fault}, 'OK', 'one that is no good') or diag($got->{error});
+is($s->load('@ap/piece-one', '0.2.0'), 'two', 'comes from the registry');
+like($got->{log}, qr/the app gave of a piece cannot be installed: the registry is/,
+	'and the log says so');
+ok(!-e $s->path('common/pieces/@ap/piece-one-0.2.0/bundle.tgz'),
+	'what it was is gone');
 is_deeply([ $s->staged() ], [], 'no staging is left');

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "core/apw_auto.h"
+#include "core/apw_buf.h"
 #include "dial/addr.h"
 
 static const struct url_scheme { const char *name; bool tls; } schemes[] = {
@@ -172,4 +173,34 @@ apw_url_authority(const struct apw_url *u, char out[APW_AUTHORITY_SIZE])
 	snprintf(out, APW_AUTHORITY_SIZE, v6 ? "[%.*s]%s" : "%.*s%s",
 	    APW_HOST_SIZE - 1, u->host, port);
 	return out;
+}
+
+void
+apw_url_join(const char *base, struct apw_str to, struct apw_buf *out)
+{
+	struct apw_url	 from;
+	char		 authority[APW_AUTHORITY_SIZE];
+	const char	*slash;
+
+	if (to.n > 7 && (strncasecmp(to.p, "http://", 7) == 0 ||
+	    strncasecmp(to.p, "https://", 8) == 0)) {
+		apw_buf_str(out, to);
+		return;
+	}
+	if (apw_url_read(&from, base) != NULL)
+		return;
+	apw_buf_puts(out, from.tls ? "https:" : "http:");
+	if (to.n < 2 || to.p[0] != '/' || to.p[1] != '/') {
+		apw_buf_printf(out, "//%s", apw_url_authority(&from,
+		    authority));
+		if (to.n == 0 || to.p[0] != '/') {
+			slash = from.path.n == 0 ? NULL :
+			    memrchr(from.path.p, '/', from.path.n);
+			if (slash != NULL)
+				apw_buf_put(out, from.path.p,
+				    (size_t)(slash - from.path.p));
+			apw_buf_puts(out, "/");
+		}
+	}
+	apw_buf_str(out, to);
 }

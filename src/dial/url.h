@@ -39,4 +39,10 @@ int	apw_url_user(const struct apw_url *, char *out, size_t size);
 const char *apw_url_authority(const struct apw_url *,
 	    char out[APW_AUTHORITY_SIZE]);
 
+struct apw_buf;
+/* The URL that a Location of an answer of base's means, made absolute; nothing
+ * is appended when base is no URL. */
+void	apw_url_join(const char *base, struct apw_str location,
+	    struct apw_buf *out);
+
 #endif

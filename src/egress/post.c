@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/queue.h>
 
 #include "core/apw_buf.h"
@@ -94,37 +93,6 @@ post_on_dialled(void *arg, const struct apw_url *to,
 
 /* --- redirects --- */
 
-/* The URL of a Location, made absolute. */
-static void
-post_resolve(struct apw_post *p, struct apw_str to, struct apw_buf *out)
-{
-	struct apw_url	 from;
-	char		 authority[APW_AUTHORITY_SIZE];
-	const char	*slash;
-
-	if (to.n > 7 && (strncasecmp(to.p, "http://", 7) == 0 ||
-	    strncasecmp(to.p, "https://", 8) == 0)) {
-		apw_buf_str(out, to);
-		return;
-	}
-	if (apw_url_read(&from, p->url.data) != NULL)
-		return;
-	apw_buf_puts(out, from.tls ? "https:" : "http:");
-	if (to.n < 2 || to.p[0] != '/' || to.p[1] != '/') {
-		apw_buf_printf(out, "//%s", apw_url_authority(&from,
-		    authority));
-		if (to.p[0] != '/') {
-			slash = from.path.n == 0 ? NULL :
-			    memrchr(from.path.p, '/', from.path.n);
-			if (slash != NULL)
-				apw_buf_put(out, from.path.p,
-				    (size_t)(slash - from.path.p));
-			apw_buf_puts(out, "/");
-		}
-	}
-	apw_buf_str(out, to);
-}
-
 static void	post_on_answer(void *, const struct apw_answer *);
 
 static int
@@ -171,7 +139,7 @@ post_redirect(struct apw_post *p, const struct apw_answer *answer)
 	if (answer->status != 307 && answer->status != 308)
 		p->get = true;
 	p->hops++;
-	post_resolve(p, answer->location, &url);
+	apw_url_join(p->url.data, answer->location, &url);
 	apw_buf_free(&p->url);
 	p->url = url;
 	if (post_ask(p) == -1)

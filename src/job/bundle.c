@@ -2,16 +2,19 @@
  * worker has published them (from 0.86 on).  Room: job.
  *
  * It saves time, and is never needed: whatever is wrong with it, the job goes
- * on as if there were none. */
+ * on as if there were none.  Only those of a form that is known for the app's
+ * release (stock/release.h) are asked for and published. */
 #include "job/job_priv.h"
 
 #include <string.h>
 
 #include "egress/fetch.h"
 #include "proto/apw_raw.h"
+#include "stock/release.h"
 
 #define BUNDLE_ASK_MS	10000
 #define BUNDLE_FETCH_MS	20000
+#define BUNDLE_PAUSE_MS	60000	/* after a question without an answer */
 
 /* Not repeated for its own sake: the way without it is there. */
 static const struct job_repeat bundle_repeat = { .ms = BUNDLE_ASK_MS,
@@ -27,6 +30,12 @@ bundle_none(struct apw_job *job, const char *why)
 	job_flow_version_ask(job);
 }
 
+static const char *
+bundle_schema(const struct apw_job *job)
+{
+	return apw_stock_release_of(job->env.settings->release)->bundle_schema;
+}
+
 /* Is it the bundle of this flow version, in the schema of this release?
  * NULL: yes. */
 static const char *
@@ -35,7 +44,6 @@ bundle_unfit(struct apw_job *job, struct apw_str *flow_version)
 	struct apw_walk	walk;
 	struct apw_err	err = APW_ERR_NONE;
 	struct apw_str	text = apw_buf_view(&job->bundle.text), v;
-	const char	*schema = apw_stock_schema(job->env.stock);
 
 	if (apw_raw_check(text, APW_RAW_UTF8) == -1 ||
 	    apw_raw_type(text) != APW_RAW_OBJECT)
@@ -54,7 +62,7 @@ bundle_unfit(struct apw_job *job, struct apw_str *flow_version)
 	    !apw_raw_equals(apw_raw_trim(v), "LOCKED"))
 		return "its flow version may still change";
 	if (apw_raw_member(*flow_version, "schemaVersion", &v) != 1 ||
-	    !apw_raw_equals(apw_raw_trim(v), schema))
+	    !apw_raw_equals(apw_raw_trim(v), bundle_schema(job)))
 		return "its flow version has another release's schema";
 	if (apw_walk(job->arena, *flow_version, &walk, &err) == -1)
 		return "its flow version cannot be read";
@@ -83,16 +91,16 @@ bundle_take(struct apw_job *job, struct apw_str text)
 }
 
 static void
-bundle_on_fetched(void *arg, struct apw_str body, const char *error)
+bundle_on_fetched(void *arg, const struct apw_fetched *end)
 {
 	struct apw_job	*job;
 
 	APW_CAST(job, arg, JOB_MAGIC);
-	job->bundle.fetch = NULL;
-	if (error != NULL)
-		bundle_none(job, error);
+	job->fetch = NULL;
+	if (end->error != NULL)
+		bundle_none(job, end->error);
 	else
-		bundle_take(job, body);
+		bundle_take(job, end->body);
 }
 
 static void
@@ -105,9 +113,9 @@ bundle_fetch(struct apw_job *job, struct apw_str url)
 	};
 
 	if (order.url != NULL)
-		job->bundle.fetch = apw_fetch(job->env.fetcher, &order,
+		job->fetch = apw_fetch(job->env.fetcher, &order,
 		    bundle_on_fetched, job);
-	if (job->bundle.fetch == NULL)
+	if (job->fetch == NULL)
 		bundle_none(job, "it cannot be fetched");
 }
 
@@ -120,6 +128,9 @@ bundle_on_reply(struct apw_job *job, void *arg, const struct apw_reply *reply)
 	if (job->concluded)
 		return;
 	if (reply->kind != APW_REPLY_OK) {
+		/* the next job would wait as long for nothing */
+		if (reply->kind == APW_REPLY_UNKNOWN)
+			apw_bundles_pause(job->env.publisher, BUNDLE_PAUSE_MS);
 		bundle_none(job, reply->error);
 	} else if (apw_raw_type(reply->result) == APW_RAW_NULL) {
 		job->publish = true;
@@ -136,21 +147,14 @@ bundle_on_reply(struct apw_job *job, void *arg, const struct apw_reply *reply)
 		bundle_none(job, "the app's answer is of an unknown kind");
 }
 
-/* Without the release's schema nothing could be told of a bundle: the app's
- * own answer teaches it. */
 void
 job_bundle_ask(struct apw_job *job)
 {
 	struct apw_buf	b = APW_BUF_INIT(8192);
 	struct apw_str	payload;
 
-	if (job->env.settings->release < APW_RELEASE(0, 86, 0) ||
-	    job->ids.project_id == NULL) {
-		job_flow_version_ask(job);
-		return;
-	}
-	if (apw_stock_schema(job->env.stock)[0] == '\0') {
-		job->publish = true;
+	if (bundle_schema(job) == NULL || job->ids.project_id == NULL ||
+	    apw_bundles_paused(job->env.publisher)) {
 		job_flow_version_ask(job);
 		return;
 	}
@@ -168,8 +172,6 @@ job_bundle_ask(struct apw_job *job)
 void
 job_bundle_free(struct apw_job *job)
 {
-	apw_fetch_cancel(job->bundle.fetch);
-	job->bundle.fetch = NULL;
 	apw_buf_free(&job->bundle.text);
 	job->bundle.pieces = job->bundle.codes = APW_STR("");
 }
@@ -242,8 +244,22 @@ job_bundle_codes(struct apw_job *job)
 	return codes;
 }
 
-/* Ours, for the others: of a version that never changes, whose steps all
- * compiled. */
+/* Is the flow version in the schema that others expect in a bundle? */
+static bool
+bundle_fits(const struct apw_job *job)
+{
+	const char	*schema = bundle_schema(job);
+	struct apw_str	 v;
+
+	return schema != NULL &&
+	    apw_raw_member(apw_buf_view(&job->recipe->flow_version),
+	    "schemaVersion", &v) == 1 &&
+	    apw_raw_equals(apw_raw_trim(v), schema);
+}
+
+/* Ours, for the others: of a version that never changes, all of whose steps
+ * were built.  A script that only says why one was not is none of them, also
+ * when it was there before this job. */
 void
 job_bundle_publish(struct apw_job *job)
 {
@@ -254,7 +270,8 @@ job_bundle_publish(struct apw_job *job)
 	size_t			 i;
 
 	if (!job->publish || !job->provisioned || !r->fixed ||
-	    job->ids.platform_id == NULL || job->ids.project_id == NULL)
+	    !bundle_fits(job) || job->ids.platform_id == NULL ||
+	    job->ids.project_id == NULL)
 		return;
 	apw_buf_puts(&b, "{\"flowVersion\":");
 	apw_buf_str(&b, apw_buf_view(&r->flow_version));

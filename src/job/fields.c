@@ -172,13 +172,16 @@ job_read(struct apw_job *job, struct apw_err *err)
 	if (fields_read(job->text, fields_top, &top, "job", err) == -1 ||
 	    fields_lease(job, &top, err) == -1)
 		return -1;
-	if (apw_raw_type(job->data) != APW_RAW_OBJECT ||
+	if (job->env.prewarm) {
+		job->type = "prewarm";
+		job->ops = &job_prewarm_ops;
+	} else if (apw_raw_type(job->data) != APW_RAW_OBJECT ||
 	    apw_raw_member(job->data, "jobType", &type) != 1 ||
 	    (job->type = job_text(job->arena, type)) == NULL) {
 		job->type = "unknown";
 		return apw_err_set(err, 0, "jobData has no jobType");
-	}
-	job->ops = fields_family(job->type);
+	} else
+		job->ops = fields_family(job->type);
 	if (job->ops == NULL)
 		return 0;
 	job->fields = apw_arena_alloc(job->arena, job->ops->fields_size);

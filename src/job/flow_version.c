@@ -26,19 +26,6 @@ flow_version_known(struct apw_job *job)
 	job_next(job);
 }
 
-/* What the app gives is in its release's schema. */
-static void
-flow_version_learn(struct apw_job *job)
-{
-	struct apw_str	v;
-
-	if (job->env.settings->release >= APW_RELEASE(0, 86, 0) &&
-	    apw_raw_member(apw_buf_view(&job->recipe->flow_version),
-	    "schemaVersion", &v) == 1)
-		apw_stock_schema_learn(job->env.stock,
-		    job_text(job->arena, apw_raw_trim(v)));
-}
-
 static void
 flow_version_on_reply(struct apw_job *job, void *arg,
     const struct apw_reply *reply)
@@ -67,7 +54,6 @@ flow_version_on_reply(struct apw_job *job, void *arg,
 		    "getFlowVersion answered no flow version");
 		return;
 	}
-	flow_version_learn(job);
 	/* the stock keeps only what is LOCKED */
 	if (apw_stock_flow_put(job->env.stock, job->ids.flow_version_id,
 	    apw_buf_view(text), &err) == -1)

@@ -36,7 +36,8 @@ limit_pieces(const struct apw_job *job)
 static int64_t
 limit_archives(const struct apw_job *job)
 {
-	return 130000 + 10000 * (int64_t)job->recipe->npieces;
+	/* from the app by either of its addresses, then by a call */
+	return 250000 + 60000 * (int64_t)job->recipe->npieces;
 }
 
 /* The stock bounds each of its children; this is the sum of them. */
@@ -225,6 +226,12 @@ job_next(struct apw_job *job)
 }
 
 void
+job_go_first(struct apw_job *job)
+{
+	job_go(job, job_walk);
+}
+
+void
 job_provision_again(struct apw_job *job)
 {
 	job_go(job, &job_walk[WALK_STOCK]);
@@ -279,6 +286,13 @@ job_count(struct apw_job *job)
 }
 
 void
+job_fetch_forget(struct apw_job *job)
+{
+	apw_fetch_cancel(job->fetch);
+	job->fetch = NULL;
+}
+
+void
 job_conclude_text(struct apw_job *job, enum apw_ending ending,
     struct apw_str text)
 {
@@ -286,6 +300,10 @@ job_conclude_text(struct apw_job *job, enum apw_ending ending,
 
 	if (job->concluded)
 		return;
+	if (job->env.prewarm) {
+		job_prewarm_give_up(job, text);
+		return;
+	}
 	job->concluded = true;
 	job->ending = ending;
 	job->outcome = apw_outcome(job->ops != NULL ? job->ops->family :
@@ -299,8 +317,7 @@ job_conclude_text(struct apw_job *job, enum apw_ending ending,
 	apw_buf_free(&job->message);
 	job->message = message;
 	job_stock_forget(job);
-	apw_fetch_cancel(job->bundle.fetch);
-	job->bundle.fetch = NULL;
+	job_fetch_forget(job);
 	job_take_logs(job);
 	job_engine_release(job);
 	job_report_timings(job);
@@ -329,7 +346,7 @@ job_obituary(struct apw_job *job)
 {
 	int64_t	now = apw_now_ms();
 
-	if (job->abandoned)
+	if (job->abandoned || job->env.prewarm)
 		return;			/* that was a line, too */
 	if (job->outcome == NULL) {
 		apw_info("job done", APW_S("type", job->type),
@@ -398,6 +415,10 @@ apw_job_begin(struct apw_job *job)
 	struct apw_err	err = APW_ERR_NONE, lease = APW_ERR_NONE;
 	int		bad = job_read(job, &err);
 
+	if (job->env.prewarm) {
+		job_prewarm_begin(job, bad, &err);
+		return;
+	}
 	if (job->lease.key.n == 0) {
 		apw_error("a job cannot be read", APW_E(&err));
 		job_end(job);
@@ -461,6 +482,7 @@ apw_job_abandon(struct apw_job *job, const char *why)
 	apw_warn("job is given up", APW_S("why", why));
 	job->concluded = job->abandoned = true;
 	job_stock_forget(job);
+	job_fetch_forget(job);
 	job_engine_release(job);
 	job_calls_free(job);
 	job->lease.call = NULL;
@@ -476,6 +498,7 @@ apw_job_free(struct apw_job *job)
 	job_engine_release(job);
 	job_lease_stop(job);
 	job_calls_free(job);
+	job_fetch_forget(job);
 	job_bundle_free(job);
 	if (job->timer != NULL)
 		event_free(job->timer);

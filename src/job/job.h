@@ -42,6 +42,7 @@ struct apw_job_env {
 						   apw_boot_ms(); 0: it is new */
 	struct apw_fetcher		*fetcher;	/* those the app names */
 	struct apw_publisher		*publisher;	/* of flow bundles */
+	bool				 prewarm;	/* no job: see below */
 	/* the job is over and its lease closed: free it, take the next */
 	void				(*on_end)(void *arg);
 	/* This host, or the slot itself, cannot give it what it needs before
@@ -76,6 +77,14 @@ void	apw_job_resume(struct apw_job *, struct apw_engine *, bool proven);
 bool	apw_job_untouched(const struct apw_job *);
 /* Forget it at once (end of the slot): no callback. */
 void	apw_job_free(struct apw_job *);
+
+/* A flow that is made ready before a job needs it (env.prewarm) has the text of
+ * a job, with jobData {flowId, flowVersionId, projectId, platformId}.  It goes
+ * the way of one as far as the stock, in the background: without lease, engine
+ * and journal (NULL), with a record of its own for a score; the app is asked, but
+ * told nothing, except a bundle.  on_end comes as for a job.  yielded: it gave
+ * way to somebody who waited. */
+bool	apw_job_yielded(const struct apw_job *);
 
 /*
  * Job families.  One module a family; the walk is the same for all, the

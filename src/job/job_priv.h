@@ -50,7 +50,6 @@ struct job_lease {
 struct job_bundle {
 	struct apw_buf	 text;		/* owned; raw; the others point into it */
 	struct apw_str	 pieces, codes;	/* raw arrays; empty: none */
-	struct apw_fetch *fetch;	/* owned; NULL: none under way */
 };
 
 struct apw_job {
@@ -83,7 +82,11 @@ struct apw_job {
 	struct apw_stock_ticket *ticket;		/* NULL: none under way */
 	bool		 provisioned;			/* all of it is there */
 	struct job_bundle bundle;
+	struct apw_fetch *fetch;		/* owned; NULL: none under way */
+	bool		 by_own_url;		/* not by the public one */
+	char		 no_package[384];	/* why it did not come; or "" */
 	bool		 publish;			/* the app has no bundle of it */
+	bool		 yielded;			/* the stock's order did */
 
 	/* the engine */
 	bool		 has_engine, has_run;			/* acquired, not released */
@@ -124,6 +127,8 @@ void	job_conclude(struct apw_job *, enum apw_ending, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
 void	job_conclude_text(struct apw_job *, enum apw_ending, struct apw_str);
 void	job_end(struct apw_job *);
+void	job_go_first(struct apw_job *);
+void	job_fetch_forget(struct apw_job *);
 void	job_run_again(struct apw_job *);		/* one more operation */
 void	job_go_report(struct apw_job *);
 extern const struct job_step job_step_stop, job_step_boot_again,
@@ -188,6 +193,12 @@ void	job_stop_timeout(struct apw_job *);
 int64_t	job_run_limit(const struct apw_job *);
 bool	job_expired(struct apw_job *);	/* then it is on its way to its end */
 void	job_engine_release(struct apw_job *);
+
+/* prewarm.c: bad, why: what reading it came to */
+extern const struct apw_job_ops job_prewarm_ops;
+void	job_prewarm_begin(struct apw_job *, int bad, const struct apw_err *why);
+void	job_prewarm_give_up(struct apw_job *, struct apw_str why);
+void	job_prewarm_done(struct apw_job *);
 
 /* bundle.c */
 void	job_bundle_ask(struct apw_job *);

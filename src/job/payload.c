@@ -56,9 +56,12 @@ job_payload_enter(struct apw_job *job)
 	const struct apw_engine_form	*form;
 	struct apw_str			 raw, type, v;
 
+	if (job->ops->payload == NULL) {
+		job_next(job);
+		return;
+	}
 	form = apw_engine_form(job->env.engine);
-	if (job->ops->payload == NULL ||
-	    !(job->ops->family == APW_FAMILY_FLOW ? form->plain_payloads :
+	if (!(job->ops->family == APW_FAMILY_FLOW ? form->plain_payloads :
 	    form->plain_webhooks) || (raw = job->ops->payload(job)).n == 0) {
 		job_next(job);
 		return;

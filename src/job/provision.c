@@ -11,6 +11,11 @@ stock_on_done(void *arg, enum apw_stock_fault fault, const struct apw_err *err)
 	job->ticket = NULL;
 	if (fault == APW_STOCK_HOST && job_wait(job, err->text))
 		return;
+	job->yielded = fault == APW_STOCK_YIELDED;
+	if (fault != APW_STOCK_OK && job->env.prewarm) {
+		job_prewarm_give_up(job, apw_str_c(err->text));
+		return;
+	}
 	if (fault != APW_STOCK_OK) {
 		apw_warn("provisioning failed", APW_S("fault",
 		    fault == APW_STOCK_USER ? "user" : "ours"), APW_E(err));
@@ -18,8 +23,11 @@ stock_on_done(void *arg, enum apw_stock_fault fault, const struct apw_err *err)
 		    err->text);
 		return;
 	}
-	job->provisioned = true;
-	job_next(job);
+	job->provisioned = job->recipe->stocked = true;
+	if (job->env.prewarm)
+		job_prewarm_done(job);
+	else
+		job_next(job);
 }
 
 void
@@ -42,6 +50,7 @@ job_stock_enter(struct apw_job *job)
 		.packages = job->env.sandbox->packages,
 		.release = job->env.settings->release,
 		.per_platform = job->env.sandbox->boxed,
+		.background = job->env.prewarm,
 		.codes = job_bundle_codes(job), .ncodes = r->walk.ncodes,
 		.pieces = pieces, .npieces = n,
 	};

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "core/apw_clock.h"
 #include "core/apw_log.h"
 #include "egress/fetch.h"
 #include "proto/apw_raw.h"
@@ -20,6 +21,7 @@
 #define PUBLISH_CALL_MS		30000
 #define PUBLISH_PUT_MS		60000
 #define PUBLISH_ANSWER_BYTES	65536
+#define PUBLISH_SKIP_MS		600000	/* the app has no place for bundles */
 
 struct publish_item {
 	TAILQ_ENTRY(publish_item) link;
@@ -36,6 +38,7 @@ struct apw_publisher {
 	unsigned		 n;
 	uint32_t		 call;		/* under way; 0: none */
 	struct apw_fetch	*put;		/* owned; NULL: none */
+	int64_t			 paused_until_ms;	/* 0: not */
 };
 
 static void publish_next(struct apw_publisher *);
@@ -67,14 +70,13 @@ publish_done(struct apw_publisher *p, const char *error)
 }
 
 static void
-publish_on_put(void *arg, struct apw_str body, const char *error)
+publish_on_put(void *arg, const struct apw_fetched *end)
 {
 	struct apw_publisher	*p;
 
-	(void)body;
 	APW_CAST(p, arg, PUBLISH_MAGIC);
 	p->put = NULL;
-	publish_done(p, error);
+	publish_done(p, end->error);
 }
 
 static void
@@ -125,6 +127,19 @@ publish_upload(struct apw_publisher *p)
 		publish_done(p, err.text);
 }
 
+/* It had none of this flow, and wants none: what waits is as unwanted. */
+static void
+publish_skip(struct apw_publisher *p)
+{
+	struct publish_item	*item;
+
+	apw_info("the app keeps no bundles of flows",
+	    APW_I("asked_again_s", PUBLISH_SKIP_MS / 1000));
+	apw_bundles_pause(p, PUBLISH_SKIP_MS);
+	while ((item = TAILQ_FIRST(&p->items)) != NULL)
+		item_free(p, item);
+}
+
 static void
 publish_on_prepared(void *arg, const struct apw_reply *reply)
 {
@@ -142,10 +157,10 @@ publish_on_prepared(void *arg, const struct apw_reply *reply)
 	else if (apw_raw_equals(apw_raw_trim(kind), "url") &&
 	    apw_raw_member(reply->result, "url", &url) == 1)
 		publish_put(p, url);
+	else if (apw_raw_equals(apw_raw_trim(kind), "skip"))
+		publish_skip(p);
 	else
-		publish_done(p, apw_raw_equals(apw_raw_trim(kind), "skip") ?
-		    "the app has it" : "the app's answer is of an unknown "
-		    "kind");
+		publish_done(p, "the app's answer is of an unknown kind");
 }
 
 static void
@@ -179,7 +194,8 @@ apw_publish(struct apw_publisher *p, const char *flow_version_id,
 {
 	struct publish_item	*item;
 
-	item = p->n < PUBLISH_MAX ? calloc(1, sizeof(*item)) : NULL;
+	item = p->n < PUBLISH_MAX && !apw_bundles_paused(p) ?
+	    calloc(1, sizeof(*item)) : NULL;
 	if (item == NULL) {
 		apw_buf_free(bundle);
 		return;
@@ -195,6 +211,18 @@ apw_publish(struct apw_publisher *p, const char *flow_version_id,
 	TAILQ_INSERT_TAIL(&p->items, item, link);
 	p->n++;
 	publish_next(p);
+}
+
+bool
+apw_bundles_paused(const struct apw_publisher *p)
+{
+	return p->paused_until_ms != 0 && apw_now_ms() < p->paused_until_ms;
+}
+
+void
+apw_bundles_pause(struct apw_publisher *p, int64_t ms)
+{
+	p->paused_until_ms = apw_now_ms() + ms;
 }
 
 bool

@@ -22,6 +22,11 @@ void	apw_publisher_free(struct apw_publisher *);
 void	apw_publish(struct apw_publisher *, const char *flow_version_id,
 	    const char *project_id, const char *platform_id,
 	    struct apw_buf *bundle);
+/* An app that keeps its files in the database has no bundles and takes none:
+ * it says so with each, so a slot that was told asks and offers nothing for a
+ * while.  pause: for another reason. */
+bool	apw_bundles_paused(const struct apw_publisher *);
+void	apw_bundles_pause(struct apw_publisher *, int64_t ms);
 /* Nothing is under way. */
 bool	apw_publisher_idle(const struct apw_publisher *);
 

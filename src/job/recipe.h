@@ -30,6 +30,7 @@ struct apw_recipe {			/* pointers are into the arena */
 	size_t			 npieces;
 	bool			 fixed;		/* may be remembered */
 	bool			 complete;	/* all of the above is known */
+	bool			 stocked;	/* and was in the stock once */
 };
 
 struct apw_recipes;

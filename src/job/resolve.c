@@ -9,6 +9,7 @@
 
 #include "core/apw_log.h"
 #include "proto/apw_raw.h"
+#include "stock/release.h"
 
 #define RESOLVE_PARALLEL	8
 static const struct job_repeat resolve_repeat = { .ms = 90000 };
@@ -148,7 +149,8 @@ resolve_missing(struct apw_job *job, const struct apw_recipe_piece *p)
 	struct apw_buf	buf = APW_BUF_INIT(8192);
 	struct apw_str	payload;
 
-	if (job->ids.flow_id != NULL && job->ids.project_id != NULL) {
+	if (job->ids.flow_id != NULL && job->ids.project_id != NULL &&
+	    !job->env.prewarm) {
 		apw_buf_puts(&buf, "{\"flowId\":");
 		apw_buf_json_c(&buf, job->ids.flow_id);
 		apw_buf_puts(&buf, ",\"projectId\":");
@@ -272,22 +274,12 @@ resolve_given(struct apw_job *job)
 		job_next(job);
 }
 
-/* Agents ran in a step of their own up to 0.78 and do again from 0.86 on;
- * in between their tools were no matter of the worker. */
-static bool
-resolve_wants_tools(const struct apw_job *job)
-{
-	unsigned	release = job->env.settings->release;
-
-	return release < APW_RELEASE(0, 79, 0) ||
-	    release >= APW_RELEASE(0, 86, 0);
-}
-
 void
 job_pieces_enter(struct apw_job *job)
 {
 	struct apw_recipe	*r = job->recipe;
 	struct apw_recipe_piece	*p;
+	bool			 tools;
 	size_t			 i;
 
 	if (r->complete) {
@@ -301,8 +293,9 @@ job_pieces_enter(struct apw_job *job)
 	r->pieces = apw_arena_alloc(r->arena,
 	    (r->walk.npieces + 1) * sizeof(*r->pieces));
 	APW_ASSERT(r->pieces != NULL);
+	tools = apw_stock_release_of(job->env.settings->release)->agent_tools;
 	for (i = 0; i < r->walk.npieces; i++) {
-		if (r->walk.pieces[i].of_agent && !resolve_wants_tools(job))
+		if (r->walk.pieces[i].of_agent && !tools)
 			continue;
 		p = &r->pieces[r->npieces++];
 		p->name = r->walk.pieces[i].name;

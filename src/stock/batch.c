@@ -37,22 +37,24 @@ is_archive(const struct apw_stock_piece *p)
 	    "ARCHIVE") == 0;
 }
 
-/* The archive that the caller has put there; a link costs no copy. */
+/* The package that the caller has put there; a link costs no copy.  1: there is
+ * none, and the registry has it. */
 static int
 take_archive(struct batch *b, const struct apw_stock_piece *p, int to_fd,
-    struct apw_err *err)
+    const char *file, struct apw_err *err)
 {
-	char		folder[STOCK_PATH_BYTES], file[300];
+	char		folder[STOCK_PATH_BYTES];
 	apw_autofd int	from_fd = -1;
 
 	stock_piece_folder(p, b->per_platform, folder, sizeof(folder));
-	snprintf(file, sizeof(file), "%s.tgz", p->archive_id);
 	from_fd = stock_open(b->k->stock->root_fd, folder,
 	    O_RDONLY | O_DIRECTORY);
-	if (from_fd == -1 || linkat(from_fd, file, to_fd, file, 0) == -1)
-		return apw_err_set(err, errno, "archive %s of piece %s was "
-		    "not fetched", p->archive_id, p->name);
-	return 0;
+	if (from_fd != -1 && linkat(from_fd, file, to_fd, file, 0) == 0)
+		return 0;
+	if (!is_archive(p))
+		return 1;
+	return apw_err_set(err, errno, "archive %s of piece %s was not "
+	    "fetched", p->archive_id, p->name);
 }
 
 static int
@@ -60,22 +62,21 @@ write_piece(struct batch *b, const struct apw_stock_piece *p,
     struct apw_err *err)
 {
 	struct apw_buf	text = APW_BUF_INIT(8192);
-	char		folder[STOCK_PATH_BYTES];
+	char		folder[STOCK_PATH_BYTES], file[300];
 	apw_autofd int	fd = -1;
-	int		rc;
+	int		rc, taken;
 
 	folder_of(p, folder, sizeof(folder));
+	stock_archive_name(p, file, sizeof(file));
 	fd = stock_mkdirs(b->st.fd, folder, err);
-	if (fd == -1 || (is_archive(p) && take_archive(b, p, fd, err) == -1))
+	if (fd == -1 || (taken = take_archive(b, p, fd, file, err)) == -1)
 		return -1;
 	apw_buf_printf(&text, "{\"name\":\"%s-%s\",\"version\":\"%s\","
 	    "\"dependencies\":{\"%s\":", p->name, p->version, p->version,
 	    p->name);
-	if (is_archive(p)) {
-		apw_buf_puts(&text, "\"file:./");
-		apw_buf_puts(&text, p->archive_id);
-		apw_buf_puts(&text, ".tgz\"}}");
-	} else
+	if (taken == 0)
+		apw_buf_printf(&text, "\"file:./%s\"}}", file);
+	else
 		apw_buf_printf(&text, "\"%s\"}}", p->version);
 	rc = text.failed ? apw_err_set(err, ENOMEM, "package.json") :
 	    stock_write(fd, "package.json", apw_buf_view(&text), err);

@@ -27,43 +27,8 @@ apw_stock_release(struct apw_stock *stock, const char *app_version)
 	APW_ASSERT(stock != NULL);
 	if (s.n >= sizeof(stock->release) || !apw_str_is_segment(s))
 		s = APW_STR("");
-	if (!apw_str_is(s, stock->release))
-		stock->schema[0] = '\0';
 	memcpy(stock->release, s.p, s.n);
 	stock->release[s.n] = '\0';
-}
-
-#define SCHEMA_DIR	".schemas"
-
-const char *
-apw_stock_schema(struct apw_stock *stock)
-{
-	struct apw_buf	text = APW_BUF_INIT(sizeof(stock->schema));
-	char		name[80];
-
-	if (stock->schema[0] != '\0' || stock->release[0] == '\0')
-		return stock->schema;
-	snprintf(name, sizeof(name), "apw-%s", stock->release);
-	if (stock_text_get(stock, SCHEMA_DIR, name, &text, NULL) == 1 &&
-	    text.len < sizeof(stock->schema))
-		snprintf(stock->schema, sizeof(stock->schema), "%s",
-		    text.data == NULL ? "" : text.data);
-	apw_buf_free(&text);
-	return stock->schema;
-}
-
-void
-apw_stock_schema_learn(struct apw_stock *stock, const char *schema)
-{
-	char	name[80];
-
-	if (stock->release[0] == '\0' || schema == NULL ||
-	    strlen(schema) >= sizeof(stock->schema) ||
-	    strcmp(apw_stock_schema(stock), schema) == 0)
-		return;
-	snprintf(stock->schema, sizeof(stock->schema), "%s", schema);
-	snprintf(name, sizeof(name), "apw-%s", stock->release);
-	stock_text_put(stock, SCHEMA_DIR, name, apw_str_c(schema), NULL);
 }
 
 int

@@ -196,7 +196,9 @@ order_on_end(evutil_socket_t fd, short what, void *arg)
 	made = !t->janitor && (t->keeper.pid != 0 ||
 	    stock->new_texts >= ORDER_TEXTS_MAX);
 	ticket_settle(t);
-	if (t->order != NULL && t->report.fault == APW_STOCK_OK)
+	/* what jobs use, not what they may */
+	if (t->order != NULL && t->report.fault == APW_STOCK_OK &&
+	    !t->order->background)
 		stock_ahead_learn(stock, t->order);
 	report = t->report;
 	done = t->done;

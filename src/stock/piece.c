@@ -194,6 +194,25 @@ failed_key(const struct apw_stock_piece *p, bool per_platform, char *buf,
 	    "");
 }
 
+/* What the app gave of a piece of the registry may be no good: then the
+ * registry has the last word. */
+static enum apw_stock_fault
+install_one(struct stock_keeper *k, const struct apw_stock_piece *p,
+    bool per_platform, struct apw_err *err)
+{
+	enum apw_stock_fault	fault;
+
+	fault = stock_batch_install(k, &p, 1, per_platform, err);
+	if (fault == APW_STOCK_OK || k->cancelled || is_archive(p) ||
+	    !stock_archive_there(k->stock, p, per_platform))
+		return fault;
+	apw_notice("the package that the app gave of a piece cannot be "
+	    "installed: the registry is asked", APW_S("piece", p->name),
+	    APW_S("version", p->version), APW_E(err));
+	stock_archive_drop(k->stock, p, per_platform);
+	return stock_batch_install(k, &p, 1, per_platform, err);
+}
+
 /* The batch at once; when it fails, one by one, so that one bad piece does
  * not take the others with it. */
 static void
@@ -209,12 +228,13 @@ install_some(struct stock_keeper *k, const struct apw_stock_piece *const *some,
 	    APW_STOCK_OK)
 		return;
 	for (i = 0; i < n && !k->cancelled; i++) {
-		fault = stock_batch_install(k, &some[i], 1, per_platform, &err);
+		fault = install_one(k, some[i], per_platform, &err);
 		if (fault == APW_STOCK_OK)
 			continue;
 		add_failure(f, some[i], fault, &err);
 		failed_key(some[i], per_platform, key, sizeof(key));
-		if (!k->cancelled)
+		/* a job shall try for itself */
+		if (!k->cancelled && !k->background)
 			stock_failed_put(k->stock, key, fault, &err);
 	}
 }

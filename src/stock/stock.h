@@ -134,7 +134,7 @@ int	apw_stock_look(const struct apw_stock *, struct apw_err *);
 int	apw_stock_remake(const struct apw_stock *, struct apw_err *);
 /* Can something be written?  Writes and removes 64 KiB. */
 int	apw_stock_try(const struct apw_stock *, struct apw_err *);
-/* Could it, when it was opened?  One that others fill is only read. */
+/* Might it be, when it was opened?  One that others fill is only read. */
 bool	apw_stock_writable(const struct apw_stock *);
 
 /* Code, engine and pieces for one job, in this order.  done is called once,
@@ -147,13 +147,21 @@ struct apw_stock_ticket *apw_stock_order(struct apw_stock *,
 /* Forget the order: done is not called, its children are killed. */
 void	apw_stock_cancel(struct apw_stock_ticket *);
 
-/* Archive pieces come from the app: what an order would miss has to be put
- * before it is placed.  has: true also when the piece is installed already. */
+/* Packages of pieces that come from the app: an archive must be put before the
+ * order that would miss it, the package of a piece of the registry may be;
+ * without it the installer asks the registry.  has: true also when the piece
+ * is installed already. */
+#define APW_STOCK_ARCHIVE_BYTES	((size_t)128 << 20)
 bool	apw_stock_archive_has(struct apw_stock *,
 	    const struct apw_stock_piece *, bool per_platform);
 int	apw_stock_archive_put(struct apw_stock *,
 	    const struct apw_stock_piece *, bool per_platform,
 	    struct apw_str tgz, struct apw_err *);
+/* Is the URL that of this piece in a registry that installers ask by
+ * themselves (with its credentials and its checks)?  npm's own counts, too,
+ * where another is configured in its place. */
+bool	apw_stock_registry_has(const struct apw_stock *, const char *url,
+	    const struct apw_stock_piece *);
 
 /* The index.js of a step of an order that is done: 1, and its text in out; 0:
  * it is not there, or only says that it does not compile. */
@@ -194,10 +202,6 @@ int	apw_stock_tunnel(struct apw_stock *, struct apw_err *);
  * when it is upgraded: name the release before the first get or put; before
  * that, or with "" or NULL, none is found or kept. */
 void	apw_stock_release(struct apw_stock *, const char *app_version);
-/* The schema of flow versions in this release, as the app's own answers have
- * it; "": not known yet.  Learned from a flow version that the app gave. */
-const char *apw_stock_schema(struct apw_stock *);
-void	apw_stock_schema_learn(struct apw_stock *, const char *schema);
 int	apw_stock_flow_get(struct apw_stock *, const char *flow_version_id,
 	    struct apw_buf *out, struct apw_err *);
 int	apw_stock_flow_put(struct apw_stock *, const char *flow_version_id,

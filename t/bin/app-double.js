@@ -73,6 +73,7 @@ const files = new Map();
 let replies = [];		/* to HTTP requests: {method, url, status, body |
 				 * base64 | archive, location, times, after: job
 				 * that has to be settled} */
+const packages = new Map();	/* of pieces: NAME@VERSION or archive id */
 const bundles = new Map();	/* flow version -> {kind, data} */
 const jobs = new Map();
 let queue = [];			/* ids of jobs nobody has */
@@ -275,6 +276,25 @@ function reply_body(r)
 	    : Buffer.from(r.base64 || r.body || '', r.base64 ? 'base64' : 'utf8');
 }
 
+/* What the app has of a piece, for who shows a token of an engine: command
+ * package {name: "NAME@VERSION" or an archive's id, to: URL, text: base64,
+ * status}; %PORT% in the URL is ours.  Archives are there by themselves. */
+function piece_package(url, req)
+{
+	const q = url.searchParams;
+	const id = q.get('archiveId') || `${q.get('name')}@${q.get('version')}`;
+	const p = packages.get(id) || (archives.has(id)
+	    ? { data: archives.get(id) } : { status: 404 });
+
+	if (!/^Bearer engine-token/.test(req.headers.authorization || '') &&
+	    !p.open)
+		return [401, Buffer.alloc(0)];
+	if (p.to)
+		return [p.status || 307, Buffer.alloc(0),
+		    p.to.replace('%PORT%', opt.port)];
+	return [p.status || 200, p.data || Buffer.alloc(0)];
+}
+
 function on_http(req, res)
 {
 	const chunks = [];
@@ -287,7 +307,12 @@ function on_http(req, res)
 			return on_health(req, res);
 		const m = /^\/api\/v1\/files\/([^/]+)$/.exec(url.pathname);
 		const r = scripted(req);
-		let status = 404, out = Buffer.alloc(0);
+		let status = 404, out = Buffer.alloc(0), location;
+
+		if (!r && url.pathname === '/api/v1/engine/pieces/bundle')
+			[status, out, location] = piece_package(url, req);
+		else if (r)
+			location = r.location;
 
 		if (r) {
 			[status, out] = [r.status, reply_body(r)];
@@ -304,9 +329,8 @@ function on_http(req, res)
 		    bytes: body.length, headers: req.headers,
 		    text: body.toString('utf8', 0, r ? Infinity : 4096) });
 		const send = () => setTimeout(() => {
-			res.writeHead(status,
-			    { 'content-type': 'application/json',
-			      ...(r && r.location && { location: r.location }) });
+			res.writeHead(status, { 'content-type':
+			    'application/json', ...location && { location } });
 			res.end(out);
 		}, opt.http_delay_ms || 0);
 
@@ -868,6 +892,8 @@ const commands = {
 		if (archive)
 			archives.set(p.archiveId, Buffer.from(archive, 'base64'));
 	},
+	package: (a) => void packages.set(a.name, { ...a,
+	    data: a.text && Buffer.from(a.text, 'base64') }),
 	/* What getFlowBundle answers: text, or base64; kind inline or url. */
 	bundle: (a) => void bundles.set(a.id, { kind: a.kind || 'inline',
 	    data: Buffer.from(a.text, a.encoding || 'utf8') }),
