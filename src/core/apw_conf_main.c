@@ -370,10 +370,17 @@ static const struct apw_directive stock_directives[] = {
 	{ .name = "warm", .args = { 1, 1 }, .set = apw_set_flag,
 	  .offset = STOCK(warm), .dflt = "on", .reload = APW_NEW_SLOTS,
 	  .arg_help = "on | off",
-	  .help = "Whether the pieces that flows of this group have used are "
-	      "installed after the start, at low priority and only while "
-	      "the first slot has nothing to do. Releases from 0.86 on do "
-	      "not tell them." },
+	  .help = "Whether what flows need is made ready before a job asks "
+	      "for it, at low priority and only while the first slot has "
+	      "nothing to do: up to 0.85 the pieces that flows of this group "
+	      "have used, after the start; from 0.86.2 on each flow that is "
+	      "published." },
+	{ .name = "warm_all", .args = { 1, 1 }, .set = apw_set_flag,
+	  .offset = STOCK(warm_all), .dflt = "off", .reload = APW_NEW_SLOTS,
+	  .env = "AP_PREWARM_CACHE_ON_STARTUP", .arg_help = "on | off",
+	  .help = "Whether all flows that are enabled are made ready after the "
+	      "start, as warm does with one that is published. From 0.86.2 "
+	      "on." },
 	{ .name = NULL }
 };
 

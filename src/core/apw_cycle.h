@@ -130,6 +130,7 @@ struct apw_stock_conf {
 	uint64_t	 build_memory;		/* of an installer's or bundler's tree; 0: any */
 	uint64_t	 build_disk;		/* of what one of them writes; 0: any */
 	bool		 warm;			/* pieces in use are installed early */
+	bool		 warm_all;		/* flows that are enabled, at the start */
 };
 
 /* monitor { } */

@@ -273,6 +273,8 @@ slot_adopt_settings(struct apw_slot *s)
 			slot_fit(s);
 		return;
 	}
+	/* what is done meanwhile is done by the old ones */
+	slot_warm_stop(s);
 	s->settings = s->next;
 	s->next = NULL;
 	atomic_store(&s->score->declines, s->ops->decline != NULL &&

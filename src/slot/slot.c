@@ -19,6 +19,7 @@
 #include "egress/fetch.h"
 #include "egress/post.h"
 #include "job/publish.h"
+#include "slot/prewarm.h"
 #include "slot/tree.h"
 #include "slot/warm.h"
 #include "slot/weigh.h"
@@ -274,11 +275,30 @@ slot_open_egress(struct apw_slot *s, struct apw_err *err)
 	if (s->resolver != NULL)
 		s->poster = apw_poster_new(s->base, rules, s->resolver,
 		    s->score);
+	if (s->resolver != NULL)
+		s->fetcher = apw_fetcher_new(s->base, rules, s->resolver);
 	apw_egress_rules_unref(rules);
 	if (s->resolver == NULL)
 		return -1;
-	return s->poster != NULL ? 0 : apw_err_set(err, ENOMEM,
+	return s->poster != NULL && s->fetcher != NULL ? 0 : apw_err_set(err, ENOMEM,
 	    "cannot make a slot");
+}
+
+/* A slot can do without it. */
+static void
+slot_open_prewarmer(struct apw_slot *s)
+{
+	const struct apw_stock_conf	*conf = &s->cycle->stock;
+	struct apw_job_env		 env = {
+		.base = s->base, .cycle = s->cycle,
+		.source = s->ops, .source_of = s->source,
+		.stock = s->stock, .recipes = s->recipes,
+		.poster = s->poster, .fetcher = s->fetcher,
+		.publisher = s->publisher,
+	};
+
+	if (conf->warm || conf->warm_all)
+		s->prewarmer = apw_prewarmer_new(&env, conf->warm_all);
 }
 
 static int
@@ -296,8 +316,6 @@ slot_open(struct apw_slot *s, struct apw_err *err)
 	apw_stock_score(s->stock, s->score);
 	if (slot_engines_open(s, err) == -1)
 		return -1;
-	if ((s->fetcher = apw_fetcher_new(s->base)) == NULL)
-		return apw_err_set(err, ENOMEM, "cannot make a slot");
 	if ((s->recipes = apw_recipes_new()) == NULL)
 		return apw_err_set(err, ENOMEM, "cannot remember recipes");
 	if (slot_journals_open(s) == -1)
@@ -309,6 +327,8 @@ slot_open(struct apw_slot *s, struct apw_err *err)
 	if (s->number == 1 && s->cycle->stock.warm)
 		s->warmer = apw_warmer_new(s->base, s->stock, s->ops,
 		    s->source);
+	if (s->number == 1 && s->publisher != NULL)
+		slot_open_prewarmer(s);
 	return s->publisher == NULL ? apw_err_set(err, ENOMEM,
 	    "cannot make a slot") : 0;
 }
@@ -321,6 +341,7 @@ slot_close(struct apw_slot *s)
 	slot_prove_forget(s);
 	apw_job_free(s->job);
 	slot_recover_free(s);
+	apw_prewarmer_free(s->prewarmer);
 	apw_publisher_free(s->publisher);
 	apw_warmer_free(s->warmer);
 	if (s->source != NULL)

@@ -58,7 +58,8 @@ struct apw_slot {
 	struct apw_fetcher		*fetcher;
 	struct apw_publisher		*publisher;
 	int64_t				 flush_until_ms;	/* at the end; 0: not yet */
-	struct apw_warmer		*warmer;	/* of the first slot only */
+	struct apw_warmer		*warmer;	/* of the first slot only, */
+	struct apw_prewarmer		*prewarmer;	/* as well; or NULL */
 	struct apw_recipes		*recipes;
 	struct apw_settings		*settings;	/* NULL before the first */
 	struct apw_settings		*next;		/* taken over between jobs */
@@ -137,6 +138,9 @@ void	slot_on_kept(void *arg, const char *why, bool over);
 void	slot_tend(struct apw_slot *);
 void	slot_give_back(struct apw_slot *, const char *why, bool must);
 void	slot_unwell_show(struct apw_slot *);
+
+/* What is done while there is no job ends.  steps.c */
+void	slot_warm_stop(struct apw_slot *);
 
 /* told.c */
 extern const struct apw_source_events slot_source_events;

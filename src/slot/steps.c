@@ -17,6 +17,7 @@
 #include "core/apw_log.h"
 #include "egress/post.h"
 #include "job/publish.h"
+#include "slot/prewarm.h"
 #include "slot/warm.h"
 
 #define SLOT_FLUSH_MS	10000	/* of requests that are under way at the end */
@@ -31,6 +32,8 @@ slot_go(struct apw_slot *s, const struct slot_step *step)
 	    step->timeout_ms % 1000 * 1000 };
 
 	s->step = step;
+	if (step != &slot_idle)
+		slot_warm_stop(s);
 	apw_score_state(s->score, s->draining ? APW_SLOT_DRAINING :
 	    step->score);
 	event_del(s->timer);
@@ -192,13 +195,17 @@ slot_warm(struct apw_slot *s)
 {
 	if (s->warmer != NULL && s->sandbox != NULL)
 		apw_warmer_go(s->warmer, s->settings, s->sandbox->boxed);
+	if (s->prewarmer != NULL && s->sandbox != NULL)
+		apw_prewarmer_go(s->prewarmer, s->settings, s->sandbox);
 }
 
-static void
+void
 slot_warm_stop(struct apw_slot *s)
 {
 	if (s->warmer != NULL)
 		apw_warmer_pause(s->warmer);
+	if (s->prewarmer != NULL)
+		apw_prewarmer_pause(s->prewarmer);
 }
 
 static void

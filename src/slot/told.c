@@ -5,6 +5,7 @@
 
 #include "core/apw_clock.h"
 #include "core/apw_log.h"
+#include "slot/prewarm.h"
 
 static void
 slot_source_ready(void *arg, struct apw_str text)
@@ -85,12 +86,21 @@ slot_source_idle(void *arg)
 		s->step->on_idle(s);
 }
 
+/* Every slot is told; the first one does it for all. */
+static void
+slot_flow_published(struct apw_slot *s, struct apw_str flow)
+{
+	if (s->prewarmer != NULL && s->cycle->stock.warm && !s->draining)
+		apw_prewarmer_published(s->prewarmer, flow);
+}
+
 /* What the source may tell by itself, and who listens; what is not in here is
  * a later release's, and nothing of ours. */
 static const struct {
 	const char	*method;
 	void		(*on)(struct apw_slot *, struct apw_str payload);
 } slot_notifies[] = {
+	{ "flowPublished", slot_flow_published },
 	{ NULL, NULL }
 };
 
