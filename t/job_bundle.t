@@ -14,10 +14,11 @@ use Test::Apworker;
 use Test::Apworker::Util;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules/)
-	->plan(52)->write_app_conf();
+	->plan(54)->write_app_conf();
 my @pieces = map { { name => "\@activepieces/piece-$_", version => '0.1.0' } }
 	qw/a b/;
-my $api = $t->api(settings => { APP_VERSION => '0.86.0' },
+my $api = $t->api(settings => { APP_VERSION => '0.86.0',
+	FILE_STORAGE_LOCATION => 'S3' },
 	pieces => \@pieces);
 my ($bun, $esbuild) = ($t->tool('bun'), $t->tool('esbuild'));
 my @look = ({ do => 'code', step => 'step_1' }, { do => 'answer' });
@@ -201,3 +202,12 @@ $api->wait_seen(kind => 'settings', n => 2);
 is(runs(flow('new')), 'OK built', 'a release whose form is not known');
 is(asked('getFlowBundle', 'fv-new') + asked('prepareFlowBundleUpload',
 	'fv-new'), 0, 'is neither asked nor offered');
+
+# The settings may say that there are none.
+$api->ask(set => { bundles => 'inline' });
+$api->settings(APP_VERSION => '0.86.0', FILE_STORAGE_LOCATION => 'DB');
+$api->act('drop');
+$api->wait_seen(kind => 'settings', n => 3);
+is(runs(flow('db3')), 'OK built', 'an app with its files in the database');
+is(asked('getFlowBundle', 'fv-db3') + asked('prepareFlowBundleUpload',
+	'fv-db3'), 0, 'is neither asked nor offered');

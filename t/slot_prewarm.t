@@ -17,6 +17,7 @@ my $t = Test::Apworker->new()->has(qw/daemon node node_modules/)
 	->plan(32 + 3 * $Test::Apworker::CHECKS)->write_app_conf(slots => 3);
 my @names = qw/a b c d e/;
 my $api = $t->api(release => '0.88.3', prewarm => { platformId => 'pl1' },
+	settings => { FILE_STORAGE_LOCATION => 'S3' },
 	pieces => [ map { {
 	name => "\@x/piece-$_", version => '0.1.0' } } @names ]);
 my ($bun, $esbuild) = ($t->tool('bun'), $t->tool('esbuild'));

@@ -5,7 +5,25 @@
 
 #include "core/apw_clock.h"
 #include "core/apw_log.h"
+#include "job/publish.h"
+#include "proto/apw_raw.h"
 #include "slot/prewarm.h"
+
+#define SLOT_NO_BUNDLES_MS	(INT64_C(365) * 86400 * 1000)	/* for ever */
+
+/* Bundles of flows are kept where the app keeps its files, but never in its
+ * database: there is nothing to ask for, and nothing to offer. */
+static void
+slot_note_storage(struct apw_slot *s, struct apw_str settings)
+{
+	struct apw_str	v;
+	bool		none;
+
+	none = apw_raw_type(settings) == APW_RAW_OBJECT &&
+	    apw_raw_member(settings, "FILE_STORAGE_LOCATION", &v) == 1 &&
+	    apw_raw_equals(apw_raw_trim(v), "DB");
+	apw_bundles_pause(s->publisher, none ? SLOT_NO_BUNDLES_MS : 0);
+}
 
 static void
 slot_source_ready(void *arg, struct apw_str text)
@@ -25,6 +43,7 @@ slot_source_ready(void *arg, struct apw_str text)
 	}
 	if (next != NULL && s->ops->dialect != NULL)
 		apw_settings_dialect(next, s->ops->dialect(s->source));
+	slot_note_storage(s, text);
 	s->ready = true;
 	apw_settings_free(next == NULL ? NULL : s->next);
 	s->next = next == NULL ? s->next : next;
