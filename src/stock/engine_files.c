@@ -294,7 +294,7 @@ stock_engine_files_say(const struct stock_engine_files *f, const char *word)
 	apw_autofd int	fd = f->n == 0 ? -1 : files_open(f, files_main(f),
 			    NULL);
 
-	return fd == -1 ? -1 : files_says(fd, word);
+	return fd == -1 ? -1 : stock_engine_file_says(fd, word);
 }
 
 int

@@ -88,14 +88,14 @@ post(struct tool *t, const char *url)
 }
 
 static void
-on_fetch(void *arg, struct apw_str body, const char *error)
+on_fetch(void *arg, const struct apw_fetched *end)
 {
 	(void)arg;
-	if (error != NULL)
-		printf("fetch failed: %s\n", error);
+	if (end->error != NULL)
+		printf("fetch failed: %s\n", end->error);
 	else
-		printf("fetch: %zu %.*s\n", body.n, (int)(body.n < 40 ?
-		    body.n : 40), body.p);
+		printf("fetch: %zu %.*s\n", end->body.n,
+		    (int)(end->body.n < 40 ? end->body.n : 40), end->body.p);
 	fflush(stdout);
 }
 
@@ -181,7 +181,7 @@ start(struct tool *t, const char *api, const struct apw_strlist *app,
 		return -1;
 	t->poster = apw_poster_new(t->base, t->rules, t->resolver,
 	    NULL);
-	t->fetcher = apw_fetcher_new(t->base);
+	t->fetcher = apw_fetcher_new(t->base, t->rules, t->resolver);
 	t->input = event_new(t->base, 0, EV_READ | EV_PERSIST, on_input, t);
 	if (t->poster == NULL || t->fetcher == NULL || t->input == NULL)
 		return apw_err_set(err, ENOMEM, "tool");

@@ -60,7 +60,7 @@ artefact(struct apw_str text)
 	    "new Error(\"Compilation Error ";
 	struct apw_buf		out = APW_BUF_INIT(0);
 
-	stock_bundle_artefact(&out, STOCK_NOT_COMPILED, text);
+	stock_bundle_artefact(&out, false, STOCK_NOT_COMPILED, text);
 	FUZZ_CHECK(!out.failed && out.len > sizeof(head) &&
 	    memcmp(out.data, head, sizeof(head) - 1) == 0);
 	FUZZ_CHECK(memchr(out.data, '\n', out.len) ==
