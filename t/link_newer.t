@@ -14,7 +14,7 @@ use lib 't/lib', 'lib';
 use Test::Apworker;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
-	->plan(29)->write_app_conf(slots => 2);
+	->plan(32)->write_app_conf(slots => 2);
 my $api = $t->api(release => '0.92.2', poll_ms => 2000);
 
 sub job { return { jobId => $_[0], jobData => { jobType => $_[1],
@@ -104,4 +104,22 @@ $api->push_job(flow_job(id => 'j4'));
 is($api->wait_done('j4')->{status}, 'OK', 'an app that is known is polled');
 ok($t->wait_status(sub { $_->{slots_able} == 2 && !grep { $_->{notice} ne '' }
 	@{ $_->{slots} } }), 'and nothing is odd any more');
+$t->stop();
+
+# ------------------------------------------------- a group: what it demands
+$t->write_app_conf(source => 'group g1;');
+$api->settings(APP_VERSION => '0.92.2');
+$t->run();
+$api->push_job(flow_job(id => 'j5'));
+is($api->wait_done('j5')->{status}, 'OK', 'a later app: a group in any mode');
+$api->settings(EDITION => 'cloud');
+$api->act('drop');
+my $group = qr/worker group needs mode/;
+ok($t->wait_status(sub { $_->{slots}[0]{why} =~ $group }),
+	'but in the cloud');
+$api->settings(EDITION => 'ce', APP_VERSION => '0.88.3');
+$api->act('drop');
+ok($t->wait_log(qr/connected to the app.*app_version=0\.88\.3/)
+	&& $t->wait_status(sub { $_->{slots}[0]{why} =~ $group
+	&& $_->{slots}[0]{app_version} eq '0.88.3' }), 'and before');
 $t->stop();

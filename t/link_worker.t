@@ -14,7 +14,7 @@ use lib 't/lib', 'lib';
 use Test::Apworker;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
-	->plan(30)->write_app_conf(slots => 2);
+	->plan(37)->write_app_conf(slots => 2);
 my $api = $t->api(release => '0.88.3', poll_ms => 1200);
 $t->run();
 $t->wait_ready();
@@ -109,11 +109,12 @@ sub wait_for_connect {
 # ---------------------------------------------------- what holds on each link
 $t->write_app_conf(slots => 1);
 my $mark = $api->ask('clock');
+my $begun = () = $t->engine()->records('operation');
 $api->push_job(flow_job(id => 'j3', engine => [
 	{ do => 'wait', name => 'never' }, { do => 'answer' } ]));
 $t->run();
 my $first = $api->wait_seen(kind => 'handed', job => 'j3')->{conn};
-$t->engine()->wait_record('operation');
+$t->engine()->wait_record('operation', $begun + 1);
 $api->act('drop');
 ok($api->wait_seen(kind => 'taken_back', job => 'j3'),
 	'a connection is lost, and the job taken back');
@@ -129,6 +130,51 @@ for my $e (grep { ($_->{conn} // 0) > $first } $api->seen()) {
 }
 is($seen{early} // 0, 0, 'nothing is called before the settings are there');
 is($seen{of_old} // 0, 0, 'nothing more is said of the job that was lost');
+is($api->wait_done('j3')->{status}, 'OK', 'which is done then');
+
+# An app that was killed gives nothing back: its job is left alone all the same,
+# until the app hands it out again by its own rules.
+$api->ask(set => { killed => 1 });
+$begun = () = $t->engine()->records('operation');
+$api->push_job(flow_job(id => 'j4', engine => [
+	{ do => 'wait', name => 'later' }, { do => 'answer' } ]));
+my $fourth = $api->wait_seen(kind => 'handed', job => 'j4');
+$t->engine()->wait_record('operation', $begun + 1);
+$t->log_mark();
+$api->down();
+ok($t->wait_log(qr/job=j4 .*job is given up/), 'the app is killed');
+$api->up();
+$t->engine()->release('later');
+my $poll = wait_for_poll($fourth->{conn});
+is(scalar(grep { $_->{n} > $fourth->{n} && ($_->{conn} // 0) > $fourth->{conn}
+	&& json($_->{payload}) =~ /"(?:run-)?j4"/ } $api->seen(kind => 'rpc')),
+	0, 'nothing is said of its job when it is back');
+$api->ask(expire => { id => 'j4' });
+is($api->wait_done('j4')->{status}, 'OK', 'which comes again');
+is($api->settled('j4'), 1, 'and is done once');
+
+sub wait_for_poll {
+	my ($conn) = @_;
+	my $poll;
+	wait_for(sub { ($poll) = grep { $_->{conn} > $conn }
+		$api->calls('poll') }, 'a poll over the next connection');
+	return $poll;
+}
+
+# -------------------------------------------- what the app says by itself
+my $polls = () = $api->calls('poll');
+$api->notify(somethingNew => { a => [ 1 ] });
+$api->notify(flowPublished => undef);
+$api->notify(flowPublished => { flowId => [], flowVersionId => '../..' });
+$api->act('raw', value => $_) for '42["rpc-notify"]', '42["rpc-notify",7]',
+	'42["rpc-notify",{"method":7}]', '42["rpc-notify",{"method":""}]',
+	'42["rpc-notify",{"method":"' . 'x' x 5000 . '"}]',
+	'427["rpc-notify",{"method":"unheardOf","payload":{}}]',
+	'42["somethingElse",{}]';
+$api->push_job(flow_job(id => 'j5'));
+is($api->wait_done('j5')->{status}, 'OK', 'what it tells by itself is taken');
+is(scalar(grep { $_->{open} } @{ $api->stats()->{connections} }), 1,
+	'and ends no connection');
 is(scalar(grep { $_->{settings} > 1 } @{ $api->stats()->{connections} }), 0,
 	'no connection was asked for the settings twice');
 $t->stop();

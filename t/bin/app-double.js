@@ -113,7 +113,8 @@ function has(method)
 	    && (to === undefined || r < to)));
 }
 
-const takes_back = () => opt.release && number(opt.release) >= 86000;
+/* killed: an app that is gone gives nothing back. */
+const takes_back = () => opt.release && !opt.killed && number(opt.release) >= 86000;
 
 function queue_of(c)
 {
