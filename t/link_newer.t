@@ -14,7 +14,7 @@ use lib 't/lib', 'lib';
 use Test::Apworker;
 
 my $t = Test::Apworker->new()->has(qw/daemon node node_modules esbuild/)
-	->plan(32)->write_app_conf(slots => 2);
+	->plan(34)->write_app_conf(slots => 2);
 my $api = $t->api(release => '0.92.2', poll_ms => 2000);
 
 sub job { return { jobId => $_[0], jobData => { jobType => $_[1],
@@ -72,6 +72,17 @@ ok(wait_for(sub { !grep { !$api->settled("x-$_") } 1 .. 100 }, 'all settled'),
 	'are all answered');
 cmp_ok(lines(qr/type that this build does not do/), '<=', 32,
 	'a few of them are told');
+
+# -------------------------------------------- calls that the app has no more
+$api->rule(at => 'rpc:uploadRunLog', do => 'error', times => 0,
+	message => 'handlers[request.method] is not a function');
+$api->push_job(map { flow_job(id => "c$_", engine =>
+	[ { do => 'answer' } ]) } 1 .. 4);
+is(join(' ', map { $api->wait_done("c$_")->{status} } 1 .. 4), 'OK OK OK OK',
+	'an app without a call: jobs that can do without');
+my $missing = lines(qr/does not have a call .*method=uploadRunLog app_version=0\.92\.2/);
+ok($missing >= 1 && $missing <= 2, 'told once by a slot') or diag($missing);
+$api->clear_rules();
 
 # ------------------------------------------------------------------- a reload
 $t->{conf} =~ s/(url [^;]*;)/$1 newest PAUSE;/;

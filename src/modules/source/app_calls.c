@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/apw_clock.h"
 #include "core/apw_log.h"
@@ -36,6 +37,29 @@ call_unlink(struct apw_source *src, struct app_call *call)
 	src->waiting_bytes -= call->payload.len + call->binary.len;
 }
 
+/* A call that this app does not have (it is older or newer than we take it
+ * for) is told once a method; what becomes of it is the caller's matter. */
+static void
+call_tell_missing(struct apw_source *src, const struct app_call *call,
+    const char *error)
+{
+	size_t	i;
+
+	if (error == NULL || strstr(error, "is not a function") == NULL)
+		return;
+	for (i = 0; i < src->nmissing; i++)
+		if (strcmp(src->missing[i], call->method) == 0)
+			return;
+	if (src->nmissing == APP_MISSING_MAX)
+		return;
+	memcpy(src->missing[src->nmissing++], call->method,
+	    sizeof(call->method));
+	apw_warn("the app does not have a call that this build makes; what it "
+	    "is for does not work here", APW_S("method", call->method),
+	    APW_S("app_version", src->app_version),
+	    APW_S("taken_for", src->dialect->name));
+}
+
 static void
 call_on_reply(void *arg, const struct apw_app_link_reply *from)
 {
@@ -54,6 +78,8 @@ call_on_reply(void *arg, const struct apw_app_link_reply *from)
 		.nbinary = from->nbinary,
 	};
 
+	if (reply.kind == APW_REPLY_REFUSED)
+		call_tell_missing(call->source, call, reply.error);
 	call_unlink(call->source, call);
 	call->fn(call->arg, &reply);
 	call_free(call);

@@ -11,6 +11,7 @@
 #include "modules/source/source.h"
 
 #define APP_MAGIC	0x41505053
+#define APP_MISSING_MAX	8	/* methods that the app has not, told */
 
 enum app_state {
 	APP_DOWN,	/* timer: connect */
@@ -70,6 +71,8 @@ struct apw_source {
 	size_t			 ncalls;
 	size_t			 waiting_bytes;
 	uint32_t		 last_call;
+	char			 missing[APP_MISSING_MAX][40];	/* told */
+	size_t			 nmissing;
 
 	void			(*left)(void *);
 	void			*left_arg;
