@@ -154,13 +154,15 @@ command_propagate(struct command_maker *m, const struct apw_strlist *names,
 }
 
 /* In a box the whole box ends at the limit: the heap ends before it, so that
- * V8 can say so, and what is not heap has room. */
+ * V8 can say so, and what is not heap has room.  A box with room for a child
+ * that runs pieces has that room; the child's heap ends where the engine's
+ * does, and what a piece is told of its limit is the app's number. */
 static uint64_t
 command_heap_mb(const struct apw_command_in *in)
 {
 	uint64_t	mb = in->settings->memory_mb, rest = mb / 8;
 
-	if (!in->sandbox->boxed)
+	if (!in->sandbox->boxed || in->children)
 		return mb;
 	if (rest < COMMAND_NOT_HEAP_MB)
 		rest = COMMAND_NOT_HEAP_MB;

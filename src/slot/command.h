@@ -2,6 +2,7 @@
 #ifndef APW_SLOT_COMMAND_H
 #define APW_SLOT_COMMAND_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/apw_arena.h"
@@ -33,6 +34,9 @@ struct apw_command_in {			/* all borrowed */
 	const char			*rules;		/* of its proxy; only in
 							 * the fingerprint */
 	enum apw_command_lead		 lead;		/* through that proxy */
+	bool				 children;	/* it runs pieces in them;
+							 * its box has room
+							 * for two limits */
 	const char			*app;		/* "HOST:PORT" of the app's
 							 * API; "" */
 	/* of one start; NULL for the fingerprint */

@@ -179,6 +179,7 @@ apw_engine_settings(struct apw_engine *e, const struct apw_settings *s,
 		.sandbox_conf = sandbox_conf,
 		.bundle = apw_stock_engine(e->env.stock),
 		.codes = apw_stock_codes(e->env.stock),
+		.children = apw_stock_engine_has_children(e->env.stock),
 		.rules = net->rules == NULL ? "" :
 		    apw_egress_rules_text(net->rules),
 	};

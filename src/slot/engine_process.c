@@ -122,6 +122,7 @@ engine_spawn(struct apw_engine *e, struct apw_arena *arena,
 		.bundle = apw_stock_engine(e->env.stock),
 		.codes = apw_stock_codes(e->env.stock),
 		.lead = e->lead,
+		.children = apw_stock_engine_has_children(e->env.stock),
 		.app = e->rules == NULL ? "" : apw_egress_rules_app(e->rules),
 		.sandbox_id = e->sandbox_id, .token = token,
 		.ahead = e->serving || !e->env.cycle->engine.ahead ? NULL :

@@ -13,7 +13,8 @@
 static struct apw_cycle			cycle;
 static struct apw_settings		*settings;
 static struct apw_arena			*arena;
-static struct apw_sandbox_ops		plain, isolates = { .isolates_v8 = true };
+static struct apw_sandbox_ops		plain, isolates = { .isolates_v8 = true },
+					boxed = { .boxed = true };
 static struct apw_command_in		in;
 static struct apw_command		cmd;
 
@@ -99,6 +100,20 @@ test_isolates(void **state)
 	in.sandbox = &isolates;
 	assert_int_equal(make(NULL), 0);
 	assert_string_equal(cmd.argv[1], "--no-node-snapshot");
+}
+
+/* A box ends at the limit, the heap before it; one with room for a child that
+ * runs pieces has two limits. */
+static void
+test_heap(void **state)
+{
+	(void)state;
+	in.sandbox = &boxed;
+	assert_int_equal(make(NULL), 0);
+	assert_string_equal(cmd.argv[2], "--max-old-space-size=192");
+	in.children = true;
+	assert_int_equal(make(NULL), 0);
+	assert_string_equal(cmd.argv[2], "--max-old-space-size=256");
 }
 
 /* What one that stands by loads: for one start, not for the fingerprint. */
@@ -290,6 +305,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		TEST(test_plain),
 		TEST(test_isolates),
+		TEST(test_heap),
 		TEST(test_ahead),
 		TEST(test_lists),
 		TEST(test_propagated),
