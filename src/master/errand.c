@@ -6,7 +6,8 @@
  * run, all of them wait for nobody, up to their time limits.  So when no slot
  * asks for jobs any more, and one has been at its engine for a while, one more
  * is started, which does short jobs only (slot/errand.c).  It drains when a
- * slot asks again; the poll that it has parked is waited for, as any slot's. */
+ * slot asks again; the poll that it has parked is waited for, as any slot's.
+ * After one that found nothing to do the next is longer in coming. */
 #include "master/master_priv.h"
 
 #include <string.h>
@@ -14,6 +15,9 @@
 #include "core/apw_clock.h"
 
 #define ERRAND_AFTER_MS	2000	/* a job that takes no longer frees its slot */
+#define ERRAND_PAUSE_MIN_MS	1000
+#define ERRAND_PAUSE_MAX_MS	8000
+#define ERRAND_CALM_MS	60000	/* without one: as if there had been none */
 
 /* It is at its engine, for so long that it may wait for others. */
 static bool
@@ -59,6 +63,27 @@ errand_find(const struct master *m)
 	return NULL;
 }
 
+/* What the one that was there has been good for. */
+static void
+errand_note(struct merrand *e, const struct mproc *p, int64_t now)
+{
+	if (p != NULL) {
+		e->there = true;
+		e->useful |= atomic_load(&p->score->jobs_started) != 0;
+		return;
+	}
+	if (!e->there)
+		return;
+	if (e->useful)
+		e->pause_ms = 0;
+	else if (e->pause_ms == 0 || now - e->left_ms > ERRAND_CALM_MS)
+		e->pause_ms = ERRAND_PAUSE_MIN_MS;
+	else if (e->pause_ms < ERRAND_PAUSE_MAX_MS)
+		e->pause_ms *= 2;
+	e->there = e->useful = false;
+	e->left_ms = now;
+}
+
 void
 master_errand_tick(struct master *m, int64_t now)
 {
@@ -68,13 +93,15 @@ master_errand_tick(struct master *m, int64_t now)
 
 	if (m->leave != LEAVE_NOT)
 		return;			/* it has been told to drain */
+	errand_note(&m->errand, p, now);
 	wanted = errand_wanted(m, now);
 	if (p != NULL && !wanted && p->state != MPROC_DRAINING &&
 	    p->state != MPROC_KILLED) {
 		master_proc_feed(p, MPROC_EV_DRAIN);
 		return;
 	}
-	if (p != NULL || !wanted)
+	if (p != NULL || !wanted ||
+	    now - m->errand.left_ms < m->errand.pause_ms)
 		return;
 	apw_info("all slots have jobs, and one may wait for another job: "
 	    "an errand is started");

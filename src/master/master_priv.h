@@ -41,6 +41,14 @@ struct mtrial {
 	char			*warnings;	/* owned: of the reader */
 };
 
+/* Of the errands so far, for when the next may start. */
+struct merrand {
+	bool			 there;		/* at the last tick */
+	bool			 useful;	/* it had a job */
+	int64_t			 left_ms;	/* the last one did, then */
+	int64_t			 pause_ms;	/* to keep since; 0: none */
+};
+
 /* Old slots that still have to be told to leave. */
 struct mroll {
 	struct mcycle		*old;		/* counted; NULL: none */
@@ -115,6 +123,7 @@ struct master {
 	struct mupgrade		 upgrade;
 	struct mnotify		 notify;
 	struct mfolders		 folders;
+	struct merrand		 errand;
 	bool			 reload_again;	/* asked for meanwhile */
 	bool			 inherited;	/* the listeners: others serve
 						 * on them, too */
