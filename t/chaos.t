@@ -24,5 +24,7 @@ note($c->check());
 is($c->broken('well'), '', 'an app that keeps its word');
 is($c->broken('lose'), 'lost', 'an app that loses jobs');
 is($c->broken('double'), 'repeated', 'an app that is told twice');
-is($c->broken('hand_twice'), 'handed_twice overlap repeated',
+# whether the copy meets the first one at work or done is a matter of time
+like($c->broken('hand_twice'),
+	qr/^(?:after_settled )?handed_twice(?: overlap)? repeated$/,
 	'an app that hands jobs out twice');
