@@ -440,7 +440,8 @@ apw_job_begin(struct apw_job *job)
 		    err.text);
 	else if (job->ops == NULL)
 		job_unsupported(job);
-	else if (job->ops->provision(job, &job->ids, &err) == -1)
+	else if (job->ops->provision != NULL &&
+	    job->ops->provision(job, &job->ids, &err) == -1)
 		job_conclude(job, APW_ENDING_BAD_JOB, "%s", err.text);
 	else if (job_keep_forbids(job))
 		return;

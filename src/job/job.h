@@ -143,7 +143,8 @@ struct apw_job_ops {
 	size_t				 fields_size;	/* of the struct they fill */
 
 	/* What to provision: the ids (flow_version_id NULL: no flow).  -1 and
-	 * err: the job cannot be done, and is completed so. */
+	 * err: the job cannot be done, and is completed so.  May be NULL:
+	 * nothing, and no id. */
 	int	(*provision)(struct apw_job *, struct apw_job_ids *,
 		    struct apw_err *);
 	/* Why the job's own data forbids to run it, once it is provisioned;

@@ -45,7 +45,6 @@ static const struct {
 	[APW_APP_RELAYS] = { ALWAYS, RELEASE(86, 0), "an early release",
 	    NULL },
 	[APW_APP_BUNDLES] = { RELEASE(86, 0), STILL, "0.86.0", NULL },
-	[APW_APP_RUN_TIMES] = { RELEASE(86, 0), STILL, "0.86.0", NULL },
 	[APW_APP_SERVER_PING] = { RELEASE(86, 1), STILL, "0.86.1", NULL },
 	[APW_APP_TRIGGER_RUN] = { RELEASE(86, 2), STILL, "0.86.2", NULL },
 	[APW_APP_PREWARM] = { RELEASE(86, 2), STILL, "0.86.2", NULL },
@@ -61,18 +60,10 @@ static const struct {
 	[APW_APP_IDENTIFIER] = { RELEASE(87, 0), STILL, "0.87.0",
 	    "EXECUTE_RESOLVE_CONNECTION_IDENTIFIER" },
 	[APW_APP_PAYLOAD_METHOD] = { RELEASE(86, 0), STILL, "0.86.0", NULL },
-	[APW_APP_REPUBLISH] = { RELEASE(87, 0), STILL, "0.87.0", NULL },
 	[APW_APP_ACTION] = { RELEASE(88, 0), STILL, "0.88.0",
 	    "EXECUTE_ACTION" },
 	[APW_APP_AI] = { LATER, STILL, "a release after "
 	    APW_APP_RELEASE_NEWEST, "EXECUTE_AI" },
-	[APW_APP_PIECE_BINDING] = { RELEASE(88, 0), STILL, "0.88.0", NULL },
-	[APW_APP_AGENT_TOOLS] = { RELEASE(86, 0), RELEASE(88, 3), "0.86.0",
-	    NULL },
-	[APW_APP_CODE_STUBS] = { RELEASE(86, 3), STILL, "0.86.3", NULL },
-	[APW_APP_PIECE_CHILDREN] = { RELEASE(88, 3), STILL, "0.88.3", NULL },
-	[APW_APP_DENO] = { LATER, STILL, "a release after "
-	    APW_APP_RELEASE_NEWEST, NULL },
 };
 
 /* Types of jobs that nothing here does, and that somebody has heard of. */

@@ -71,7 +71,6 @@ enum apw_app_feature {
 	APW_APP_RELAYS,		/* updateRunProgress, sendFlowResponse,
 				   updateStepProgress: later the engine's own */
 	APW_APP_BUNDLES,	/* getFlowBundle, prepareFlowBundleUpload */
-	APW_APP_RUN_TIMES,	/* uploadRunLog with provisionMs and so on */
 	APW_APP_SERVER_PING,	/* serverPingMs in the machine information */
 	APW_APP_TRIGGER_RUN,	/* recordTriggerRun */
 	APW_APP_PREWARM,	/* getPrewarmData; rpc-notify flowPublished */
@@ -87,16 +86,8 @@ enum apw_app_feature {
 	APW_APP_AGENT_RUN,	/* EXECUTE_AGENT_RUN */
 	APW_APP_IDENTIFIER,	/* EXECUTE_RESOLVE_CONNECTION_IDENTIFIER */
 	APW_APP_PAYLOAD_METHOD,	/* method in the payload of a trigger hook */
-	APW_APP_REPUBLISH,	/* isRepublish of EXECUTE_TRIGGER_HOOK */
 	APW_APP_ACTION,		/* EXECUTE_ACTION */
 	APW_APP_AI,		/* EXECUTE_AI; seen named only */
-	/* settings, and what jobs need */
-	APW_APP_PIECE_BINDING,	/* ENFORCE_CONNECTION_PIECE_BINDING */
-	APW_APP_AGENT_TOOLS,	/* pieces that agentTools name are installed */
-	APW_APP_CODE_STUBS,	/* a code step whose packages do not exist
-				   throws when it runs, and is not kept */
-	APW_APP_PIECE_CHILDREN,	/* pieces run in a process of their own */
-	APW_APP_DENO,		/* code steps run in Deno; seen named only */
 	APW_APP_NFEATURES
 };
 

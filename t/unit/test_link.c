@@ -310,8 +310,6 @@ test_app_features(void **state)
 		{ 87000, APW_APP_CHAT_AGENT, false },
 		{ 87000, APW_APP_ACTION, false },
 		{ 88000, APW_APP_ACTION, true },
-		{ 88002, APW_APP_AGENT_TOOLS, true },
-		{ 88003, APW_APP_AGENT_TOOLS, false },
 		{ 88003, APW_APP_GROUP_MODES, true },
 		{ 88003, APW_APP_AI, false },
 		{ 92002, APW_APP_GROUP_MODES, false },

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "core/apw_auto.h"
+#include "stock/release.h"
 #include "stock/stock_priv.h"
 
 static void
@@ -170,6 +171,15 @@ test_package_filter(void **state)
 	assert_int_equal(p.ndeps, 0);
 	assert_non_null(strstr(p.notes.data, "execution mode"));
 	stock_package_free(&p);
+}
+
+/* Tools of agents are installed up to 0.88.2. */
+static void
+test_agent_tools(void **state)
+{
+	(void)state;
+	assert_true(apw_stock_release_of(88002)->agent_tools);
+	assert_false(apw_stock_release_of(88003)->agent_tools);
 }
 
 /* A member, and what it becomes up to 0.86.2; from 0.86.3 on it is told. */
@@ -656,6 +666,7 @@ main(void)
 		cmocka_unit_test(test_exact),
 		cmocka_unit_test(test_piece_folder),
 		cmocka_unit_test(test_package_filter),
+		cmocka_unit_test(test_agent_tools),
 		cmocka_unit_test(test_package_releases),
 		cmocka_unit_test(test_package_refusals),
 		cmocka_unit_test(test_faults),

@@ -60,16 +60,6 @@ static const struct apw_job_field agent_table[] = {
 
 static const char *const agent_types[] = { "EXECUTE_AGENT_RUN", NULL };
 
-static int
-agent_provision(struct apw_job *job, struct apw_job_ids *ids,
-    struct apw_err *err)
-{
-	(void)job;
-	(void)ids;
-	(void)err;
-	return 0;
-}
-
 static void
 agent_warn(const char *method, const struct apw_reply *reply)
 {
@@ -303,7 +293,6 @@ static const struct apw_job_ops agent_ops = {
 	.family = APW_FAMILY_AGENT,
 	.fields = agent_table,
 	.fields_size = sizeof(struct agent_fields),
-	.provision = agent_provision,
 	.work = agent_work,
 	.limit_ms = agent_limit,
 };

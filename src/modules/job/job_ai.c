@@ -30,16 +30,6 @@ static const struct apw_job_field ai_table[] = {
 
 static const char *const ai_types[] = { "EXECUTE_AI", NULL };
 
-static int
-ai_provision(struct apw_job *job, struct apw_job_ids *ids,
-    struct apw_err *err)
-{
-	(void)job;
-	(void)ids;
-	(void)err;
-	return 0;
-}
-
 static void
 ai_resumed(struct apw_job *job, const struct apw_reply *reply)
 {
@@ -85,7 +75,6 @@ static const struct apw_job_ops ai_ops = {
 	.family = APW_FAMILY_AI,
 	.fields = ai_table,
 	.fields_size = sizeof(struct ai_fields),
-	.provision = ai_provision,
 	.work = ai_work,
 	.limit_ms = ai_limit,
 };

@@ -29,16 +29,6 @@ static const struct apw_job_field chat_table[] = {
 
 static const char *const chat_types[] = { "EXECUTE_CHAT_AGENT", NULL };
 
-static int
-chat_provision(struct apw_job *job, struct apw_job_ids *ids,
-    struct apw_err *err)
-{
-	(void)job;
-	(void)ids;
-	(void)err;
-	return 0;
-}
-
 static void
 chat_warn(const char *method, const struct apw_reply *reply)
 {
@@ -121,7 +111,6 @@ static const struct apw_job_ops chat_ops = {
 	.family = APW_FAMILY_CHAT,
 	.fields = chat_table,
 	.fields_size = sizeof(struct chat_fields),
-	.provision = chat_provision,
 	.work = chat_work,
 	.limit_ms = chat_limit,
 };
